@@ -1,0 +1,87 @@
+"""Read accounts and keys."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import Q
+
+from accounts.domain.keys import secret_hash
+from accounts.domain.types import AccountFacts, KeyGrant, Permission
+from accounts.models import Grant, TradingAccount
+
+_KEYS = """
+SELECT key.key_id, key.secret_hash, key.id, key.user_id, key.account_id, key.scopes, key.orders_per_minute,
+       key.allowed_networks
+FROM accounts_apikey AS key JOIN accounts_user AS person ON person.id = key.user_id
+WHERE key.key_id = ANY(%s) AND key.revoked_at IS NULL AND (key.expires_at IS NULL OR key.expires_at > %s)
+  AND person.is_active
+"""
+
+
+def _facts(account: TradingAccount) -> AccountFacts:
+    return AccountFacts(
+        account.id,
+        account.number,
+        account.name,
+        account.owner_id,
+        account.base_currency,
+        account.status,
+        account.is_paper,
+    )
+
+
+def keys_verify(credentials: Sequence[tuple[str, str]], at: datetime) -> list[KeyGrant | None]:
+    """Return what each (key id, secret) grants, None where it grants nothing; one statement for all."""
+    with connection.cursor() as cursor:
+        cursor.execute(_KEYS, [list({key_id for key_id, _ in credentials}), at])
+        rows = {row[0]: row for row in cursor.fetchall()}
+    grants: list[KeyGrant | None] = []
+    for key_id, secret in credentials:
+        row = rows.get(key_id)
+        held = bytes(row[1]) if row else b""
+        matches = hmac.compare_digest(held, secret_hash(secret))
+        grants.append(
+            KeyGrant(row[2], key_id, row[3], row[4], frozenset(row[5]), row[6], tuple(row[7]))
+            if row and matches
+            else None
+        )
+    return grants
+
+
+def _visible(user_id: UUID, permissions: Sequence[Permission]) -> Q:
+    granted = Grant.objects.filter(user_id=user_id, permission__in=permissions).values("account_id")
+    return Q(owner_id=user_id) | Q(id__in=granted)
+
+
+def accounts_visible(user_id: UUID) -> list[AccountFacts]:
+    """Return the accounts a person owns or was granted, own ones first."""
+    accounts = TradingAccount.objects.filter(_visible(user_id, ["view", "trade"]))
+    return sorted((_facts(account) for account in accounts), key=lambda a: (a.owner_id != user_id, a.number))
+
+
+def account_visible(user_id: UUID, account_id: UUID) -> AccountFacts | None:
+    """Return an account that a person may see, or None."""
+    account = TradingAccount.objects.filter(_visible(user_id, ["view", "trade"]), id=account_id).first()
+    return _facts(account) if account else None
+
+
+def account_for_trading(user_id: UUID, account_id: UUID) -> AccountFacts | None:
+    """Return an account that a person may trade in, or None."""
+    account = TradingAccount.objects.filter(_visible(user_id, ["trade"]), id=account_id).first()
+    return _facts(account) if account else None
+
+
+def account_default(user_id: UUID) -> AccountFacts | None:
+    """Return the account a person sees first, or None when they have none."""
+    return next(iter(accounts_visible(user_id)), None)
+
+
+def account_by_id(account_id: UUID) -> AccountFacts | None:
+    """Return an account's facts, whoever asks; callers have authorised already."""
+    account = TradingAccount.objects.filter(id=account_id).first()
+    return _facts(account) if account else None

@@ -1,0 +1,87 @@
+"""Read the event log."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+
+from audit.domain.types import EventRecord
+
+_COLUMNS = """id, xid::text, stream, sequence, account_id, account_sequence, type, version, payload::text,
+actor, correlation_id, causation_id, valid_at, recorded_at"""
+
+CHANNEL = "audit_event"
+
+
+def _record(row: tuple[Any, ...]) -> EventRecord:
+    return EventRecord(
+        id=row[0],
+        xid=int(row[1]),
+        stream=row[2],
+        sequence=row[3],
+        account_id=row[4],
+        account_sequence=row[5],
+        type=row[6],
+        version=row[7],
+        payload=row[8] if isinstance(row[8], dict) else json.loads(row[8]),
+        actor=row[9],
+        correlation_id=row[10],
+        causation_id=row[11],
+        valid_at=row[12],
+        recorded_at=row[13],
+    )
+
+
+def _records(where: str, values: list[object]) -> list[EventRecord]:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {_COLUMNS} FROM audit_event WHERE {where}", values)
+        return [_record(row) for row in cursor.fetchall()]
+
+
+def events_of_stream(stream: str) -> list[EventRecord]:
+    """Return every event of a stream, first to last."""
+    return _records("stream = %s ORDER BY sequence", [stream])
+
+
+def events_of_account(account_id: UUID, since: int, limit: int) -> list[EventRecord]:
+    """Return an account's events after a sequence of its own, in that order, without a gap."""
+    return _records(
+        "account_id = %s AND account_sequence > %s ORDER BY account_sequence LIMIT %s", [account_id, since, limit]
+    )
+
+
+def account_sequence_last(account_id: UUID) -> int:
+    """Return the sequence of an account's newest event, 0 when it has none."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT max(account_sequence) FROM audit_event WHERE account_id = %s", [account_id])
+        return cursor.fetchone()[0] or 0
+
+
+def events_by_correlation(correlation_id: UUID) -> list[EventRecord]:
+    """Return all that one click or call set off, in the order it happened."""
+    return _records("correlation_id = %s ORDER BY xid, id", [correlation_id])
+
+
+def events_to_relay(consumer: str, limit: int) -> list[EventRecord]:
+    """Return what a consumer has not yet had, in commit-safe order.
+
+    Reads only below the oldest running transaction (`id > last` alone would miss what commits late).
+    """
+    return _records(
+        """(xid, id) > (SELECT coalesce(max(xid::text)::xid8, '0'::xid8),
+                               coalesce(max(event_id::text)::uuid, '00000000-0000-0000-0000-000000000000')
+                        FROM audit_cursor WHERE consumer = %s)
+           AND xid < pg_snapshot_xmin(pg_current_snapshot()) ORDER BY xid, id LIMIT %s""",
+        [consumer, limit],
+    )
+
+
+def position_last() -> tuple[int, UUID]:
+    """Return the (xid, event id) of the newest event, or (0, the zero id) of an empty log."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT xid::text, id FROM audit_event ORDER BY xid DESC, id DESC LIMIT 1")
+        row = cursor.fetchone()
+    return (int(row[0]), row[1]) if row else (0, UUID(int=0))

@@ -1,0 +1,105 @@
+"""Append to the event log, and move the cursors of those who read it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+from django.db import connection, transaction
+
+from audit.domain.types import EventRecord, NewEvent
+from trading_portal.kernel.ids import uuid7
+
+_INSERT = """
+INSERT INTO audit_event (id, stream, sequence, account_id, account_sequence, type, version, payload,
+                         actor, correlation_id, causation_id, valid_at, recorded_at)
+SELECT * FROM unnest(%s::uuid[], %s::text[], %s::bigint[], %s::uuid[], %s::bigint[], %s::text[], %s::smallint[],
+                     %s::jsonb[], %s::text[], %s::uuid[], %s::uuid[], %s::timestamptz[], %s::timestamptz[])
+"""
+_HEADS = """
+INSERT INTO audit_streamhead AS head (stream, sequence)
+SELECT stream, count FROM unnest(%s::text[], %s::bigint[]) AS new(stream, count) ORDER BY stream
+ON CONFLICT (stream) DO UPDATE SET sequence = head.sequence + excluded.sequence
+RETURNING stream, sequence
+"""
+_PARK = """
+INSERT INTO audit_parkedevent (id, consumer, event_id, error, parked_at)
+VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
+"""
+_MOVE = """
+INSERT INTO audit_cursor AS c (consumer, xid, event_id, moved_at) VALUES (%s, %s::text::xid8, %s, %s)
+ON CONFLICT (consumer) DO UPDATE
+SET xid = excluded.xid, event_id = excluded.event_id, moved_at = excluded.moved_at
+WHERE (c.xid, c.event_id) < (excluded.xid, excluded.event_id)
+"""
+_encoder = msgspec.json.Encoder()
+
+
+def events_append(*, events: Sequence[NewEvent], at: datetime) -> list[UUID]:
+    """Append events in the caller's transaction and return their ids; raise outside a transaction.
+
+    Their order here is their order in the log. The relay is woken by the commit.
+    """
+    if not connection.in_atomic_block:
+        raise transaction.TransactionManagementError("Events are appended inside the transaction they tell of.")
+    if not events:
+        return []
+    sequences = _sequences_taken(events)
+    ids = [uuid7() for _ in events]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _INSERT,
+            [
+                ids,
+                [event.stream for event in events],
+                sequences,
+                [event.account_id for event in events],
+                [event.account_sequence for event in events],
+                [event.payload.TYPE for event in events],
+                [event.payload.VERSION for event in events],
+                [_encoder.encode(event.payload).decode() for event in events],
+                [str(event.actor) for event in events],
+                [event.correlation_id for event in events],
+                [event.causation_id for event in events],
+                [event.valid_at for event in events],
+                [at] * len(events),
+            ],
+        )
+    return ids
+
+
+def _sequences_taken(events: Sequence[NewEvent]) -> list[int]:
+    """Return every event's sequence, taking from the stream heads those that the caller does not count."""
+    wanted = Counter(event.stream for event in events if event.sequence is None)
+    following: dict[str, int] = {}
+    if wanted:
+        with connection.cursor() as cursor:
+            cursor.execute(_HEADS, [list(wanted), list(wanted.values())])
+            following = {stream: head - wanted[stream] for stream, head in cursor.fetchall()}
+    taken = []
+    for event in events:
+        if event.sequence is None:
+            following[event.stream] += 1
+        taken.append(following[event.stream] if event.sequence is None else event.sequence)
+    return taken
+
+
+def cursor_move(*, consumer: str, to: EventRecord, at: datetime) -> None:
+    """Note that a consumer is done with every event up to one; never moves back."""
+    with connection.cursor() as cursor:
+        cursor.execute(_MOVE, [consumer, str(to.xid), to.id, at])
+
+
+def cursor_reset(*, consumer: str, xid: int, event_id: UUID, at: datetime) -> None:
+    """Set a consumer to any point of the log, back or forth; (0, the zero id) is the beginning."""
+    with connection.cursor() as cursor:
+        cursor.execute(_MOVE.partition("\nWHERE")[0], [consumer, str(xid), event_id, at])
+
+
+def event_park(*, consumer: str, event_id: UUID, error: str, at: datetime) -> None:
+    """Set an event aside for a person, so that its consumer can go on with the next."""
+    with connection.cursor() as cursor:
+        cursor.execute(_PARK, [uuid7(), consumer, event_id, error[:4000], at])

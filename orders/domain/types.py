@@ -1,0 +1,70 @@
+"""The words of an order: types, times in force, states and intents."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class OrderType(StrEnum):
+    """Say how an order prices itself (FIX 40)."""
+
+    MARKET = "market"
+    LIMIT = "limit"
+    STOP = "stop"
+    STOP_LIMIT = "stop_limit"
+    TRAILING_STOP = "trailing_stop"
+
+
+class TimeInForce(StrEnum):
+    """Say how long an order works (FIX 59)."""
+
+    DAY = "day"
+    GTC = "gtc"
+    IOC = "ioc"
+    FOK = "fok"
+    OPG = "opg"
+    CLS = "cls"
+
+
+class BaseState(StrEnum):
+    """The state of an order apart from any pending operation (FIX 39)."""
+
+    ACCEPTED = "accepted"
+    HELD = "held"
+    PENDING_NEW = "pending_new"
+    NEW = "new"
+    PARTIALLY_FILLED = "partially_filled"
+    STOPPED = "stopped"
+    SUSPENDED = "suspended"
+    DONE_FOR_DAY = "done_for_day"
+    CALCULATED = "calculated"
+    FILLED = "filled"
+    CANCELED = "canceled"
+    EXPIRED = "expired"
+    REJECTED = "rejected"
+    REPLACED = "replaced"
+
+
+class PendingOperation(StrEnum):
+    """What has been asked of the venue and not yet answered: at most one."""
+
+    NONE = "none"
+    CANCEL = "cancel"
+    REPLACE = "replace"
+
+
+class IntentKind(StrEnum):
+    """What a venue is to be told (FIX 35=D, F, G)."""
+
+    SUBMIT = "submit"
+    CANCEL = "cancel"
+    REPLACE = "replace"
+
+
+class IntentState(StrEnum):
+    """Where a message to a venue stands; `dropped` was never sent."""
+
+    DUE = "due"
+    SENT = "sent"
+    SETTLED = "settled"
+    DROPPED = "dropped"

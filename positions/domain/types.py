@@ -1,0 +1,52 @@
+"""The facts that money and holdings are made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from uuid import UUID
+
+
+class Side(StrEnum):
+    """Say which way (FIX 54)."""
+
+    BUY = "buy"
+    SELL = "sell"
+
+    @property
+    def sign(self) -> int:
+        """Return +1 for what adds to a holding, -1 for what takes from it."""
+        return 1 if self is Side.BUY else -1
+
+
+@dataclass(frozen=True, slots=True)
+class FillFact:
+    """One fill as positions need it; quantity > 0, price > 0, fee in `currency`."""
+
+    execution_id: UUID
+    order_id: UUID
+    account_id: UUID
+    instrument_id: UUID
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    fee: Decimal
+    currency: str
+    executed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NewReservation:
+    """What one accepted order may spend or deliver; price is the worst one, for a market order the collar's."""
+
+    order_id: UUID
+    account_id: UUID
+    instrument_id: UUID
+    owner_id: UUID
+    side: Side
+    quantity_left: Decimal
+    price: Decimal
+    limit_price: Decimal | None
+    currency: str

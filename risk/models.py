@@ -1,0 +1,239 @@
+"""Limits, states and switches, and every decision made with them."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+
+from accounts.models import TradingAccount
+from marketdata.models import Instrument
+from trading_portal.kernel.ids import uuid7
+
+
+class Rule(models.TextChoices):
+    """Name the rules whose limit an officer sets; unit in brackets."""
+
+    MAX_QUANTITY = "max_quantity", "Max order quantity [units]"
+    MAX_NOTIONAL = "max_notional", "Max order notional [account currency]"
+    PRICE_COLLAR = "price_collar", "Price collar [fraction of the reference]"
+    MAX_POSITION = "max_position", "Max position [units]"
+    CONCENTRATION = "concentration", "Concentration [fraction of equity]"
+    ORDER_RATE = "order_rate", "Order rate [orders per second]"
+    DUPLICATE_WINDOW = "duplicate_window", "Duplicate window [seconds]"
+    MAX_OPEN_ORDERS = "max_open_orders", "Max open orders [orders]"
+    STALE_PRICE = "stale_price", "Stale price [seconds]"
+
+
+class Limit(models.Model):
+    """Set one rule's limit for a scope; the narrowest scope that names an order decides.
+
+    Scope is (account, instrument): both null is the firm; an account's row beats the firm's,
+    a row with an instrument beats one without. `is_enforced=False` switches the rule off there (four-eyes).
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    rule = models.CharField(max_length=20, choices=Rule)
+    account = models.ForeignKey(TradingAccount, null=True, blank=True, on_delete=models.PROTECT)
+    instrument = models.ForeignKey(Instrument, null=True, blank=True, on_delete=models.PROTECT)
+    value = models.DecimalField(max_digits=28, decimal_places=10)
+    is_enforced = models.BooleanField(default=True)
+    version = models.PositiveIntegerField(default=1)
+    changed_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["rule", "account", "instrument"], name="limit_once_per_scope", nulls_distinct=False
+            ),
+            models.CheckConstraint(condition=Q(value__gte=0, value__lt=10**15), name="limit_value_sane"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.rule} {self.value:f}"
+
+
+class ChangeRequest(models.Model):
+    """Ask for a limit to be loosened, a switch released or a state relaxed: a second person must approve.
+
+    `target_id` names the Limit, KillSwitch or TradingState; a new account-level limit has none.
+    """
+
+    class Kind(models.TextChoices):
+        LIMIT = "limit"
+        KILL_SWITCH_RELEASE = "kill_switch_release"
+        TRADING_STATE = "trading_state"
+
+    class State(models.TextChoices):
+        PENDING = "pending"
+        APPROVED = "approved"
+        REJECTED = "rejected"
+        STALE = "stale"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    kind = models.CharField(max_length=24, choices=Kind)
+    target_id = models.UUIDField(null=True)
+    target_version = models.PositiveIntegerField(default=0)
+    before = models.JSONField(default=dict)
+    after = models.JSONField(default=dict)
+    reason = models.TextField()
+    state = models.CharField(max_length=10, choices=State, default=State.PENDING)
+    proposed_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    proposed_at = models.DateTimeField()
+    decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    decided_at = models.DateTimeField(null=True)
+    reverts_at = models.DateTimeField(null=True, blank=True)
+    reverted_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(decided_by__isnull=True) | ~Q(state="approved") | ~Q(decided_by=F("proposed_by")),
+                name="change_approved_by_another_person",
+            ),
+            models.CheckConstraint(
+                condition=Q(state="pending", decided_at__isnull=True) | Q(state__in=["approved", "rejected", "stale"]),
+                name="change_pending_is_undecided",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.state}"
+
+
+class TradingState(models.Model):
+    """Say what a scope may do: ACTIVE anything, REDUCING only exits, HALTED only cancels. Both null is the firm."""
+
+    class State(models.TextChoices):
+        ACTIVE = "ACTIVE"
+        REDUCING = "REDUCING"
+        HALTED = "HALTED"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    account = models.ForeignKey(TradingAccount, null=True, blank=True, on_delete=models.PROTECT)
+    instrument = models.ForeignKey(Instrument, null=True, blank=True, on_delete=models.PROTECT)
+    state = models.CharField(max_length=8, choices=State, default=State.ACTIVE)
+    reason = models.CharField(max_length=200, blank=True)
+    version = models.PositiveIntegerField(default=1)
+    changed_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account", "instrument"], name="trading_state_once_per_scope", nulls_distinct=False
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.state
+
+
+class KillSwitch(models.Model):
+    """Stop a scope: latched until released by two people. All of account, instrument and venue null is the firm."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    account = models.ForeignKey(TradingAccount, null=True, blank=True, on_delete=models.PROTECT)
+    instrument = models.ForeignKey(Instrument, null=True, blank=True, on_delete=models.PROTECT)
+    venue = models.CharField(max_length=24, blank=True, default="")
+    reason = models.CharField(max_length=200)
+    version = models.PositiveIntegerField(default=1)
+    latched_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    latched_at = models.DateTimeField()
+    released_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    released_at = models.DateTimeField(null=True)
+    orders_to_cancel = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account", "instrument", "venue"],
+                name="kill_switch_latched_once",
+                condition=Q(released_at__isnull=True),
+                nulls_distinct=False,
+            )
+        ]
+
+    def __str__(self) -> str:
+        return "latched" if self.released_at is None else "released"
+
+
+class Decision(models.Model):
+    """Keep what the check of one order looked at and found, also when it refused."""
+
+    order_id = models.UUIDField(primary_key=True)
+    account = models.ForeignKey(TradingAccount, on_delete=models.PROTECT)
+    is_approved = models.BooleanField()
+    checks = models.JSONField()
+    reasons = models.JSONField()
+    decided_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["account", "-decided_at"], name="decision_account_time")]
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return "approved" if self.is_approved else "refused"
+
+
+class OrderFingerprint(models.Model):
+    """Remember what an account ordered a moment ago, to catch a duplicate; swept when older than any window."""
+
+    id = models.BigAutoField(primary_key=True)
+    account = models.ForeignKey(TradingAccount, on_delete=models.CASCADE)
+    fingerprint = models.BinaryField(max_length=16)
+    placed_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["account", "fingerprint", "placed_at"], name="fingerprint_lookup")]
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.account_id} {self.placed_at}"
+
+
+class OrderCount(models.Model):
+    """Count an account's orders of one second: the rate over a window is a sum of few rows."""
+
+    account = models.ForeignKey(TradingAccount, on_delete=models.CASCADE)
+    second_at = models.DateTimeField()
+    count = models.PositiveIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["account", "second_at"], name="order_count_once")]
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.account_id} {self.count}"
+
+
+class Breach(models.Model):
+    """Show a risk officer that a limit refused an order or was nearly reached."""
+
+    class Severity(models.TextChoices):
+        WARNING = "warning"
+        REFUSED = "refused"
+        CRITICAL = "critical"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    account = models.ForeignKey(TradingAccount, null=True, on_delete=models.PROTECT)
+    instrument = models.ForeignKey(Instrument, null=True, on_delete=models.PROTECT)
+    order_id = models.UUIDField(null=True)
+    severity = models.CharField(max_length=8, choices=Severity)
+    code = models.CharField(max_length=40)
+    facts = models.JSONField(default=dict)
+    breached_at = models.DateTimeField()
+    acknowledged_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    acknowledged_at = models.DateTimeField(null=True, blank=True)
+    note = models.TextField(blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["-breached_at"], name="breach_newest")]
+        constraints = [
+            models.UniqueConstraint(fields=["order_id", "code"], name="breach_once_per_order_and_code"),
+        ]
+        default_permissions = ("view", "change")
+
+    def __str__(self) -> str:
+        return self.code

@@ -1,0 +1,13 @@
+"""The Celery app: `celery -A trading_portal.celery`."""
+
+from __future__ import annotations
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "trading_portal.settings")
+
+app = Celery("trading_portal")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()

@@ -1,0 +1,64 @@
+"""Read the environment, typed, and fail loudly."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from urllib.parse import unquote, urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+
+
+def text(name: str, default: str | None = None) -> str:
+    """Return a variable's text; raise ImproperlyConfigured when it is missing and has no default."""
+    value = os.environ.get(name, default)
+    if value is None:
+        raise ImproperlyConfigured(f"{name} is not set. `make run` sets it; a server of your own must name it.")
+    return value
+
+
+def choice(name: str, allowed: Sequence[str], default: str) -> str:
+    """Return a variable that must be one of a few words."""
+    value = os.environ.get(name) or default
+    if value not in allowed:
+        raise ImproperlyConfigured(f"{name} is {value!r}; it must be one of {', '.join(allowed)}.")
+    return value
+
+
+def integer(name: str, default: int, *, at_least: int = 0) -> int:
+    """Return a variable that must be a whole number."""
+    value = os.environ.get(name) or str(default)
+    try:
+        number = int(value)
+    except ValueError:
+        raise ImproperlyConfigured(f"{name} is {value!r}; it must be a whole number.") from None
+    if number < at_least:
+        raise ImproperlyConfigured(f"{name} is {number}; it must be at least {at_least}.")
+    return number
+
+
+def flag(name: str, default: bool) -> bool:
+    """Return a variable that must say yes or no."""
+    return choice(name, ("1", "0", "true", "false", "yes", "no"), "1" if default else "0") in ("1", "true", "yes")
+
+
+def words(name: str, default: str = "") -> list[str]:
+    """Return a comma-separated variable as a list."""
+    return [word.strip() for word in os.environ.get(name, default).split(",") if word.strip()]
+
+
+def database(name: str) -> dict[str, object]:
+    """Return Django's connection settings from postgres://user:password@host:port/name."""
+    url = urlsplit(text(name))
+    if url.scheme not in ("postgres", "postgresql"):
+        raise ImproperlyConfigured(f"{name} must start with postgres://, not {url.scheme}://.")
+    if not url.path.strip("/"):
+        raise ImproperlyConfigured(f"{name} names no database.")
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(url.path.strip("/")),
+        "USER": unquote(url.username or ""),
+        "PASSWORD": unquote(url.password or ""),
+        "HOST": url.hostname or "",
+        "PORT": str(url.port or ""),
+    }
