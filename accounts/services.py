@@ -8,14 +8,18 @@ from datetime import datetime
 from uuid import UUID
 
 from django.db import connection, transaction
+from django_redis import get_redis_connection
+from redis import Redis
+from redis.exceptions import RedisError
 
 from accounts.domain.events import AccountOpened, ApiKeyCreated, ApiKeyRevoked
 from accounts.domain.keys import secret_hash
+from accounts.domain.rates import TAKE_SCRIPT, WINDOW_SECONDS, RateAnswer, RateRequest
 from accounts.domain.types import AccountFacts, LockedAccounts, NewApiKey
 from accounts.models import ApiKey, TradingAccount, User
 from audit.domain.types import Actor, EventPayload, NewEvent
 from audit.services import events_append
-from trading_portal.kernel.errors import NotFound, reason
+from trading_portal.kernel.errors import NotFound, Unavailable, reason
 from trading_portal.kernel.ids import uuid7
 
 _LOCK = """
@@ -111,6 +115,29 @@ def api_key_revoke(*, key_id: str, by: Actor, at: datetime) -> None:
         key.revoked_at = at
         key.save(update_fields=["revoked_at"])
         _account_event_append(key.account_id, ApiKeyRevoked(key_id=key_id), by, at)
+
+
+def rates_take(requests: Sequence[RateRequest], *, window_seconds: float = WINDOW_SECONDS) -> list[RateAnswer]:
+    """Take from the budgets of many callers in one Redis call, exact whoever else takes at the same time.
+
+    Several requests of one caller are served in their order. Raise Unavailable when Redis does not answer:
+    a limit that cannot be counted is not a limit.
+    """
+    if not requests:
+        return []
+    keys = {key: index for index, key in enumerate(dict.fromkeys(request.key for request in requests), start=1)}
+    arguments = [round(window_seconds * 1_000_000)]
+    for request in requests:
+        arguments += [keys[request.key], request.limit, request.cost]
+    try:
+        client: Redis = get_redis_connection("default")
+        taken = client.register_script(TAKE_SCRIPT)(keys=[f"{{rate}}:{key}" for key in keys], args=arguments)
+    except RedisError as error:
+        raise Unavailable(reason("RATE_UNKNOWN"), "The portal cannot count requests now. Try again shortly.") from error
+    return [
+        RateAnswer(bool(allowed), request.limit, max(remaining, 0), -(-wait // 1_000_000))
+        for request, allowed, remaining, wait in zip(requests, *(taken[i::3] for i in range(3)), strict=True)
+    ]
 
 
 def _account_event_append(account_id: UUID, payload: EventPayload, by: Actor, at: datetime) -> None:
