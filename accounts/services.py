@@ -99,9 +99,7 @@ def api_key_create(
         created_at=at,
         expires_at=expires_at,
     )
-    _account_event_append(
-        account.id, ApiKeyCreated(key_id=key.key_id, name=name, scopes=tuple(scopes)), by, at
-    )
+    _account_event_append(account.id, ApiKeyCreated(key_id=key.key_id, name=name, scopes=tuple(scopes)), by, at)
     return NewApiKey(key.id, key.key_id, secret, at)
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 from django.db import connection
 
 from audit.domain.types import EventRecord
+from audit.models import Cursor
 
 _COLUMNS = """id, xid::text, stream, sequence, account_id, account_sequence, type, version, payload::text,
 actor, correlation_id, causation_id, valid_at, recorded_at"""
@@ -85,3 +86,15 @@ def position_last() -> tuple[int, UUID]:
         cursor.execute("SELECT xid::text, id FROM audit_event ORDER BY xid DESC, id DESC LIMIT 1")
         row = cursor.fetchone()
     return (int(row[0]), row[1]) if row else (0, UUID(int=0))
+
+
+def cursor_exists(consumer: str) -> bool:
+    """Tell whether a consumer has ever read."""
+    return Cursor.objects.filter(consumer=consumer).exists()
+
+
+def events_wait_for_horizon() -> bool:
+    """Tell whether events are committed that an older, still running transaction keeps above the horizon."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT EXISTS (SELECT FROM audit_event WHERE xid >= pg_snapshot_xmin(pg_current_snapshot()))")
+        return bool(cursor.fetchone()[0])

@@ -26,9 +26,7 @@ def _begin(request: HttpRequest) -> None:
         asked = asked if _USABLE.fullmatch(asked) else ""
     request.request_id = asked or str(correlation_id)  # type: ignore[attr-defined]
     request.correlation_id = correlation_id  # type: ignore[attr-defined]
-    structlog.contextvars.bind_contextvars(
-        request_id=asked or str(correlation_id), correlation_id=str(correlation_id)
-    )
+    structlog.contextvars.bind_contextvars(request_id=asked or str(correlation_id), correlation_id=str(correlation_id))
 
 
 @sync_and_async_middleware

@@ -7,71 +7,98 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Cursor',
+            name="Cursor",
             fields=[
-                ('consumer', models.CharField(max_length=60, primary_key=True, serialize=False)),
-                ('xid', audit.models.Xid8Field()),
-                ('event_id', models.UUIDField()),
-                ('moved_at', models.DateTimeField()),
+                ("consumer", models.CharField(max_length=60, primary_key=True, serialize=False)),
+                ("xid", audit.models.Xid8Field()),
+                ("event_id", models.UUIDField()),
+                ("moved_at", models.DateTimeField()),
             ],
             options={
-                'default_permissions': ('view',),
+                "default_permissions": ("view",),
             },
         ),
         migrations.CreateModel(
-            name='StreamHead',
+            name="StreamHead",
             fields=[
-                ('stream', models.CharField(max_length=80, primary_key=True, serialize=False)),
-                ('sequence', models.BigIntegerField()),
+                ("stream", models.CharField(max_length=80, primary_key=True, serialize=False)),
+                ("sequence", models.BigIntegerField()),
             ],
             options={
-                'default_permissions': (),
+                "default_permissions": (),
             },
         ),
         migrations.CreateModel(
-            name='Event',
+            name="Event",
             fields=[
-                ('id', models.UUIDField(default=trading_portal.kernel.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('xid', audit.models.Xid8Field(db_default=models.Func(function='pg_current_xact_id'), editable=False)),
-                ('stream', models.CharField(max_length=80)),
-                ('sequence', models.BigIntegerField()),
-                ('account_id', models.UUIDField(null=True)),
-                ('account_sequence', models.BigIntegerField(null=True)),
-                ('type', models.CharField(max_length=60)),
-                ('version', models.PositiveSmallIntegerField()),
-                ('payload', models.JSONField()),
-                ('actor', models.CharField(max_length=80)),
-                ('correlation_id', models.UUIDField()),
-                ('causation_id', models.UUIDField(null=True)),
-                ('valid_at', models.DateTimeField()),
-                ('recorded_at', models.DateTimeField()),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=trading_portal.kernel.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("xid", audit.models.Xid8Field(db_default=models.Func(function="pg_current_xact_id"), editable=False)),
+                ("stream", models.CharField(max_length=80)),
+                ("sequence", models.BigIntegerField()),
+                ("account_id", models.UUIDField(null=True)),
+                ("account_sequence", models.BigIntegerField(null=True)),
+                ("type", models.CharField(max_length=60)),
+                ("version", models.PositiveSmallIntegerField()),
+                ("payload", models.JSONField()),
+                ("actor", models.CharField(max_length=80)),
+                ("correlation_id", models.UUIDField()),
+                ("causation_id", models.UUIDField(null=True)),
+                ("valid_at", models.DateTimeField()),
+                ("recorded_at", models.DateTimeField()),
             ],
             options={
-                'default_permissions': ('view',),
-                'indexes': [models.Index(fields=['xid', 'id'], name='event_relay_order'), models.Index(fields=['correlation_id'], name='event_correlation')],
-                'constraints': [models.UniqueConstraint(fields=('stream', 'sequence'), name='event_once_per_stream'), models.UniqueConstraint(condition=models.Q(('account_id__isnull', False)), fields=('account_id', 'account_sequence'), name='event_once_per_account'), models.CheckConstraint(condition=models.Q(('sequence__gt', 0)), name='event_sequence_positive'), models.CheckConstraint(condition=models.Q(models.Q(('account_id__isnull', True), ('account_sequence__isnull', True)), models.Q(('account_id__isnull', False), ('account_sequence__gt', 0)), _connector='OR'), name='event_account_sequence_with_account')],
+                "default_permissions": ("view",),
+                "indexes": [
+                    models.Index(fields=["xid", "id"], name="event_relay_order"),
+                    models.Index(fields=["correlation_id"], name="event_correlation"),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("stream", "sequence"), name="event_once_per_stream"),
+                    models.UniqueConstraint(
+                        condition=models.Q(("account_id__isnull", False)),
+                        fields=("account_id", "account_sequence"),
+                        name="event_once_per_account",
+                    ),
+                    models.CheckConstraint(condition=models.Q(("sequence__gt", 0)), name="event_sequence_positive"),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("account_id__isnull", True), ("account_sequence__isnull", True)),
+                            models.Q(("account_id__isnull", False), ("account_sequence__gt", 0)),
+                            _connector="OR",
+                        ),
+                        name="event_account_sequence_with_account",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='ParkedEvent',
+            name="ParkedEvent",
             fields=[
-                ('id', models.UUIDField(default=trading_portal.kernel.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('consumer', models.CharField(max_length=60)),
-                ('error', models.TextField()),
-                ('parked_at', models.DateTimeField()),
-                ('event', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='audit.event')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=trading_portal.kernel.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("consumer", models.CharField(max_length=60)),
+                ("error", models.TextField()),
+                ("parked_at", models.DateTimeField()),
+                ("event", models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to="audit.event")),
             ],
             options={
-                'default_permissions': ('view',),
-                'constraints': [models.UniqueConstraint(fields=('consumer', 'event'), name='parked_event_once')],
+                "default_permissions": ("view",),
+                "constraints": [models.UniqueConstraint(fields=("consumer", "event"), name="parked_event_once")],
             },
         ),
     ]

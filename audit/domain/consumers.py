@@ -1,0 +1,21 @@
+"""Describe what reads the log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from audit.domain.types import EventRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Consumer:
+    """One reader of the log, with a cursor of its own.
+
+    `handle` gets events in commit order, at least once each, and must not mind a repeat.
+    A new consumer starts at the beginning of the log, or with `only_new` at its end.
+    """
+
+    name: str
+    handle: Callable[[Sequence[EventRecord]], None]
+    only_new: bool = False

@@ -1,0 +1,141 @@
+"""Hand each committed event to every consumer: woken by NOTIFY, read below the horizon, a cursor for each."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+import structlog
+from django.db import DatabaseError, close_old_connections, connection
+
+from audit import selectors, services
+from audit.domain.consumers import Consumer
+from audit.domain.types import EventRecord
+from trading_portal.kernel import clock
+
+log = structlog.get_logger(__name__)
+
+BATCH = 500
+POLL_SECONDS = 1.0
+HORIZON_SECONDS = 0.002
+RETRY_SECONDS = (0.05, 0.2, 1.0, 2.0)
+
+
+class ConsumerLoop(threading.Thread):
+    """Drive one consumer on a thread of its own, so that a slow one holds up nobody else."""
+
+    def __init__(self, consumer: Consumer, stopping: threading.Event) -> None:
+        super().__init__(name=f"relay-{consumer.name}", daemon=True)
+        self._consumer = consumer
+        self._stopping = stopping
+        self._woken = threading.Event()
+        self.turned_at = clock.monotonic()
+
+    def wake(self) -> None:
+        """Tell the loop that something was committed."""
+        self._woken.set()
+
+    def run(self) -> None:
+        """Read and hand on until told to stop; outlive a database that went away."""
+        while not self._stopping.is_set():
+            try:
+                self._start_position_ensure()
+                while not self._stopping.is_set():
+                    self.turned_at = clock.monotonic()
+                    self._turn()
+            except DatabaseError as error:
+                log.warning("relay.database_lost", consumer=self._consumer.name, error=str(error))
+                connection.close()
+                self._stopping.wait(RETRY_SECONDS[-2])
+                self.turned_at = clock.monotonic()
+        connection.close()
+
+    def _start_position_ensure(self) -> None:
+        if self._consumer.only_new and not selectors.cursor_exists(self._consumer.name):
+            xid, event_id = selectors.position_last()
+            services.cursor_reset(consumer=self._consumer.name, xid=xid, event_id=event_id, at=clock.now())
+
+    def _turn(self) -> None:
+        """Hand on one batch, or wait for the next commit."""
+        self._woken.clear()
+        events = selectors.events_to_relay(self._consumer.name, BATCH)
+        if events:
+            self._deliver(events)
+        elif selectors.events_wait_for_horizon():
+            time.sleep(HORIZON_SECONDS)
+        else:
+            self._woken.wait(POLL_SECONDS)
+
+    def _deliver(self, events: Sequence[EventRecord]) -> None:
+        """Hand a batch on; when it keeps failing, hand on one at a time and park what fails alone."""
+        if self._handled(events, RETRY_SECONDS[:2]):
+            self._done(events[-1])
+            return
+        for event in events:
+            if not self._handled([event], RETRY_SECONDS):
+                services.event_park(
+                    consumer=self._consumer.name, event_id=event.id, error=self._last_error, at=clock.now()
+                )
+                log.error("relay.event_parked", consumer=self._consumer.name, event_id=str(event.id))
+            self._done(event)
+
+    def _handled(self, events: Sequence[EventRecord], pauses: Sequence[float]) -> bool:
+        for pause in (*pauses, None):
+            try:
+                self._consumer.handle(events)
+                return True
+            except DatabaseError:
+                raise
+            except Exception as error:
+                self._last_error = f"{type(error).__name__}: {error}"
+                log.exception("relay.consumer_failed", consumer=self._consumer.name, events=len(events))
+            self.turned_at = clock.monotonic()
+            if pause is not None and self._stopping.wait(pause):
+                break
+        return False
+
+    def _done(self, event: EventRecord) -> None:
+        services.cursor_move(consumer=self._consumer.name, to=event, at=clock.now())
+
+
+class Relay:
+    """Run every consumer's loop and wake them all on each commit."""
+
+    def __init__(self, consumers: Sequence[Consumer], beat: Callable[[], None]) -> None:
+        self._stopping = threading.Event()
+        self._loops = [ConsumerLoop(consumer, self._stopping) for consumer in consumers]
+        self._beat = beat
+
+    def stop(self) -> None:
+        """Let every loop finish its turn and end."""
+        self._stopping.set()
+        for loop in self._loops:
+            loop.wake()
+
+    def run(self) -> None:
+        """Listen and wake until stopped; beat only while every consumer turns."""
+        for loop in self._loops:
+            loop.start()
+        while not self._stopping.is_set():
+            try:
+                self._listen()
+            except DatabaseError as error:
+                log.warning("relay.listener_lost", error=str(error))
+                connection.close()
+                self._stopping.wait(RETRY_SECONDS[-2])
+        for loop in self._loops:
+            loop.join(timeout=5)
+        close_old_connections()
+
+    def _listen(self) -> None:
+        connection.ensure_connection()
+        postgres = connection.connection
+        assert postgres is not None
+        postgres.execute(f"LISTEN {selectors.CHANNEL}")
+        while not self._stopping.is_set():
+            for _ in postgres.notifies(timeout=POLL_SECONDS, stop_after=1):
+                for loop in self._loops:
+                    loop.wake()
+            if all(clock.monotonic() - loop.turned_at < 5 * POLL_SECONDS for loop in self._loops):
+                self._beat()

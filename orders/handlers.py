@@ -1,0 +1,22 @@
+"""React to committed events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from audit.domain.types import EventRecord
+from orders import broadcasts, services
+from trading_portal.kernel import clock
+
+
+def accounts_push(events: Sequence[EventRecord]) -> None:
+    """Push what changed in each account to its open pages and streams."""
+    broadcasts.accounts_publish(events, at=clock.now())
+
+
+def killed_orders_cancel(events: Sequence[EventRecord]) -> None:
+    """Cancel every open order in the scope of a switch that was latched."""
+    for event in events:
+        if event.type == "kill_switch.latched":
+            services.orders_cancel_killed(kill_switch_id=UUID(event.payload["kill_switch_id"]), at=clock.now())

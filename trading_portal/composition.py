@@ -1,0 +1,20 @@
+"""Put the protocols together: pages and API over HTTP, WebSockets, heartbeat."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from channels.auth import AuthMiddlewareStack
+from channels.routing import ProtocolTypeRouter, URLRouter
+from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
+
+from trading_portal.routing import websocket_urlpatterns
+from trading_portal.running.heartbeat import start_asyncio_heartbeat
+
+
+def compose(http: Any) -> Any:
+    """Return the one application that every server runs."""
+    start_asyncio_heartbeat()
+    return ProtocolTypeRouter(
+        {"http": ASGIStaticFilesHandler(http), "websocket": AuthMiddlewareStack(URLRouter(websocket_urlpatterns))}
+    )

@@ -1,0 +1,14 @@
+"""Wire the log's events to the handlers that react to them."""
+
+from __future__ import annotations
+
+from audit.domain.consumers import Consumer
+from orders import handlers
+
+
+def consumers() -> list[Consumer]:
+    """Return every consumer of the event log."""
+    return [
+        Consumer("browser", handlers.accounts_push, only_new=True),
+        Consumer("kill_switch", handlers.killed_orders_cancel),
+    ]
