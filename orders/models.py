@@ -171,13 +171,17 @@ class VenueIntent(models.Model):
 
 
 class VenueLease(models.Model):
-    """Let one worker at a time speak to a venue; the fence grows with every new holder."""
+    """Let one worker at a time speak to a venue; the fence grows with every new holder.
+
+    `drop_copy_id` is how far the venue's drop copy has been compared with what we recorded.
+    """
 
     venue = models.CharField(primary_key=True, max_length=24)
     holder = models.CharField(max_length=80)
     fence = models.BigIntegerField()
     renewed_at = models.DateTimeField()
     expires_at = models.DateTimeField()
+    drop_copy_id = models.BigIntegerField(default=0)
 
     class Meta:
         constraints = [
@@ -207,10 +211,26 @@ class ParkedReport(models.Model):
         return f"{self.venue} {self.code}"
 
 
+class PaperSession(models.Model):
+    """Count the starts of a paper venue: an older process that still runs may not write its book any more."""
+
+    venue = models.CharField(primary_key=True, max_length=24)
+    number = models.BigIntegerField()
+    started_at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.venue} {self.number}"
+
+
 class PaperOrder(models.Model):
-    """The paper venue's own book, read by nobody but the paper broker and the drop-copy check."""
+    """A paper venue's own book, read by nobody but the paper broker and the drop-copy check."""
 
     order_id = models.UUIDField(primary_key=True)
+    venue = models.CharField(max_length=24)
+    arrival = models.BigIntegerField()
     symbol = models.CharField(max_length=24)
     side = models.CharField(max_length=4, choices=_choices(Side))
     type = models.CharField(max_length=16, choices=_choices(OrderType))
@@ -220,9 +240,15 @@ class PaperOrder(models.Model):
     filled_quantity = _amount(default=0)
     state = models.CharField(max_length=10)
     received_at = models.DateTimeField()
+    expires_at = models.DateTimeField(null=True)
 
     class Meta:
-        indexes = [models.Index(fields=["symbol"], name="paper_order_open", condition=Q(state="open"))]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(filled_quantity__gte=0, filled_quantity__lte=F("quantity")), name="paper_order_not_overfilled"
+            )
+        ]
+        indexes = [models.Index(fields=["venue", "arrival"], name="paper_order_open", condition=Q(state="open"))]
         default_permissions = ()
 
     def __str__(self) -> str:
@@ -230,19 +256,24 @@ class PaperOrder(models.Model):
 
 
 class PaperReport(models.Model):
-    """The paper venue's own drop copy: every report it ever made, in order."""
+    """A paper venue's own drop copy: every report it ever made, in order."""
 
     id = models.BigAutoField(primary_key=True)
+    venue = models.CharField(max_length=24)
     order_id = models.UUIDField()
     exec_id = models.CharField(max_length=64, unique=True)
     kind = models.CharField(max_length=16)
     quantity = _amount(null=True)
     price = _amount(null=True)
+    fee = _amount(default=0)
     reason = models.CharField(max_length=80, blank=True)
     executed_at = models.DateTimeField()
 
     class Meta:
-        indexes = [models.Index(fields=["order_id"], name="paper_report_order")]
+        indexes = [
+            models.Index(fields=["order_id"], name="paper_report_order"),
+            models.Index(fields=["venue", "id"], name="paper_report_drop_copy"),
+        ]
         default_permissions = ()
 
     def __str__(self) -> str:
