@@ -12,7 +12,7 @@ from django.db.models import Q
 
 from accounts.domain.keys import secret_hash
 from accounts.domain.types import AccountFacts, KeyGrant, Permission
-from accounts.models import Grant, TradingAccount
+from accounts.models import ApiKey, Grant, TradingAccount
 
 _KEYS = """
 SELECT key.key_id, key.secret_hash, key.id, key.user_id, key.account_id, key.scopes, key.orders_per_minute,
@@ -85,3 +85,16 @@ def account_by_id(account_id: UUID) -> AccountFacts | None:
     """Return an account's facts, whoever asks; callers have authorised already."""
     account = TradingAccount.objects.filter(id=account_id).first()
     return _facts(account) if account else None
+
+
+def account_by_number(number: str) -> AccountFacts | None:
+    """Return an account by the number people know it by, or None."""
+    account = TradingAccount.objects.filter(number=number).first()
+    return _facts(account) if account else None
+
+
+def key_ids_named(account_id: UUID, name: str) -> list[str]:
+    """Return the ids of an account's keys of a name that are not revoked."""
+    return list(
+        ApiKey.objects.filter(account_id=account_id, name=name, revoked_at=None).values_list("key_id", flat=True)
+    )

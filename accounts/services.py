@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
+from django.contrib.auth.models import Group
 from django.db import connection, transaction
 from django_redis import get_redis_connection
 from redis import Redis
@@ -58,25 +59,45 @@ def accounts_sequences_save(locked: LockedAccounts) -> None:
 
 
 @transaction.atomic
+def person_ensure(
+    *, username: str, email: str, first_name: str, last_name: str, password: str, groups: Sequence[str], is_staff: bool
+) -> tuple[UUID, str]:
+    """Make a person, or keep the one there; return their id and a password that signs in.
+
+    The given password is kept when it is the person's; otherwise a new random one is set.
+    """
+    user, _ = User.objects.get_or_create(
+        username=username, defaults={"email": email, "first_name": first_name, "last_name": last_name}
+    )
+    if not password or not user.check_password(password):
+        password = secrets.token_urlsafe(9)
+        user.set_password(password)
+    user.is_staff = is_staff
+    user.save()
+    user.groups.set(Group.objects.filter(name__in=groups))
+    return user.id, password
+
+
+@transaction.atomic
 def account_open(
-    *, owner: User, number: str, name: str, base_currency: str, is_paper: bool, by: Actor, at: datetime
-) -> TradingAccount:
-    """Open a trading account."""
+    *, owner_id: UUID, number: str, name: str, base_currency: str, is_paper: bool, by: Actor, at: datetime
+) -> UUID:
+    """Open a trading account and return its id."""
     account = TradingAccount.objects.create(
-        owner=owner, number=number, name=name, base_currency=base_currency, is_paper=is_paper, opened_at=at
+        owner_id=owner_id, number=number, name=name, base_currency=base_currency, is_paper=is_paper, opened_at=at
     )
     payload = AccountOpened(
-        number=number, name=name, owner_id=str(owner.id), base_currency=base_currency, is_paper=is_paper
+        number=number, name=name, owner_id=str(owner_id), base_currency=base_currency, is_paper=is_paper
     )
     _account_event_append(account.id, payload, by, at)
-    return account
+    return account.id
 
 
 @transaction.atomic
 def api_key_create(
     *,
-    user: User,
-    account: TradingAccount,
+    user_id: UUID,
+    account_id: UUID,
     name: str,
     scopes: Sequence[str],
     by: Actor,
@@ -91,15 +112,15 @@ def api_key_create(
         key_id=f"PK{secrets.token_hex(9).upper()}",
         secret_hash=secret_hash(secret),
         name=name,
-        user=user,
-        account=account,
+        user_id=user_id,
+        account_id=account_id,
         scopes=list(scopes),
         allowed_networks=list(allowed_networks),
         orders_per_minute=orders_per_minute,
         created_at=at,
         expires_at=expires_at,
     )
-    _account_event_append(account.id, ApiKeyCreated(key_id=key.key_id, name=name, scopes=tuple(scopes)), by, at)
+    _account_event_append(account_id, ApiKeyCreated(key_id=key.key_id, name=name, scopes=tuple(scopes)), by, at)
     return NewApiKey(key.id, key.key_id, secret, at)
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 
-from accounts.models import TradingAccount
-from marketdata.models import Instrument
 from positions.domain.types import Side
 from trading_portal.kernel.ids import uuid7
 
@@ -29,7 +27,7 @@ class LedgerLine(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     transaction_id = models.UUIDField()
-    account = models.ForeignKey(TradingAccount, on_delete=models.PROTECT)
+    account = models.ForeignKey("accounts.TradingAccount", on_delete=models.PROTECT)
     book = models.CharField(max_length=8, choices=Book)
     currency = models.CharField(max_length=8)
     amount = _amount()
@@ -52,7 +50,7 @@ class LedgerLine(models.Model):
 class CashBalance(models.Model):
     """Hold what an account's cash lines of one currency add up to."""
 
-    account = models.ForeignKey(TradingAccount, on_delete=models.PROTECT, related_name="cash_balances")
+    account = models.ForeignKey("accounts.TradingAccount", on_delete=models.PROTECT, related_name="cash_balances")
     currency = models.CharField(max_length=8)
     balance = _amount()
 
@@ -67,8 +65,8 @@ class CashBalance(models.Model):
 class Holding(models.Model):
     """Hold an account's net quantity of an instrument (negative is short), at average cost."""
 
-    account = models.ForeignKey(TradingAccount, on_delete=models.PROTECT, related_name="holdings")
-    instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT)
+    account = models.ForeignKey("accounts.TradingAccount", on_delete=models.PROTECT, related_name="holdings")
+    instrument = models.ForeignKey("marketdata.Instrument", on_delete=models.PROTECT)
     quantity = _amount()
     average_cost = _amount()
     realised_pnl = _amount(default=0)
@@ -91,8 +89,8 @@ class Reservation(models.Model):
     """Hold what one open order may still spend or deliver; gone when the order is done."""
 
     order_id = models.UUIDField(primary_key=True)
-    account = models.ForeignKey(TradingAccount, on_delete=models.PROTECT, related_name="reservations")
-    instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT)
+    account = models.ForeignKey("accounts.TradingAccount", on_delete=models.PROTECT, related_name="reservations")
+    instrument = models.ForeignKey("marketdata.Instrument", on_delete=models.PROTECT)
     owner_id = models.UUIDField()
     side = models.CharField(max_length=4, choices=[(side.value, side.value) for side in Side])
     quantity_left = _amount()

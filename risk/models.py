@@ -6,8 +6,6 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
-from accounts.models import TradingAccount
-from marketdata.models import Instrument
 from trading_portal.kernel.ids import uuid7
 
 
@@ -34,8 +32,8 @@ class Limit(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     rule = models.CharField(max_length=20, choices=Rule)
-    account = models.ForeignKey(TradingAccount, null=True, blank=True, on_delete=models.PROTECT)
-    instrument = models.ForeignKey(Instrument, null=True, blank=True, on_delete=models.PROTECT)
+    account = models.ForeignKey("accounts.TradingAccount", null=True, blank=True, on_delete=models.PROTECT)
+    instrument = models.ForeignKey("marketdata.Instrument", null=True, blank=True, on_delete=models.PROTECT)
     value = models.DecimalField(max_digits=28, decimal_places=10)
     is_enforced = models.BooleanField(default=True)
     version = models.PositiveIntegerField(default=1)
@@ -110,8 +108,8 @@ class TradingState(models.Model):
         HALTED = "HALTED"
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    account = models.ForeignKey(TradingAccount, null=True, blank=True, on_delete=models.PROTECT)
-    instrument = models.ForeignKey(Instrument, null=True, blank=True, on_delete=models.PROTECT)
+    account = models.ForeignKey("accounts.TradingAccount", null=True, blank=True, on_delete=models.PROTECT)
+    instrument = models.ForeignKey("marketdata.Instrument", null=True, blank=True, on_delete=models.PROTECT)
     state = models.CharField(max_length=8, choices=State, default=State.ACTIVE)
     reason = models.CharField(max_length=200, blank=True)
     version = models.PositiveIntegerField(default=1)
@@ -132,8 +130,8 @@ class KillSwitch(models.Model):
     """Stop a scope: latched until released by two people. All of account, instrument and venue null is the firm."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    account = models.ForeignKey(TradingAccount, null=True, blank=True, on_delete=models.PROTECT)
-    instrument = models.ForeignKey(Instrument, null=True, blank=True, on_delete=models.PROTECT)
+    account = models.ForeignKey("accounts.TradingAccount", null=True, blank=True, on_delete=models.PROTECT)
+    instrument = models.ForeignKey("marketdata.Instrument", null=True, blank=True, on_delete=models.PROTECT)
     venue = models.CharField(max_length=24, blank=True, default="")
     reason = models.CharField(max_length=200)
     version = models.PositiveIntegerField(default=1)
@@ -161,7 +159,7 @@ class Decision(models.Model):
     """Keep what the check of one order looked at and found, also when it refused."""
 
     order_id = models.UUIDField(primary_key=True)
-    account = models.ForeignKey(TradingAccount, on_delete=models.PROTECT)
+    account = models.ForeignKey("accounts.TradingAccount", on_delete=models.PROTECT)
     is_approved = models.BooleanField()
     checks = models.JSONField()
     reasons = models.JSONField()
@@ -179,7 +177,7 @@ class OrderFingerprint(models.Model):
     """Remember what an account ordered a moment ago, to catch a duplicate; swept when older than any window."""
 
     id = models.BigAutoField(primary_key=True)
-    account = models.ForeignKey(TradingAccount, on_delete=models.CASCADE)
+    account = models.ForeignKey("accounts.TradingAccount", on_delete=models.CASCADE)
     fingerprint = models.BinaryField(max_length=16)
     placed_at = models.DateTimeField()
 
@@ -194,7 +192,7 @@ class OrderFingerprint(models.Model):
 class OrderCount(models.Model):
     """Count an account's orders of one second: the rate over a window is a sum of few rows."""
 
-    account = models.ForeignKey(TradingAccount, on_delete=models.CASCADE)
+    account = models.ForeignKey("accounts.TradingAccount", on_delete=models.CASCADE)
     second_at = models.DateTimeField()
     count = models.PositiveIntegerField()
 
@@ -215,8 +213,8 @@ class Breach(models.Model):
         CRITICAL = "critical"
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    account = models.ForeignKey(TradingAccount, null=True, on_delete=models.PROTECT)
-    instrument = models.ForeignKey(Instrument, null=True, on_delete=models.PROTECT)
+    account = models.ForeignKey("accounts.TradingAccount", null=True, on_delete=models.PROTECT)
+    instrument = models.ForeignKey("marketdata.Instrument", null=True, on_delete=models.PROTECT)
     order_id = models.UUIDField(null=True)
     severity = models.CharField(max_length=8, choices=Severity)
     code = models.CharField(max_length=40)

@@ -8,6 +8,7 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 STORED_PLACES = 10
 STORED_DIGITS = 28
 STORED_STEP = Decimal(1).scaleb(-STORED_PLACES)
+STORED_LIMIT = Decimal(1).scaleb(STORED_DIGITS - STORED_PLACES)
 ZERO = Decimal(0)
 
 _CONTEXT = Context(prec=50, rounding=ROUND_HALF_EVEN)
@@ -55,6 +56,11 @@ def to_tick(raw: Decimal, *, tick: Decimal, rounding: str = ROUND_HALF_EVEN) -> 
 def stored(value: Decimal) -> Decimal:
     """Return a value rounded to what a column holds: ten places, half to even."""
     return value.quantize(STORED_STEP, context=_CONTEXT)
+
+
+def multiply(left: Decimal, right: Decimal) -> Decimal:
+    """Return the product with fifty digits; round it with `stored` at the edge."""
+    return _CONTEXT.multiply(left, right)
 
 
 def divide(numerator: Decimal, denominator: Decimal) -> Decimal:

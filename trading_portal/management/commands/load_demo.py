@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import json
-import secrets
+from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
-from django.contrib.auth.models import Group
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import transaction
 
-from accounts.models import TradingAccount, User
-from accounts.selectors import keys_verify
-from accounts.services import account_open, api_key_create, api_key_revoke
+from accounts.selectors import account_by_number, key_ids_named, keys_verify
+from accounts.services import account_open, api_key_create, api_key_revoke, person_ensure
 from audit.domain.types import Actor
 from marketdata.services import demo_instruments_ensure, watchlist_ensure
 from positions.services import cash_post
 from risk.services import firm_defaults_ensure
 from trading_portal.kernel import clock
-from trading_portal.kernel.money import parse
 
-CASH = parse("1000000")
+CASH = Decimal(1_000_000)
+KEY_NAME = "Demo key"
+ACCOUNTS = {"trader": "PA-000001", "partner": "PA-000002"}
 PEOPLE = {
     "trader": ("trader@example.com", "Tess", "Trader"),
     "risk": ("risk@example.com", "Rita", "Risk"),
@@ -49,60 +50,59 @@ class Command(BaseCommand):
         at = clock.now()
         firm_defaults_ensure(at=at)
         demo_instruments_ensure(at=at)
-        users = {name: self._person(name, known) for name in PEOPLE}
-        trader = self._account("trader", "PA-000001", "Tess's paper account")
-        self._account("partner", "PA-000002", "Pat's paper account")
-        for name in ("trader", "partner"):
-            watchlist_ensure(user_id=User.objects.get(username=name).id, name="Watchlist", symbols=WATCHED)
-        _write(path, {"users": users, "api": self._key(trader, known)})
+        people = {name: _person(name, known) for name in PEOPLE}
+        account_ids = {
+            name: _account(people[name][0], number, f"{PEOPLE[name][1]}'s paper account", at)
+            for name, number in ACCOUNTS.items()
+        }
+        for name in ACCOUNTS:
+            watchlist_ensure(user_id=people[name][0], name="Watchlist", symbols=WATCHED)
+        users = {name: {"username": name, "password": password} for name, (_, password) in people.items()}
+        _write(path, {"users": users, "api": _key(people["trader"][0], account_ids["trader"], known, at)})
         self.stdout.write("Demo people, accounts, instruments and prices are there.")
 
-    @transaction.atomic
-    def _person(self, name: str, known: dict[str, Any]) -> dict[str, str]:
-        email, first, last = PEOPLE[name]
-        user, _ = User.objects.get_or_create(
-            username=name, defaults={"email": email, "first_name": first, "last_name": last}
-        )
-        password = known.get("users", {}).get(name, {}).get("password", "")
-        if not password or not user.check_password(password):
-            password = secrets.token_urlsafe(9)
-            user.set_password(password)
-        user.is_staff = name.startswith("risk")
-        user.save()
-        if user.is_staff:
-            user.groups.add(Group.objects.get(name="Risk officers"))
-        return {"username": name, "password": password}
 
-    def _account(self, owner: str, number: str, name: str) -> TradingAccount:
-        user = User.objects.get(username=owner)
-        account = TradingAccount.objects.filter(number=number).first()
-        if account is None:
-            at = clock.now()
-            with transaction.atomic():
-                account = account_open(
-                    owner=user, number=number, name=name, base_currency="USD", is_paper=True, by=LOADER, at=at
-                )
-                assert CASH is not None
-                cash_post(account_id=account.id, currency="USD", amount=CASH, reason="demo deposit", by=LOADER, at=at)
-        return account
+def _person(name: str, known: dict[str, Any]) -> tuple[UUID, str]:
+    email, first, last = PEOPLE[name]
+    is_officer = name.startswith("risk")
+    return person_ensure(
+        username=name,
+        email=email,
+        first_name=first,
+        last_name=last,
+        password=known.get("users", {}).get(name, {}).get("password", ""),
+        groups=["Risk officers"] if is_officer else [],
+        is_staff=is_officer,
+    )
 
-    def _key(self, account: TradingAccount, known: dict[str, Any]) -> dict[str, str]:
-        at = clock.now()
-        api = known.get("api", {})
-        pair = (api.get("key_id", ""), api.get("secret_key", ""))
-        if pair[0] and keys_verify([pair], at)[0] is not None:
-            return {"key_id": pair[0], "secret_key": pair[1]}
-        for old in account.api_keys.filter(name="Demo key", revoked_at=None):
-            api_key_revoke(key_id=old.key_id, by=LOADER, at=at)
-        key = api_key_create(
-            user=account.owner,
-            account=account,
-            name="Demo key",
-            scopes=["account:read", "trading"],
-            by=LOADER,
-            at=at,
+
+def _account(owner_id: UUID, number: str, name: str, at: datetime) -> UUID:
+    known = account_by_number(number)
+    if known is not None:
+        return known.id
+    with transaction.atomic():
+        account_id = account_open(
+            owner_id=owner_id, number=number, name=name, base_currency="USD", is_paper=True, by=LOADER, at=at
         )
-        return {"key_id": key.key_id, "secret_key": key.secret}
+        cash_post(account_id=account_id, currency="USD", amount=CASH, reason="demo deposit", by=LOADER, at=at)
+    return account_id
+
+
+def _key(user_id: UUID, account_id: UUID, known: dict[str, Any], at: datetime) -> dict[str, str]:
+    pair = (known.get("api", {}).get("key_id", ""), known.get("api", {}).get("secret_key", ""))
+    if keys_verify([pair], at)[0] is not None:
+        return {"key_id": pair[0], "secret_key": pair[1]}
+    for old in key_ids_named(account_id, KEY_NAME):
+        api_key_revoke(key_id=old, by=LOADER, at=at)
+    key = api_key_create(
+        user_id=user_id,
+        account_id=account_id,
+        name=KEY_NAME,
+        scopes=["account:read", "trading"],
+        by=LOADER,
+        at=at,
+    )
+    return {"key_id": key.key_id, "secret_key": key.secret}
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""What every part of the partner API shares: keys, rates, JSON and errors."""

@@ -1,0 +1,40 @@
+"""Say how much of a key's budget is left."""
+
+from __future__ import annotations
+
+from django.conf import settings
+
+from accounts.api.errors import Problem
+from accounts.domain.rates import WINDOW_SECONDS, RateAnswer, RateRequest, orders_key, requests_key
+from accounts.domain.types import KeyGrant
+from trading_portal.kernel import clock
+
+
+def orders_request(grant: KeyGrant, cost: int = 1) -> RateRequest:
+    """Ask for the right to place so many orders."""
+    return RateRequest(orders_key(grant.key_id), grant.orders_per_minute or settings.API_ORDERS_PER_MINUTE, cost)
+
+
+def reads_request(grant: KeyGrant) -> RateRequest:
+    """Ask for the right to read once."""
+    return RateRequest(requests_key(grant.key_id), settings.API_REQUESTS_PER_MINUTE)
+
+
+def rate_headers(answer: RateAnswer, *, policy: str) -> dict[str, str]:
+    """Return RateLimit-Policy and RateLimit (IETF draft), and X-RateLimit-* as Alpaca sends them."""
+    resets_at = int(clock.now().timestamp()) + answer.wait_seconds
+    return {
+        "RateLimit-Policy": f'"{policy}";q={answer.limit};w={WINDOW_SECONDS}',
+        "RateLimit": f'"{policy}";r={answer.remaining};t={answer.wait_seconds}',
+        "X-RateLimit-Limit": str(answer.limit),
+        "X-RateLimit-Remaining": str(answer.remaining),
+        "X-RateLimit-Reset": str(resets_at),
+    }
+
+
+def rate_problem(answer: RateAnswer) -> Problem:
+    """Return the refusal of a request that is over its budget."""
+    facts = {"limit": str(answer.limit), "window_seconds": str(WINDOW_SECONDS), "wait_seconds": str(answer.wait_seconds)}
+    sentence = f"Rate limit exceeded: {answer.limit} in {WINDOW_SECONDS} s. Wait {answer.wait_seconds} s."
+    errors = ({"code": "RATE_LIMIT_EXCEEDED", "facts": facts, "sentence": sentence},)
+    return Problem(429, sentence, errors=errors, retry_after=max(answer.wait_seconds, 1))

@@ -1,0 +1,85 @@
+"""The base of every REST resource: key, scope, address and rate, in this order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from rest_framework.permissions import SAFE_METHODS
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.api import openapi  # noqa: F401 - registers the description of the API key
+from accounts.api.authentication import address_of
+from accounts.api.errors import MEDIA_TYPE, NOT_FOUND, Problem, error_of, problem_response
+from accounts.api.rates import rate_headers, rate_problem, reads_request
+from accounts.domain.keys import SCOPE_READ, SCOPE_TRADE, grant_refusal
+from accounts.domain.rates import RateAnswer
+from accounts.domain.types import KeyGrant
+from accounts.services import rates_take
+from trading_portal.kernel.errors import Reason
+
+_SENTENCES = {
+    "SCOPE_MISSING": "This API key may not do this.",
+    "ADDRESS_NOT_ALLOWED": "This API key may not be used from this address.",
+}
+
+
+def grant_problem(why: Reason) -> Problem:
+    """Return the refusal of a key that is valid, but not for this."""
+    sentence = _SENTENCES[why.code]
+    return Problem(403, sentence, errors=(error_of(why, sentence),))
+
+
+class Refused(Exception):
+    """Carry a problem out of REST framework's `initial`."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.message)
+        self.problem = problem
+
+
+class ApiView(APIView):
+    """Answer for the account of the caller's key."""
+
+    is_rate_limited = True
+    _rate: RateAnswer | None = None
+
+    @property
+    def grant(self) -> KeyGrant:
+        """Return what the caller's key grants."""
+        grant: KeyGrant = self.request.auth
+        return grant
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Authenticate, then check scope, address and rate."""
+        super().initial(request, *args, **kwargs)
+        scope = SCOPE_READ if request.method in SAFE_METHODS else SCOPE_TRADE
+        if why := grant_refusal(request.auth, scope=scope, address=address_of(request)):
+            raise Refused(grant_problem(why))
+        if self.is_rate_limited and request.method != "DELETE":
+            (self._rate,) = rates_take([reads_request(request.auth)])
+            if not self._rate.is_allowed:
+                raise Refused(rate_problem(self._rate))
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """Answer with the problem that was carried out, else as REST framework does."""
+        if not isinstance(exc, Refused):
+            return super().handle_exception(exc)
+        problem = exc.problem
+        body = problem.body(path=self.request.path, request_id=getattr(self.request, "request_id", ""))
+        return Response(body, status=problem.status, headers=problem.headers(), content_type=MEDIA_TYPE)
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Response:
+        """Say how much of the budget is left."""
+        answer = super().finalize_response(request, response, *args, **kwargs)
+        if self._rate is not None:
+            for name, value in rate_headers(self._rate, policy="requests").items():
+                answer.headers[name] = value
+        return answer
+
+
+def not_found(request: HttpRequest, **kwargs: str) -> HttpResponse:
+    """Answer for every address under the API's root that is not one of its resources."""
+    return problem_response(NOT_FOUND, request)
