@@ -1,0 +1,61 @@
+"""What a venue says about an order, in one shape whatever protocol carried it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from uuid import UUID
+
+import msgspec
+
+
+class ReportKind(StrEnum):
+    """Say what a report tells (FIX 150, and 35=9 for the two refused requests)."""
+
+    NEW = "new"
+    TRADE = "trade"
+    CANCELED = "canceled"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    CANCEL_REJECTED = "cancel_rejected"
+    REPLACED = "replaced"
+    REPLACE_REJECTED = "replace_rejected"
+    DONE_FOR_DAY = "done_for_day"
+    SUSPENDED = "suspended"
+    RESTATED = "restated"
+    STOPPED = "stopped"
+    CALCULATED = "calculated"
+    TRADE_CANCEL = "trade_cancel"
+    TRADE_CORRECT = "trade_correct"
+    STATUS = "status"
+    STATUS_UNKNOWN_ORDER = "status_unknown_order"
+
+
+class Restatement(StrEnum):
+    """Say why a venue restated an order (FIX 378)."""
+
+    RELEASE = "release"
+    RENEWAL = "renewal"
+    SPLIT = "split"
+
+
+class VenueReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One report; `quantity` and `price` are the trade's (for `replaced`: the order's new ones).
+
+    `exec_id` is unique per venue and makes a repeat harmless; only `status_unknown_order` may come without.
+    `executed_at` is the venue's clock. `ref_exec_id` names the trade that a bust or correction speaks of.
+    """
+
+    venue: str
+    kind: ReportKind
+    order_id: UUID
+    venue_order_id: str | None = None
+    exec_id: str | None = None
+    ref_exec_id: str | None = None
+    quantity: Decimal | None = None
+    price: Decimal | None = None
+    fee: Decimal = Decimal(0)
+    reason: str = ""
+    restatement: Restatement | None = None
+    executed_at: datetime
