@@ -69,6 +69,14 @@ class Problem:
         return headers
 
 
+class ProblemError(Exception):
+    """Carry a problem up to where answers are made."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.message)
+        self.problem = problem
+
+
 UNAUTHORIZED = Problem(401, "The request is not authorized: the API key is missing, wrong, expired or revoked.")
 NOT_FOUND = Problem(404, "There is no such resource.")
 
@@ -80,6 +88,8 @@ def error_of(why: Reason, sentence: str, **beside: object) -> dict[str, object]:
 
 def problem_of(error: Exception) -> Problem:
     """Return the problem that an exception means; what nobody foresaw is logged and told as 500."""
+    if isinstance(error, ProblemError):
+        return error.problem
     if isinstance(error, PortalError):
         retry_after = RETRY_SECONDS if isinstance(error, Unavailable) else None
         errors = (error_of(error.reason, error.sentence),)

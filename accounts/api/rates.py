@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from django.conf import settings
 
-from accounts.api.errors import Problem
+from accounts.api.errors import Problem, error_of
 from accounts.domain.rates import WINDOW_SECONDS, RateAnswer, RateRequest, orders_key, requests_key
 from accounts.domain.types import KeyGrant
 from trading_portal.kernel import clock
+from trading_portal.kernel.errors import reason
 
 
 def orders_request(grant: KeyGrant, cost: int = 1) -> RateRequest:
@@ -34,7 +35,6 @@ def rate_headers(answer: RateAnswer, *, policy: str) -> dict[str, str]:
 
 def rate_problem(answer: RateAnswer) -> Problem:
     """Return the refusal of a request that is over its budget."""
-    facts = {"limit": str(answer.limit), "window_seconds": str(WINDOW_SECONDS), "wait_seconds": str(answer.wait_seconds)}
+    why = reason("RATE_LIMIT_EXCEEDED", limit=answer.limit, seconds=WINDOW_SECONDS, wait_seconds=answer.wait_seconds)
     sentence = f"Rate limit exceeded: {answer.limit} in {WINDOW_SECONDS} s. Wait {answer.wait_seconds} s."
-    errors = ({"code": "RATE_LIMIT_EXCEEDED", "facts": facts, "sentence": sentence},)
-    return Problem(429, sentence, errors=errors, retry_after=max(answer.wait_seconds, 1))
+    return Problem(429, sentence, errors=(error_of(why, sentence),), retry_after=max(answer.wait_seconds, 1))

@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 
 from accounts.api import openapi  # noqa: F401 - registers the description of the API key
 from accounts.api.authentication import address_of
-from accounts.api.errors import MEDIA_TYPE, NOT_FOUND, Problem, error_of, problem_response
+from accounts.api.errors import NOT_FOUND, Problem, ProblemError, error_of, problem_response
 from accounts.api.rates import rate_headers, rate_problem, reads_request
 from accounts.domain.keys import SCOPE_READ, SCOPE_TRADE, grant_refusal
 from accounts.domain.rates import RateAnswer
@@ -32,14 +32,6 @@ def grant_problem(why: Reason) -> Problem:
     return Problem(403, sentence, errors=(error_of(why, sentence),))
 
 
-class Refused(Exception):
-    """Carry a problem out of REST framework's `initial`."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.message)
-        self.problem = problem
-
-
 class ApiView(APIView):
     """Answer for the account of the caller's key."""
 
@@ -57,19 +49,11 @@ class ApiView(APIView):
         super().initial(request, *args, **kwargs)
         scope = SCOPE_READ if request.method in SAFE_METHODS else SCOPE_TRADE
         if why := grant_refusal(request.auth, scope=scope, address=address_of(request)):
-            raise Refused(grant_problem(why))
+            raise ProblemError(grant_problem(why))
         if self.is_rate_limited and request.method != "DELETE":
             (self._rate,) = rates_take([reads_request(request.auth)])
             if not self._rate.is_allowed:
-                raise Refused(rate_problem(self._rate))
-
-    def handle_exception(self, exc: Exception) -> Response:
-        """Answer with the problem that was carried out, else as REST framework does."""
-        if not isinstance(exc, Refused):
-            return super().handle_exception(exc)
-        problem = exc.problem
-        body = problem.body(path=self.request.path, request_id=getattr(self.request, "request_id", ""))
-        return Response(body, status=problem.status, headers=problem.headers(), content_type=MEDIA_TYPE)
+                raise ProblemError(rate_problem(self._rate))
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Response:
         """Say how much of the budget is left."""
