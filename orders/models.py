@@ -5,8 +5,6 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import F, Q
 
-from accounts.models import ApiKey, TradingAccount
-from marketdata.models import Instrument
 from orders.domain.types import BaseState, IntentKind, IntentState, OrderType, PendingOperation, TimeInForce
 from positions.domain.types import Side
 from trading_portal.kernel.ids import uuid7
@@ -27,8 +25,8 @@ class Order(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    account = models.ForeignKey(TradingAccount, on_delete=models.PROTECT, related_name="orders")
-    instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT)
+    account = models.ForeignKey("accounts.TradingAccount", on_delete=models.PROTECT, related_name="orders")
+    instrument = models.ForeignKey("marketdata.Instrument", on_delete=models.PROTECT)
     client_order_id = models.CharField(max_length=128)
     command_hash = models.BinaryField(max_length=32)
     side = models.CharField(max_length=4, choices=_choices(Side))
@@ -47,7 +45,7 @@ class Order(models.Model):
     venue = models.CharField(max_length=24)
     venue_order_id = models.CharField(max_length=64, null=True)
     source = models.CharField(max_length=12)
-    api_key = models.ForeignKey(ApiKey, null=True, on_delete=models.SET_NULL)
+    api_key = models.ForeignKey("accounts.ApiKey", null=True, on_delete=models.SET_NULL)
     correlation_id = models.UUIDField()
     version_number = models.PositiveSmallIntegerField(default=1)
     event_sequence = models.BigIntegerField()
@@ -245,7 +243,8 @@ class PaperOrder(models.Model):
     class Meta:
         constraints = [
             models.CheckConstraint(
-                condition=Q(filled_quantity__gte=0, filled_quantity__lte=F("quantity")), name="paper_order_not_overfilled"
+                condition=Q(filled_quantity__gte=0, filled_quantity__lte=F("quantity")),
+                name="paper_order_not_overfilled",
             )
         ]
         indexes = [models.Index(fields=["venue", "arrival"], name="paper_order_open", condition=Q(state="open"))]

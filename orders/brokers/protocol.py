@@ -1,0 +1,87 @@
+"""What every venue's adapter does, whatever protocol it speaks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Protocol
+from uuid import UUID
+
+from orders.domain.reports import VenueReport
+from orders.domain.types import OrderType, TimeInForce
+from positions.domain.types import Side
+
+OnReports = Callable[[Sequence[VenueReport]], None]
+
+
+class VenueGone(Exception):
+    """The adapter cannot speak to its venue any more; what was being sent is in doubt."""
+
+
+@dataclass(frozen=True, slots=True)
+class VenueOrder:
+    """An order as a venue is told of it; the venue knows it by `order_id`, which makes a repeat harmless."""
+
+    order_id: UUID
+    symbol: str
+    side: Side
+    order_type: OrderType
+    time_in_force: TimeInForce
+    quantity: Decimal
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    extended_hours: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class VenueCancel:
+    """A request to cancel what is left of an order."""
+
+    order_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class DropCopy:
+    """A page of everything a venue reported, in its order; the next page starts after `last_id`."""
+
+    reports: Sequence[VenueReport]
+    last_id: int
+
+
+class BrokerAdapter(Protocol):
+    """Speak to one venue, on the event loop of the process that hosts it.
+
+    Reports come through the callback given to `start`, from a thread of the adapter's own, in the venue's order;
+    the callback returns at once. A report may come late, twice or never: `query` and `drop_copy` close the gap.
+    An exception from `submit` or `cancel` means that the outcome is in doubt, never that nothing was sent.
+    """
+
+    @property
+    def name(self) -> str:
+        """Return the venue's name, as orders and reports carry it."""
+        ...
+
+    async def start(self, on_reports: OnReports) -> None:
+        """Connect; raise when the venue cannot be reached."""
+        ...
+
+    async def stop(self) -> None:
+        """Disconnect, having reported what was already done."""
+        ...
+
+    async def submit(self, orders: Sequence[VenueOrder]) -> None:
+        """Send orders; an order that the venue already has is answered with the state it has."""
+        ...
+
+    async def cancel(self, cancels: Sequence[VenueCancel]) -> None:
+        """Ask for cancels; each is answered by `canceled` or `cancel_rejected`."""
+        ...
+
+    async def query(self, order_ids: Sequence[UUID]) -> Sequence[VenueReport]:
+        """Return every report of these orders so far; `status_unknown_order` for one the venue never heard of."""
+        ...
+
+    async def drop_copy(self, since_id: int) -> DropCopy:
+        """Return reports after a point, oldest first, at most a few thousand; none left: an empty page."""
+        ...
