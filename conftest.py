@@ -1,0 +1,107 @@
+"""Give every test session its own PostgreSQL and Redis; let tests commit for real, as the portal's own role.
+
+`PORTAL_TEST_KEEP=folder` keeps the servers' data between sessions. `PORTAL_TEST_DATABASE=0` starts none, for tests of
+plain Python.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import django
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from trading_portal.running import chromium, quality, testing
+
+HAS_SERVERS = os.environ.get("PORTAL_TEST_DATABASE", "1") != "0"
+WITHOUT_BROWSER = pytest.StashKey[list[str]]()
+
+# Before any test module is imported: settings read the environment once.
+if HAS_SERVERS:
+    SERVERS = testing.TestServers()
+    SERVERS.start()
+    atexit.register(SERVERS.stop)
+    os.environ.pop("PORTAL_DB_ROLE", None)
+    os.environ.update(SERVERS.environment)
+else:
+    os.environ.update(quality.stand_in_environment())
+django.setup()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "browser: needs a Chromium")
+    config.stash[WITHOUT_BROWSER] = []
+
+
+@pytest.fixture(scope="session", autouse=HAS_SERVERS)
+def django_db_setup(django_db_blocker: Any) -> Iterator[None]:
+    """Migrate as the owner of the database; then let every test read and write it, and commit."""
+    SERVERS.migrate()
+    with django_db_blocker.unblock():
+        yield
+
+
+@pytest.fixture
+def _django_db_helper(django_db_setup: None) -> None:
+    """Wrap no test in a transaction: what a test writes, it commits."""
+
+
+@pytest.fixture(scope="session")
+def portal() -> Iterator[dict[str, Any]]:
+    """Start a whole portal, with its own servers, data folder and port; give what its portal.json holds."""
+    with testing.running_portal() as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> Path:
+    """Name the Chromium to drive; leave the test out where there is none, and fail it in CI."""
+    found = chromium.find()
+    if found is None:
+        pytest.skip(chromium.MISSING)
+    return found
+
+
+@pytest.fixture(scope="module")
+def browser(chromium_path: Path) -> Iterator[Browser]:
+    """Start a Chromium for one module: its event loop must not outlive it into tests with loops of their own."""
+    arguments = ["--no-sandbox", "--disable-dev-shm-usage"] if os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=chromium_path, args=arguments)
+        yield running
+        running.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    report = yield
+    if report.skipped and chromium.MISSING in str(report.longrepr):
+        item.config.stash[WITHOUT_BROWSER].append(item.nodeid)
+    return report
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if session.config.stash[WITHOUT_BROWSER] and os.environ.get("CI"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    left_out = config.stash[WITHOUT_BROWSER]
+    if left_out:
+        verdict = "which fails a run in CI" if os.environ.get("CI") else "the rest ran"
+        terminalreporter.section(f"{chromium.MISSING}: {len(left_out)} browser tests were left out, {verdict}")
+        for name in left_out:
+            terminalreporter.line(name)
+    if failed := os.environ.get(quality.CHECKS_FAILED):
+        terminalreporter.section(f"checks that failed, see above: {failed}", red=True)
+
+
+def pytest_unconfigure() -> None:
+    if HAS_SERVERS:
+        atexit.unregister(SERVERS.stop)
+        SERVERS.stop()

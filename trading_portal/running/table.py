@@ -1,0 +1,43 @@
+"""List the processes that make a portal, besides its servers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from trading_portal.running.layout import MANAGE, ROOT, VENV_PYTHON, DataFolder
+from trading_portal.running.ports import HOST
+from trading_portal.running.problems import Problem
+from trading_portal.running.supervisor import Program
+
+CELERY = ("-m", "celery", "-A", "trading_portal.celery", "worker", "-P", "threads", "-c", "4", "-l", "INFO")
+APPLICATION = "trading_portal.asgi:application"
+WEB = {
+    "daphne": ("-m", "daphne", "-v", "0", "-b", HOST, "-p", "{port}", APPLICATION),
+    "uvicorn": (
+        "-m", "uvicorn", "--host", HOST, "--port", "{port}", "--no-access-log", "--timeout-graceful-shutdown", "5",
+        APPLICATION,
+    ),
+}  # fmt: skip
+OTHERS: dict[str, tuple[str, ...]] = {
+    "worker": (*CELERY, "-Q", "default", "-n", "worker@%h", "-B", "-s", "{data}/celerybeat-schedule"),
+    "venue": (*CELERY, "-Q", "venue.paper", "-n", "venue@%h"),
+    "feed": (str(MANAGE), "feed"),
+    "relay": (str(MANAGE), "relay"),
+}
+
+
+def programs(environment: Mapping[str, str], folder: DataFolder, port: int) -> list[Program]:
+    """Return the programs of one portal, in the order of their start."""
+    server = environment.get("PORTAL_ASGI") or "daphne"
+    if server not in WEB:
+        raise Problem(f"PORTAL_ASGI is {server!r}; it must be daphne or uvicorn.")
+    commands = {"web": WEB[server], **OTHERS}
+    return [
+        Program(
+            name=name,
+            command=[str(VENV_PYTHON), *(part.format(port=port, data=folder.path) for part in command)],
+            environment=environment,
+            folder=ROOT,
+        )
+        for name, command in commands.items()
+    ]

@@ -1,0 +1,223 @@
+"""Start a portal, say how to reach it, and watch over it until told to stop."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import subprocess
+from collections.abc import Mapping
+from types import FrameType
+
+from trading_portal.kernel import clock
+from trading_portal.running import holding, layout, logfile, processes, servers, static_files, summary, table
+from trading_portal.running.console import say, step
+from trading_portal.running.layout import MANAGE, ROOT, VENV, VENV_PYTHON, DataFolder
+from trading_portal.running.ports import HOST, is_free
+from trading_portal.running.problems import Problem
+from trading_portal.running.supervisor import TURN_SECONDS, Supervisor
+
+READY_SECONDS = 90.0
+SERVERS = ("valkey", "postgres")
+
+
+class Stopped(Exception):
+    """End a start that was asked to stop."""
+
+
+class Portal:
+    """Hold one running portal: its folder, its supervisor, and whether it was asked to stop."""
+
+    def __init__(self, folder: DataFolder, port: int, environment: Mapping[str, str]) -> None:
+        self.folder = folder
+        self.port = port
+        self.environment = dict(environment)
+        self.asked_to_stop = 0
+        self.facts: dict[str, object] = {}
+        self.supervisor = Supervisor(str(folder.path), folder.logs, self.report, self.write_processes)
+
+    def run(self) -> None:
+        """Start everything, serve until asked to stop, and stop everything."""
+        began = clock.monotonic()
+        self._listen_to_signals()
+        self.write_processes()
+        try:
+            self._start()
+            for line in summary.lines(self.facts, self.folder, clock.monotonic() - began):
+                say(line)
+            while not self.asked_to_stop:
+                self.supervisor.turn(TURN_SECONDS)
+        except Stopped:
+            say("stopped while starting")
+        finally:
+            self._stop()
+
+    def turn(self) -> None:
+        """Watch over what runs already; raise Stopped when asked to."""
+        self.supervisor.turn(TURN_SECONDS / 2)
+        if self.asked_to_stop:
+            raise Stopped
+
+    def report(self, line: str) -> None:
+        """Print and keep one line of the supervisor's."""
+        stamped = f"{clock.now():%H:%M:%S} {line}"
+        say(stamped)
+        log = self.folder.logs / "supervisor.log"
+        logfile.rotate(log)
+        descriptor = logfile.open_log(log)
+        os.write(descriptor, f"{clock.now():%Y-%m-%d }{stamped}\n".encode())
+        os.close(descriptor)
+
+    def write_processes(self) -> None:
+        """Note who runs, for `stop`, for the next start, and for whoever reads portal.json."""
+        running = self.supervisor.pids()
+        note = {"supervisor": processes.identity(os.getpid()), "port": self.port, "processes": running}
+        layout.write_json(self.folder.supervisor, note)
+        if self.facts:
+            self.facts["pids"] = {"supervisor": os.getpid()} | {name: who[0] for name, who in running.items()}
+            layout.write_json(self.folder.portal, self.facts)
+
+    def _start(self) -> None:
+        say(f"Trading Portal, data in {self.folder.path}")
+        if not is_free(self.port):
+            raise Problem(
+                f"Port {self.port} is taken by {processes.listener_of(self.port)}.",
+                f"PORTAL_PORT={self.port + 1} make run",
+            )
+        with step("PostgreSQL") as this:
+            database = servers.start_postgres(self.supervisor, self.folder, self.environment, self.turn)
+            this.note = database.note
+        with step("Redis") as this:
+            redis = servers.start_valkey(self.supervisor, self.folder, self.environment, self.turn)
+            this.note = redis.note
+        self.environment |= {"DATABASE_URL": database.url, "REDIS_URL": redis.url}
+        with step("Migrations"):
+            self._manage("migrate", "--no-input", "-v", "0", PORTAL_DB_ROLE="")
+        if not static_files.are_current(self.folder):
+            with step("Static files"):
+                self._manage("collectstatic", "--no-input", "-v", "0")
+                static_files.note_current(self.folder)
+        with step("Demo people and instruments"):
+            self._manage("load_demo", "--json", str(self.folder.demo))
+        with step("Web, workers, feed, relay"):
+            for program in table.programs(self.environment, self.folder, self.port):
+                self.supervisor.add(program)
+            self._wait_until_ready()
+        self.facts = summary.facts(self.folder, self.port, database.url, redis.url)
+        self.write_processes()
+
+    def _manage(self, *arguments: str, **changed: str) -> None:
+        """Run a management command to its end while watching over the servers."""
+        log = self.folder.logs / "setup.log"
+        descriptor = logfile.open_log(log)
+        try:
+            process = subprocess.Popen(
+                [str(VENV_PYTHON), str(MANAGE), *arguments], cwd=ROOT, env={**self.environment, **changed},
+                stdin=subprocess.DEVNULL, stdout=descriptor, stderr=descriptor, start_new_session=True,
+                preexec_fn=processes.die_with_parent(signal.SIGKILL),
+            )  # fmt: skip
+        finally:
+            os.close(descriptor)
+        try:
+            while process.poll() is None:
+                self.turn()
+        finally:
+            process.kill()
+            process.wait()
+        if process.returncode:
+            raise Problem(f"`manage.py {arguments[0]}` failed; the end of {log}:", *logfile.tail(log))
+
+    def _wait_until_ready(self) -> None:
+        """Wait until the web process answers and every process has shown that its loop turns."""
+        deadline = clock.monotonic() + READY_SECONDS
+        children = [child for name, child in self.supervisor.children.items() if name not in SERVERS]
+        while not (all(child.heard_at is not None for child in children) and _answers(self.port)):
+            self.turn()
+            late = clock.monotonic() > deadline
+            for child in children:
+                if child.quick_deaths >= 3 or (late and child.heard_at is None):
+                    how = "shows no sign of life" if late else "dies at once, again and again"
+                    raise Problem(f"{child.program.name} {how}; the end of {child.log}:", *logfile.tail(child.log))
+            if late:
+                raise Problem(f"The web process does not answer on port {self.port}; see {self.folder.logs}/web.log.")
+
+    def _stop(self) -> None:
+        self.folder.portal.unlink(missing_ok=True)
+        asked = self.asked_to_stop
+        others = [name for name in self.supervisor.children if name not in SERVERS]
+
+        def hurry() -> bool:
+            return self.asked_to_stop > max(asked, 1)
+
+        if self.supervisor.children:
+            say("Stopping ...")
+        for names in (others, *([name] for name in SERVERS)):
+            self.supervisor.stop(names, hurry)
+        self.folder.supervisor.unlink(missing_ok=True)
+        say("Stopped; the data is kept.")
+
+    def _listen_to_signals(self) -> None:
+        def ask(number: int, frame: FrameType | None) -> None:
+            self.asked_to_stop += 1
+
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) != signal.SIG_IGN or number == signal.SIGTERM:
+                signal.signal(number, ask)
+
+
+def _answers(port: int) -> bool:
+    connection = http.client.HTTPConnection(HOST, port, timeout=2)
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def environment_of(folder: DataFolder, port: int, base: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment that every process of this portal takes."""
+    return {
+        **base,
+        "PATH": os.pathsep.join([str(VENV / "bin"), base.get("PATH", os.defpath)]),
+        "DJANGO_SETTINGS_MODULE": "trading_portal.settings",
+        "PYTHONUNBUFFERED": "1",
+        "PORTAL_DATA_DIR": str(folder.path),
+        "PORTAL_PORT": str(port),
+        "PORTAL_SECRET_KEY": base.get("PORTAL_SECRET_KEY") or holding.read_secrets(folder)["secret_key"],
+    }
+
+
+def up(base: Mapping[str, str]) -> int:
+    """Run the portal that this environment describes; return the exit code."""
+    folder, port = layout.data_folder(base), layout.port(base)
+    holding.prepare(folder)
+    try:
+        with holding.held(folder):
+            if ended := holding.clear_leftovers(folder):
+                say(f"Ended {ended} processes that an earlier, killed run had left.")
+            folder.portal.unlink(missing_ok=True)
+            Portal(folder, port, environment_of(folder, port, base)).run()
+            return 0
+    except holding.AlreadyRunning:
+        say(_already_running(folder))
+        return 0
+
+
+def _already_running(folder: DataFolder) -> str:
+    pid = (layout.read_json(folder.supervisor).get("supervisor") or ["?"])[0]
+    if url := layout.read_json(folder.portal).get("url"):
+        return f"The portal already runs at {url} (supervisor pid {pid}). To stop it: make stop"
+    return f"The portal is being started or stopped by pid {pid} right now. To end it: make stop"
+
+
+def stop(base: Mapping[str, str]) -> int:
+    """Stop the portal that this environment describes, or what a killed one left; return the exit code."""
+    folder = layout.data_folder(base)
+    if holding.end_supervisor(folder):
+        say("Stopped; the data is kept.")
+        return 0
+    ended = servers.end_leftovers(folder) + holding.clear_leftovers(folder) if folder.path.is_dir() else 0
+    say(f"Ended {ended} processes of a killed run." if ended else f"No portal runs on {folder.path}.")
+    return 0
