@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import F, Q
 
@@ -28,6 +30,7 @@ class Limit(models.Model):
 
     Scope is (account, instrument): both null is the firm; an account's row beats the firm's,
     a row with an instrument beats one without. `is_enforced=False` switches the rule off there (four-eyes).
+    From `temporary_until` on, the standing value holds again; a row without one is as if it were not there.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -38,6 +41,9 @@ class Limit(models.Model):
     is_enforced = models.BooleanField(default=True)
     version = models.PositiveIntegerField(default=1)
     changed_at = models.DateTimeField()
+    temporary_until = models.DateTimeField(null=True, blank=True)
+    standing_value = models.DecimalField(max_digits=28, decimal_places=10, null=True, blank=True)
+    standing_is_enforced = models.BooleanField(null=True, blank=True)
 
     class Meta:
         constraints = [
@@ -45,7 +51,20 @@ class Limit(models.Model):
                 fields=["rule", "account", "instrument"], name="limit_once_per_scope", nulls_distinct=False
             ),
             models.CheckConstraint(condition=Q(value__gte=0, value__lt=10**15), name="limit_value_sane"),
+            models.CheckConstraint(
+                condition=~Q(rule="order_rate") | Q(instrument__isnull=True), name="limit_order_rate_is_per_account"
+            ),
+            models.CheckConstraint(
+                condition=Q(standing_value__isnull=True, standing_is_enforced__isnull=True)
+                | Q(
+                    standing_value__isnull=False,
+                    standing_is_enforced__isnull=False,
+                    temporary_until__isnull=False,
+                ),
+                name="limit_standing_value_of_a_temporary_one",
+            ),
         ]
+        default_permissions = ("add", "change", "view")
 
     def __str__(self) -> str:
         return f"{self.rule} {self.value:f}"
@@ -54,7 +73,8 @@ class Limit(models.Model):
 class ChangeRequest(models.Model):
     """Ask for a limit to be loosened, a switch released or a state relaxed: a second person must approve.
 
-    `target_id` names the Limit, KillSwitch or TradingState; a new account-level limit has none.
+    `target_id` names the Limit, KillSwitch or TradingState; `target_version` is the version proposed on,
+    0 for a limit that is not there yet. An approval after the target moved is stale.
     """
 
     class Kind(models.TextChoices):
@@ -70,8 +90,10 @@ class ChangeRequest(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     kind = models.CharField(max_length=24, choices=Kind)
-    target_id = models.UUIDField(null=True)
+    target_id = models.UUIDField()
     target_version = models.PositiveIntegerField(default=0)
+    account = models.ForeignKey("accounts.TradingAccount", null=True, on_delete=models.PROTECT)
+    instrument = models.ForeignKey("marketdata.Instrument", null=True, on_delete=models.PROTECT)
     before = models.JSONField(default=dict)
     after = models.JSONField(default=dict)
     reason = models.TextField()
@@ -80,20 +102,33 @@ class ChangeRequest(models.Model):
     proposed_at = models.DateTimeField()
     decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
     decided_at = models.DateTimeField(null=True)
+    decision_reason = models.TextField(blank=True)
     reverts_at = models.DateTimeField(null=True, blank=True)
     reverted_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [
             models.CheckConstraint(
-                condition=Q(decided_by__isnull=True) | ~Q(state="approved") | ~Q(decided_by=F("proposed_by")),
+                condition=~Q(state="approved") | (Q(decided_by__isnull=False) & ~Q(decided_by=F("proposed_by"))),
                 name="change_approved_by_another_person",
             ),
             models.CheckConstraint(
-                condition=Q(state="pending", decided_at__isnull=True) | Q(state__in=["approved", "rejected", "stale"]),
+                condition=Q(state="pending", decided_at__isnull=True, decided_by__isnull=True)
+                | Q(state__in=["approved", "rejected", "stale"], decided_at__isnull=False, decided_by__isnull=False),
                 name="change_pending_is_undecided",
             ),
+            models.UniqueConstraint(
+                fields=["target_id"], name="change_pending_once_per_target", condition=Q(state="pending")
+            ),
         ]
+        indexes = [
+            models.Index(
+                fields=["reverts_at"],
+                name="change_to_revert",
+                condition=Q(state="approved", reverts_at__isnull=False, reverted_at__isnull=True),
+            ),
+        ]
+        default_permissions = ("change", "view")
 
     def __str__(self) -> str:
         return f"{self.kind} {self.state}"
@@ -121,6 +156,7 @@ class TradingState(models.Model):
                 fields=["account", "instrument"], name="trading_state_once_per_scope", nulls_distinct=False
             )
         ]
+        default_permissions = ("add", "change", "view")
 
     def __str__(self) -> str:
         return self.state
@@ -148,19 +184,30 @@ class KillSwitch(models.Model):
                 name="kill_switch_latched_once",
                 condition=Q(released_at__isnull=True),
                 nulls_distinct=False,
-            )
+            ),
+            models.CheckConstraint(
+                condition=Q(released_at__isnull=True, released_by__isnull=True)
+                | Q(released_at__isnull=False, released_by__isnull=False),
+                name="kill_switch_released_by_a_person",
+            ),
         ]
+        default_permissions = ("add", "change", "view")
 
     def __str__(self) -> str:
         return "latched" if self.released_at is None else "released"
 
 
 class Decision(models.Model):
-    """Keep what the check of one order looked at and found, also when it refused."""
+    """Keep what the check of one order looked at and found, also when it refused.
+
+    Written and read through risk.domain.records; newest first is by order_id, which grows with time.
+    """
 
     order_id = models.UUIDField(primary_key=True)
-    account = models.ForeignKey("accounts.TradingAccount", on_delete=models.PROTECT)
+    account = models.ForeignKey("accounts.TradingAccount", on_delete=models.PROTECT, db_index=False)
+    instrument = models.ForeignKey("marketdata.Instrument", on_delete=models.PROTECT, db_index=False)
     is_approved = models.BooleanField()
+    inputs = models.JSONField()
     checks = models.JSONField()
     reasons = models.JSONField()
     decided_at = models.DateTimeField()
@@ -177,12 +224,15 @@ class OrderFingerprint(models.Model):
     """Remember what an account ordered a moment ago, to catch a duplicate; swept when older than any window."""
 
     id = models.BigAutoField(primary_key=True)
-    account = models.ForeignKey("accounts.TradingAccount", on_delete=models.CASCADE)
+    account = models.ForeignKey("accounts.TradingAccount", on_delete=models.CASCADE, db_index=False)
     fingerprint = models.BinaryField(max_length=16)
     placed_at = models.DateTimeField()
 
     class Meta:
-        indexes = [models.Index(fields=["account", "fingerprint", "placed_at"], name="fingerprint_lookup")]
+        indexes = [
+            models.Index(fields=["account", "fingerprint", "placed_at"], name="fingerprint_lookup"),
+            BrinIndex(fields=["placed_at"], name="fingerprint_sweep"),
+        ]
         default_permissions = ()
 
     def __str__(self) -> str:
@@ -190,18 +240,20 @@ class OrderFingerprint(models.Model):
 
 
 class OrderCount(models.Model):
-    """Count an account's orders of one second: the rate over a window is a sum of few rows."""
+    """Count an account's newest orders in tenths of a second: the rate is a sum, and never too low.
 
-    account = models.ForeignKey("accounts.TradingAccount", on_delete=models.CASCADE)
-    second_at = models.DateTimeField()
-    count = models.PositiveIntegerField()
+    `counts[0]` is the tenth numbered `tenth` (since 1970), `counts[1]` the one before it, and so on.
+    """
+
+    account = models.OneToOneField("accounts.TradingAccount", on_delete=models.CASCADE, primary_key=True)
+    tenth = models.BigIntegerField()
+    counts = ArrayField(models.PositiveIntegerField())
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["account", "second_at"], name="order_count_once")]
         default_permissions = ()
 
     def __str__(self) -> str:
-        return f"{self.account_id} {self.count}"
+        return f"{self.account_id} {sum(self.counts)}"
 
 
 class Breach(models.Model):
@@ -213,8 +265,8 @@ class Breach(models.Model):
         CRITICAL = "critical"
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    account = models.ForeignKey("accounts.TradingAccount", null=True, on_delete=models.PROTECT)
-    instrument = models.ForeignKey("marketdata.Instrument", null=True, on_delete=models.PROTECT)
+    account = models.ForeignKey("accounts.TradingAccount", null=True, on_delete=models.PROTECT, db_index=False)
+    instrument = models.ForeignKey("marketdata.Instrument", null=True, on_delete=models.PROTECT, db_index=False)
     order_id = models.UUIDField(null=True)
     severity = models.CharField(max_length=8, choices=Severity)
     code = models.CharField(max_length=40)
@@ -227,7 +279,10 @@ class Breach(models.Model):
     note = models.TextField(blank=True)
 
     class Meta:
-        indexes = [models.Index(fields=["-breached_at"], name="breach_newest")]
+        indexes = [
+            models.Index(fields=["-breached_at"], name="breach_newest"),
+            models.Index(fields=["account", "-breached_at"], name="breach_account_newest"),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["order_id", "code"], name="breach_once_per_order_and_code"),
         ]
