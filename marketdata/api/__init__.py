@@ -1,0 +1,1 @@
+"""Assets, clock and calendar, in Alpaca's shapes."""
