@@ -1,0 +1,1 @@
+"""Orders, their events and their streams, in Alpaca's shapes."""

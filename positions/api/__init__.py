@@ -1,0 +1,1 @@
+"""Account and positions, in Alpaca's shapes."""
