@@ -13,11 +13,11 @@ def require_python():
     if OLDEST <= sys.version_info[:2] <= NEWEST:
         return
     for minor in range(NEWEST[1], OLDEST[1] - 1, -1):
-        found = shutil.which("python3.%d" % minor)
+        found = shutil.which(f"python3.{minor}")
         if found:
-            os.execv(found, [found] + sys.argv)
-    here = "%d.%d" % sys.version_info[:2]
-    sys.exit("This is Python %s; the portal needs Python 3.11 to 3.14, and none was found here." % here)
+            os.execv(found, [found, *sys.argv])
+    here = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    sys.exit(f"This is Python {here}; the portal needs Python 3.11 to 3.14, and none was found here.")
 
 
 if __name__ == "__main__":

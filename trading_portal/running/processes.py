@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 MARK = "PORTAL_SUPERVISED"
@@ -99,6 +99,34 @@ def die_with_parent(number: int) -> Callable[[], None]:
     return ask
 
 
+def spawn(
+    command: Sequence[str],
+    *,
+    folder: Path,
+    environment: Mapping[str, str],
+    log: int,
+    orphan_signal: int = signal.SIGKILL,
+    pass_fds: Sequence[int] = (),
+    user: int | None = None,
+    group: int | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start a process in a session of its own, which gets a signal when this one dies."""
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+        pass_fds=pass_fds,
+        user=user,
+        group=group,
+        extra_groups=None if user is None else [],
+        preexec_fn=die_with_parent(orphan_signal),  # noqa: PLW1509 - a supervisor has no threads
+    )
+
+
 def listener_of(port: int) -> str:
     """Return who listens on a local port, as well as this user may know: `python3 (pid 123)`."""
     inodes = set()
@@ -110,6 +138,6 @@ def listener_of(port: int) -> str:
                     inodes.add(f"socket:[{fields[9]}]")
     for place in PROC.glob("[0-9]*") if inodes else ():
         with contextlib.suppress(OSError):
-            if any(os.readlink(held) in inodes for held in (place / "fd").iterdir()):
+            if any(str(held.readlink()) in inodes for held in (place / "fd").iterdir()):
                 return f"{(place / 'comm').read_text().strip()} (pid {place.name})"
     return "another program"

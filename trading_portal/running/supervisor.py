@@ -166,12 +166,16 @@ class Supervisor:
         try:
             if program.before:
                 program.before()
-            child.process = subprocess.Popen(
-                program.command, cwd=program.folder, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                start_new_session=True, pass_fds=passed, user=program.user, group=program.group,
-                extra_groups=None if program.user is None else [],
-                preexec_fn=processes.die_with_parent(program.orphan_signal),
-            )  # fmt: skip
+            child.process = processes.spawn(
+                program.command,
+                folder=program.folder,
+                environment=environment,
+                log=log,
+                orphan_signal=program.orphan_signal,
+                pass_fds=passed,
+                user=program.user,
+                group=program.group,
+            )
         except (OSError, Problem) as error:
             self._bury(child)
             if child.starts == 0:

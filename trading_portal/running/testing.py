@@ -26,7 +26,7 @@ from trading_portal.running.supervisor import Supervisor
 KEEP = "PORTAL_TEST_KEEP"
 # What a machine's failure would cost does not matter to a test's cluster; all else is as it serves.
 QUICK = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "128MB"}
-OURS = (
+SESSION = (
     "DATABASE_URL",
     "REDIS_URL",
     "PORTAL_SECRET_KEY",
@@ -105,7 +105,7 @@ def running_portal(*, seconds: float = 180.0, **environment: str) -> Iterator[di
     folder = DataFolder(path / "data")
     if os.geteuid() == 0:
         path.chmod(0o711)
-    inherited = {name: value for name, value in os.environ.items() if name not in OURS}
+    inherited = {name: value for name, value in os.environ.items() if name not in SESSION}
     given = {"PORTAL_DATA_DIR": str(folder.path), "PORTAL_PORT": str(free_port()), **environment}
     output = path / "up.log"
     descriptor = logfile.open_log(output)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import os
 import signal
-import subprocess
 from collections.abc import Mapping
 from types import FrameType
 
@@ -111,11 +110,9 @@ class Portal:
         log = self.folder.logs / "setup.log"
         descriptor = logfile.open_log(log)
         try:
-            process = subprocess.Popen(
-                [str(VENV_PYTHON), str(MANAGE), *arguments], cwd=ROOT, env={**self.environment, **changed},
-                stdin=subprocess.DEVNULL, stdout=descriptor, stderr=descriptor, start_new_session=True,
-                preexec_fn=processes.die_with_parent(signal.SIGKILL),
-            )  # fmt: skip
+            command = [str(VENV_PYTHON), str(MANAGE), *arguments]
+            environment = {**self.environment, **changed}
+            process = processes.spawn(command, folder=ROOT, environment=environment, log=descriptor)
         finally:
             os.close(descriptor)
         try:
