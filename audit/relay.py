@@ -110,6 +110,9 @@ class Relay:
     def stop(self) -> None:
         """Let every loop finish its turn and end."""
         self._stopping.set()
+        self._wake()
+
+    def _wake(self) -> None:
         for loop in self._loops:
             loop.wake()
 
@@ -134,8 +137,8 @@ class Relay:
         assert postgres is not None
         postgres.execute(f"LISTEN {selectors.CHANNEL}")
         while not self._stopping.is_set():
-            for _ in postgres.notifies(timeout=POLL_SECONDS, stop_after=1):
-                for loop in self._loops:
-                    loop.wake()
+            with connection.wrap_database_errors:
+                for _ in postgres.notifies(timeout=POLL_SECONDS, stop_after=1):
+                    self._wake()
             if all(clock.monotonic() - loop.turned_at < 5 * POLL_SECONDS for loop in self._loops):
                 self._beat()

@@ -7,6 +7,7 @@ import pytest
 from django.db import connection, transaction
 
 from accounts import selectors, services
+from accounts.domain.types import LockedAccounts
 from accounts.models import TradingAccount
 from audit.domain.types import Actor
 from audit.selectors import events_of_account
@@ -70,8 +71,6 @@ def _locked(account_id):
 
 
 def _unlocked(account_id):
-    from accounts.domain.types import LockedAccounts
-
     facts = selectors.account_by_id(account_id)
     return LockedAccounts([(facts, TradingAccount.objects.get(id=account_id).event_sequence)])
 

@@ -85,11 +85,11 @@ def test_the_same_place_in_a_stream_is_taken_once():
 @pytest.mark.parametrize("as_owner", [False, True], ids=["as the app", "as the owner"])
 def test_nobody_changes_what_was_recorded(statement, as_owner):
     append(new_event(f"test:{uuid7()}"))
-    with pytest.raises(DatabaseError, match="append-only|permission denied"), transaction.atomic():
-        with connection.cursor() as cursor:
-            if as_owner:
-                cursor.execute("SET LOCAL ROLE NONE")
-            cursor.execute(statement)
+    refused = pytest.raises(DatabaseError, match=r"append-only|permission denied")
+    with refused, transaction.atomic(), connection.cursor() as cursor:
+        if as_owner:
+            cursor.execute("SET LOCAL ROLE NONE")
+        cursor.execute(statement)
 
 
 def test_two_payloads_cannot_share_a_type():
