@@ -21,9 +21,18 @@ class Side(StrEnum):
         return 1 if self is Side.BUY else -1
 
 
+class Book(StrEnum):
+    """Name the side of a ledger line: the account's cash, or where the money came from or went."""
+
+    CASH = "cash"
+    MARKET = "market"
+    EXTERNAL = "external"
+    FEES = "fees"
+
+
 @dataclass(frozen=True, slots=True)
 class FillFact:
-    """One fill as positions need it; quantity > 0, price > 0, fee in `currency`."""
+    """One fill as positions need it; quantity > 0, price > 0, fee in `currency` (negative is a rebate)."""
 
     execution_id: UUID
     order_id: UUID
@@ -35,6 +44,18 @@ class FillFact:
     fee: Decimal
     currency: str
     executed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class FillOutcome:
+    """What one fill left behind; realised_pnl is this fill's own, before fees, in `currency`."""
+
+    execution_id: UUID
+    quantity_after: Decimal
+    average_cost: Decimal
+    realised_pnl: Decimal
+    cash_after: Decimal
+    currency: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +71,38 @@ class NewReservation:
     price: Decimal
     limit_price: Decimal | None
     currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class HoldingFacts:
+    """What an account holds of one instrument; a negative quantity is short."""
+
+    instrument_id: UUID
+    symbol: str
+    currency: str
+    quantity: Decimal
+    average_cost: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class ReservationFacts:
+    """What one open order may still spend or deliver."""
+
+    order_id: UUID
+    instrument_id: UUID
+    owner_id: UUID
+    side: Side
+    quantity_left: Decimal
+    price: Decimal
+    limit_price: Decimal | None
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccountExposure:
+    """What an account has and what its open orders may still do to it."""
+
+    account_id: UUID
+    cash: dict[str, Decimal]
+    holdings: dict[UUID, HoldingFacts]
+    reservations: list[ReservationFacts]

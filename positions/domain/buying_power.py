@@ -1,0 +1,47 @@
+"""Say what an account may still spend and deliver: a cash account, without margin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from uuid import UUID
+
+from positions.domain.types import AccountExposure, ReservationFacts, Side
+from trading_portal.kernel.money import ZERO, multiply, stored
+
+
+def reserved_cash(reservations: Iterable[ReservationFacts]) -> dict[str, Decimal]:
+    """Return by currency what open buy orders may still spend, each at its worst price."""
+    reserved: dict[str, Decimal] = {}
+    for reservation in reservations:
+        if reservation.side is Side.BUY:
+            spend = stored(multiply(reservation.quantity_left, reservation.price))
+            reserved[reservation.currency] = reserved.get(reservation.currency, ZERO) + spend
+    return reserved
+
+
+def reserved_quantity(reservations: Iterable[ReservationFacts]) -> dict[UUID, Decimal]:
+    """Return by instrument what open sell orders may still deliver."""
+    reserved: dict[UUID, Decimal] = {}
+    for reservation in reservations:
+        if reservation.side is Side.SELL:
+            reserved[reservation.instrument_id] = (
+                reserved.get(reservation.instrument_id, ZERO) + reservation.quantity_left
+            )
+    return reserved
+
+
+def free_cash(exposure: AccountExposure) -> dict[str, Decimal]:
+    """Return by currency the buying power: cash less what open buy orders may still spend.
+
+    Cash of one currency never pays for a trade in another; nothing is borrowed.
+    """
+    reserved = reserved_cash(exposure.reservations)
+    currencies = exposure.cash.keys() | reserved.keys()
+    return {currency: exposure.cash.get(currency, ZERO) - reserved.get(currency, ZERO) for currency in currencies}
+
+
+def quantity_available(exposure: AccountExposure, instrument_id: UUID) -> Decimal:
+    """Return what may still be sold of an instrument: the holding less what open sell orders may deliver."""
+    held = exposure.holdings.get(instrument_id)
+    return (held.quantity if held else ZERO) - reserved_quantity(exposure.reservations).get(instrument_id, ZERO)

@@ -1,0 +1,61 @@
+"""Hold and let go what open orders may still spend or deliver; the caller holds the accounts' lock."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from positions.domain.types import NewReservation
+
+_OPEN = """
+INSERT INTO positions_reservation (order_id, account_id, instrument_id, owner_id, side, quantity_left, price,
+                                   limit_price, currency, opened_at)
+SELECT *, %s::timestamptz FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::text[], %s::numeric[],
+                                      %s::numeric[], %s::numeric[], %s::text[])
+"""
+_CHANGE = """
+UPDATE positions_reservation AS held SET quantity_left = new.quantity_left
+FROM unnest(%s::uuid[], %s::numeric[]) AS new(order_id, quantity_left) WHERE held.order_id = new.order_id
+"""
+_RELEASE = "DELETE FROM positions_reservation WHERE order_id = ANY(%s::uuid[])"
+
+
+def reservations_open(*, reservations: Sequence[NewReservation], at: datetime) -> None:
+    """Hold what newly accepted orders may spend or deliver; one statement."""
+    if not reservations:
+        return
+    columns: list[list[object]] = [
+        [each.order_id for each in reservations],
+        [each.account_id for each in reservations],
+        [each.instrument_id for each in reservations],
+        [each.owner_id for each in reservations],
+        [each.side.value for each in reservations],
+        [each.quantity_left for each in reservations],
+        [each.price for each in reservations],
+        [each.limit_price for each in reservations],
+        [each.currency for each in reservations],
+    ]
+    _execute(_OPEN, [at, *columns])
+
+
+def reservations_change(*, left: Mapping[UUID, Decimal]) -> None:
+    """Set what is left of open orders, by order id; an order that is done goes to `reservations_release` instead."""
+    if left:
+        _execute(_CHANGE, [list(left), list(left.values())])
+
+
+def reservations_release(*, order_ids: Collection[UUID]) -> None:
+    """Let go what orders held; releasing again changes nothing."""
+    if order_ids:
+        _execute(_RELEASE, [list(order_ids)])
+
+
+def _execute(sql: str, values: list[object]) -> None:
+    if not connection.in_atomic_block:
+        raise transaction.TransactionManagementError("A reservation changes in the transaction of its order.")
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values)
