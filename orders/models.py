@@ -40,6 +40,7 @@ class Order(models.Model):
     pending = models.CharField(max_length=8, choices=_choices(PendingOperation), default=PendingOperation.NONE.value)
     is_unknown = models.BooleanField(default=False)
     filled_quantity = _amount(default=0)
+    filled_value = models.DecimalField(max_digits=56, decimal_places=20, default=0)
     average_price = _amount(null=True)
     reasons = models.JSONField(default=list)
     venue = models.CharField(max_length=24)
@@ -189,6 +190,21 @@ class VenueLease(models.Model):
 
     def __str__(self) -> str:
         return f"{self.venue} held by {self.holder} ({self.fence})"
+
+
+class RecordedReport(models.Model):
+    """Remember that a venue's report was applied or parked, so that its repeat changes nothing."""
+
+    pk = models.CompositePrimaryKey("venue", "exec_id")
+    venue = models.CharField(max_length=24)
+    exec_id = models.CharField(max_length=64)
+    order_id = models.UUIDField()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.venue} {self.exec_id}"
 
 
 class ParkedReport(models.Model):

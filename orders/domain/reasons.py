@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from risk.domain import reasons as risk
+from trading_portal.kernel.errors import Fact, Reason, fact_text
+
 SENTENCES: Mapping[str, str] = {
     "BODY_TOO_LARGE": "The request is too large: {bytes} bytes, at most {limit}.",
     "BODY_NOT_JSON": "The request is not valid JSON.",
@@ -51,3 +54,24 @@ SENTENCES: Mapping[str, str] = {
     "RESTATEMENT_NOT_BOOKED": "A corporate action restated the order and must be booked by a person.",
     "REPORT_FROM_ELSEWHERE": "The order is at {venue}, and another venue reported on it.",
 }
+
+
+class _Facts(dict[str, str]):
+    """Let a sentence miss a fact without failing."""
+
+    def __missing__(self, name: str) -> str:
+        """Return a dash for a fact that is not there."""
+        return "-"
+
+
+def sentence(code: str, facts: Mapping[str, Fact]) -> str:
+    """Return what a person reads for a reason of orders or of risk; an unknown code speaks for itself."""
+    template = SENTENCES.get(code)
+    if template is None:
+        return risk.sentence(code, facts)
+    return template.format_map(_Facts((name, fact_text(value)) for name, value in facts.items()))
+
+
+def reason_dict(why: Reason) -> dict[str, object]:
+    """Return what is stored and sent for a reason: code, facts as text, and its sentence."""
+    return {**why.as_dict(), "sentence": sentence(why.code, why.facts)}

@@ -1,0 +1,231 @@
+"""What the log says about orders: facts as text, decimals plain, each event with where the order then stood."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from audit.domain.types import EventPayload
+
+ReasonDict = Mapping[str, Any]
+
+
+class OrderPayload(EventPayload, frozen=True, kw_only=True):
+    """What every event of an order says: where it stands after it."""
+
+    order_id: str
+    status: str
+    base: str
+    pending: str
+    is_unknown: bool
+    quantity: str
+    filled_quantity: str
+    leaves_quantity: str
+    average_price: str | None
+
+
+class OrderTaken(OrderPayload, frozen=True, kw_only=True):
+    """What was ordered."""
+
+    symbol: str
+    side: str
+    order_type: str
+    time_in_force: str
+    limit_price: str | None
+    stop_price: str | None
+    client_order_id: str
+    source: str
+    venue: str
+
+
+class OrderAccepted(OrderTaken, frozen=True, kw_only=True):
+    """The order passed risk and is stored; it holds `worst_price` a unit and goes to the venue at `due_at`."""
+
+    TYPE: ClassVar[str] = "order.accepted"
+    worst_price: str
+    due_at: str
+
+
+class OrderRefused(OrderTaken, frozen=True, kw_only=True):
+    """Risk refused the order; it is kept as rejected."""
+
+    TYPE: ClassVar[str] = "order.refused"
+    reasons: tuple[ReasonDict, ...]
+
+
+class OrderRouted(OrderPayload, frozen=True, kw_only=True):
+    """The intent to send the order was stored; the venue is told next."""
+
+    TYPE: ClassVar[str] = "order.routed"
+    venue: str
+    attempt: int
+
+
+class OrderDropped(OrderPayload, frozen=True, kw_only=True):
+    """The order was stopped before it was sent."""
+
+    TYPE: ClassVar[str] = "order.dropped"
+    reasons: tuple[ReasonDict, ...]
+
+
+class OrderCancelRequested(OrderPayload, frozen=True, kw_only=True):
+    """Somebody asked for a cancel, and the venue will be told."""
+
+    TYPE: ClassVar[str] = "order.cancel_requested"
+
+
+class ReportedMove(OrderPayload, frozen=True, kw_only=True):
+    """A move that a venue reported."""
+
+    venue: str
+    venue_order_id: str | None
+    exec_id: str | None
+    text: str
+
+
+class OrderAcknowledged(ReportedMove, frozen=True, kw_only=True):
+    """The venue has the order."""
+
+    TYPE: ClassVar[str] = "order.acknowledged"
+
+
+class OrderExecuted(ReportedMove, frozen=True, kw_only=True):
+    """The venue traded; exactly one of these for each fill, with what it left behind."""
+
+    TYPE: ClassVar[str] = "order.executed"
+    execution_id: str
+    fill_quantity: str
+    fill_price: str
+    fee: str
+    currency: str
+    position_quantity: str
+    position_average_cost: str
+    realised_pnl: str
+    cash: str
+    reserved_quantity: str
+
+
+class OrderRestatedFill(ReportedMove, frozen=True, kw_only=True):
+    """The venue took a fill back, or changed it."""
+
+    execution_id: str
+    ref_execution_id: str
+    was_quantity: str
+    was_price: str
+    fill_quantity: str
+    fill_price: str
+    currency: str
+    position_quantity: str
+    position_average_cost: str
+    realised_pnl: str
+    cash: str
+    reserved_quantity: str
+
+
+class OrderBusted(OrderRestatedFill, frozen=True, kw_only=True):
+    """The venue took a fill back."""
+
+    TYPE: ClassVar[str] = "order.busted"
+
+
+class OrderCorrected(OrderRestatedFill, frozen=True, kw_only=True):
+    """The venue changed a fill's quantity or price."""
+
+    TYPE: ClassVar[str] = "order.corrected"
+
+
+class OrderCanceled(ReportedMove, frozen=True, kw_only=True):
+    """The order is cancelled; by us when it was never sent, else by the venue."""
+
+    TYPE: ClassVar[str] = "order.canceled"
+
+
+class OrderCancelRejected(ReportedMove, frozen=True, kw_only=True):
+    """The venue refused to cancel."""
+
+    TYPE: ClassVar[str] = "order.cancel_rejected"
+
+
+class OrderReplaced(ReportedMove, frozen=True, kw_only=True):
+    """The venue took a replace."""
+
+    TYPE: ClassVar[str] = "order.replaced"
+
+
+class OrderReplaceRejected(ReportedMove, frozen=True, kw_only=True):
+    """The venue refused a replace."""
+
+    TYPE: ClassVar[str] = "order.replace_rejected"
+
+
+class OrderRejected(ReportedMove, frozen=True, kw_only=True):
+    """The venue refused the order, or never heard of it."""
+
+    TYPE: ClassVar[str] = "order.rejected"
+    reasons: tuple[ReasonDict, ...]
+
+
+class OrderExpired(ReportedMove, frozen=True, kw_only=True):
+    """The order's time in force ended."""
+
+    TYPE: ClassVar[str] = "order.expired"
+
+
+class OrderSuspended(ReportedMove, frozen=True, kw_only=True):
+    """The venue suspended the order."""
+
+    TYPE: ClassVar[str] = "order.suspended"
+
+
+class OrderStopped(ReportedMove, frozen=True, kw_only=True):
+    """The venue guarantees the order's price."""
+
+    TYPE: ClassVar[str] = "order.stopped"
+
+
+class OrderDoneForDay(ReportedMove, frozen=True, kw_only=True):
+    """The order is done for the day."""
+
+    TYPE: ClassVar[str] = "order.done_for_day"
+
+
+class OrderCalculated(ReportedMove, frozen=True, kw_only=True):
+    """The order is done and being settled."""
+
+    TYPE: ClassVar[str] = "order.calculated"
+
+
+class OrderRestated(ReportedMove, frozen=True, kw_only=True):
+    """The venue restated the order: released from a halt, or renewed for the next session."""
+
+    TYPE: ClassVar[str] = "order.restated"
+
+
+class OrderUnknown(OrderPayload, frozen=True, kw_only=True):
+    """The venue did not answer in time: the outcome is not known, and is being asked for."""
+
+    TYPE: ClassVar[str] = "order.unknown"
+    venue: str
+    waited_seconds: int
+
+
+class OrderAnomaly(OrderPayload, frozen=True, kw_only=True):
+    """Something is odd: a report could not be applied and is parked, or was applied and should not have come."""
+
+    TYPE: ClassVar[str] = "order.anomaly"
+    venue: str
+    reason: ReasonDict
+    exec_id: str | None
+    execution_id: str | None
+    parked_report_id: str | None
+
+
+class ReportUnmatched(EventPayload, frozen=True, kw_only=True):
+    """A venue reported on an order that is not ours."""
+
+    TYPE: ClassVar[str] = "venue.report_unmatched"
+    venue: str
+    order_id: str
+    exec_id: str | None
+    parked_report_id: str
+    reason: ReasonDict
