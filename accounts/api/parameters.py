@@ -27,7 +27,8 @@ class Parameters:
         """Return a parameter's text, None when it is absent or empty."""
         written = self._query.get(name) or None
         if written is not None and (len(written) > limit or not written.isprintable()):
-            return self._refuse(name, f"{name} is not readable text of at most {limit} characters.")
+            self._refuse(name, f"{name} is not readable text of at most {limit} characters.")
+            return None
         return written
 
     def choice(self, name: str, allowed: Sequence[str], default: str | None = None) -> str | None:
@@ -35,7 +36,10 @@ class Parameters:
         written = self.text(name)
         if written is None:
             return default
-        return written if written in allowed else self._refuse(name, f"{name} must be one of {', '.join(allowed)}.")
+        if written in allowed:
+            return written
+        self._refuse(name, f"{name} must be one of {', '.join(allowed)}.")
+        return default
 
     def integer(self, name: str, *, default: int, low: int, high: int) -> int:
         """Return a whole number within bounds."""
@@ -71,7 +75,8 @@ class Parameters:
             at = datetime.fromisoformat(written)
             return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
         except (ValueError, OverflowError):
-            return self._refuse(name, f"{name} must be an instant such as 2026-01-31T14:30:00Z.")
+            self._refuse(name, f"{name} must be an instant such as 2026-01-31T14:30:00Z.")
+            return None
 
     def day(self, name: str, default: date) -> date:
         """Return a day written as 2026-01-31."""
@@ -83,6 +88,11 @@ class Parameters:
         except ValueError:
             self._refuse(name, f"{name} must be a day such as 2026-01-31.")
             return default
+
+    def require(self, name: str, holds: bool, sentence: str) -> None:
+        """Refuse a parameter that was understood but does not do."""
+        if not holds:
+            self._refuse(name, sentence)
 
     def check(self) -> None:
         """Raise ProblemError when anything was not understood."""
