@@ -45,7 +45,9 @@ def test_the_composition_package_is_empty():
     assert (ROOT / "trading_portal" / "__init__.py").read_text() == ""
 
 
-TABLE = re.compile(r"\b(?:FROM|JOIN|INTO|UPDATE|TABLE)\s+(audit|accounts|marketdata|positions|risk|orders)_[a-z]+", re.I)
+TABLE = re.compile(
+    r"\b(?:FROM|JOIN|INTO|UPDATE|TABLE)\s+(audit|accounts|marketdata|positions|risk|orders)_[a-z]+", re.I
+)
 
 
 @pytest.mark.parametrize("app", STACK)

@@ -1,0 +1,187 @@
+"""Place orders as a stubborn partner does, and look what became of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+
+from trading_portal.kernel.ids import uuid7
+
+ROOT = Path(__file__).parent.parent.parent
+SYMBOLS = ("SOL/USD", "ETH/USD", "BTC/USD")
+UNITS = {"SOL/USD": Decimal("0.01"), "ETH/USD": Decimal("0.001"), "BTC/USD": Decimal("0.0001")}
+STUBBORN_SECONDS = 60.0
+BACK_WITHIN_SECONDS = 30.0
+
+ENDED = ("filled", "canceled", "rejected", "expired", "replaced")
+
+
+@dataclass
+class Placed:
+    """What a run of orders was told: client_order_id to (status code, body)."""
+
+    answers: dict[str, tuple[int, dict[str, Any]]] = field(default_factory=dict)
+    retries: int = 0
+
+    @property
+    def acknowledged(self) -> set[str]:
+        """Return the orders that were answered 200."""
+        return {name for name, (status, _) in self.answers.items() if status == 200}
+
+
+class Partner:
+    """Place orders over HTTP, and send the same one again under the same id until it is answered."""
+
+    def __init__(self, portal: dict[str, Any]) -> None:
+        self.portal = portal
+        headers = {
+            "APCA-API-KEY-ID": portal["api"]["key_id"],
+            "APCA-API-SECRET-KEY": portal["api"]["secret_key"],
+        }
+        self._http = httpx.Client(base_url=portal["url"], headers=headers, timeout=10)
+
+    def order(self, number: int) -> dict[str, str]:
+        """Return the n-th order of a run: a market buy whose quantity no other order has."""
+        symbol = SYMBOLS[number % len(SYMBOLS)]
+        quantity = UNITS[symbol] * (1 + number % 997)
+        return {
+            "symbol": symbol,
+            "qty": str(quantity),
+            "side": "buy" if number % 5 else "sell",
+            "type": "market",
+            "time_in_force": "gtc",
+            "client_order_id": f"drill-{uuid7()}",
+        }
+
+    def place_stubbornly(self, order: dict[str, str], placed: Placed) -> None:
+        """Send one order until the portal says yes or no."""
+        deadline = time.monotonic() + STUBBORN_SECONDS
+        while True:
+            try:
+                answer = self._http.post("/v2/orders", json=order)
+                if answer.status_code not in (429, 500, 502, 503):
+                    placed.answers[order["client_order_id"]] = (answer.status_code, answer.json())
+                    return
+            except httpx.TransportError:
+                pass
+            assert time.monotonic() < deadline, "the portal did not come back"
+            placed.retries += 1
+            time.sleep(0.1)
+
+    def place_many(self, count: int, in_the_middle: Callable[[], None] | None = None, threads: int = 8) -> Placed:
+        """Place orders from several threads; call `in_the_middle` once, when a third has been answered."""
+        placed, once = Placed(), threading.Lock()
+
+        def place(number: int) -> None:
+            self.place_stubbornly(self.order(number), placed)
+            if in_the_middle and len(placed.answers) >= count // 3 and once.acquire(blocking=False):
+                in_the_middle()
+
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(place, range(count)))
+        return placed
+
+
+@contextmanager
+def database(portal: dict[str, Any]) -> Iterator[psycopg.Connection[Any]]:
+    """Open a connection of the test's own; wait out a database that is just coming back."""
+    deadline = time.monotonic() + BACK_WITHIN_SECONDS
+    while True:
+        try:
+            connection = psycopg.connect(portal["database_url"], autocommit=True)
+            break
+        except psycopg.OperationalError:
+            assert time.monotonic() < deadline, "the database did not come back"
+            time.sleep(0.2)
+    with connection:
+        yield connection
+
+
+def wait_until_quiet(portal: dict[str, Any]) -> float:
+    """Wait until no order is on its way any more and pages answer; return how long that took."""
+    begun = time.monotonic()
+    while True:
+        waiting = -1
+        with database(portal) as connection:
+            row = connection.execute(
+                "SELECT count(*) FROM orders_order WHERE NOT base = ANY(%s)", [list(ENDED)]
+            ).fetchone()
+            waiting = row[0] if row else -1
+        if waiting == 0 and _answers(portal):
+            return time.monotonic() - begun
+        assert time.monotonic() - begun < BACK_WITHIN_SECONDS, f"{waiting} orders are still open: {_open(portal)}"
+        time.sleep(0.1)
+
+
+def _answers(portal: dict[str, Any]) -> bool:
+    try:
+        return httpx.get(f"{portal['url']}/healthz", timeout=5).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def _open(portal: dict[str, Any]) -> list[Any]:
+    with database(portal) as connection:
+        return connection.execute(
+            "SELECT o.id, o.base, o.pending, o.is_unknown, o.filled_quantity, o.quantity, i.kind, i.state"
+            " FROM orders_order o LEFT JOIN orders_venueintent i ON i.order_id = o.id"
+            " WHERE NOT base = ANY(%s) LIMIT 5",
+            [list(ENDED)],
+        ).fetchall()
+
+
+def assert_nothing_lost_or_doubled(portal: dict[str, Any], placed: Placed) -> None:
+    """Check every promise: acknowledged orders are there once, fills equal the venue's drop copy, invariants hold."""
+    with database(portal) as connection:
+        rows = connection.execute(
+            "SELECT client_order_id, count(*) FROM orders_order WHERE client_order_id = ANY(%s) GROUP BY 1",
+            [list(placed.answers)],
+        ).fetchall()
+        counts = dict(rows)
+        assert {name for name in placed.acknowledged if counts.get(name) != 1} == set()
+        differing = connection.execute(
+            """
+            SELECT coalesce(ours.exec_id, theirs.exec_id), ours.quantity, theirs.quantity
+            FROM (SELECT exec_id, quantity, price FROM orders_execution WHERE venue = 'paper' AND kind = 'trade') ours
+            FULL JOIN (SELECT exec_id, quantity, price FROM orders_paperreport WHERE kind = 'trade') theirs
+            USING (exec_id)
+            WHERE (ours.quantity, ours.price) IS DISTINCT FROM (theirs.quantity, theirs.price)
+            """
+        ).fetchall()
+        assert differing == []
+    checked = subprocess.run(
+        [sys.executable, ROOT / "manage.py", "check_invariants"],
+        cwd=ROOT, env={**os.environ, **portal_environment(portal)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def portal_environment(portal: dict[str, Any]) -> dict[str, str]:
+    """Return the environment that points a management command at a running portal."""
+    return {"DATABASE_URL": portal["database_url"], "REDIS_URL": portal["redis_url"]}
+
+
+def pid_of(portal: dict[str, Any], process: str) -> int:
+    """Return the process id that a part of the portal has at the moment."""
+    path = Path(portal["data_dir"]) / "portal.json"
+    return int(json.loads(path.read_text())["pids"][process])
+
+
+def kill(portal: dict[str, Any], process: str, signal_number: int = signal.SIGKILL) -> None:
+    """Send one part of the portal a signal, -9 unless told otherwise."""
+    os.kill(pid_of(portal, process), signal_number)
