@@ -184,7 +184,7 @@ class Hub:
             failures += 1
             await asyncio.sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311
 
-    def _connection(self) -> redis.Redis:
+    def _connection(self) -> redis.Redis[bytes]:
         return redis.Redis.from_url(
             self._redis_url, retry=Retry(NoBackoff(), 0), socket_connect_timeout=5, socket_keepalive=True
         )

@@ -1,0 +1,171 @@
+"""Read instruments, prices, candles and sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import UTC, date, datetime, time
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import redis
+import structlog
+from django.conf import settings
+from django.db import connection
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from marketdata.domain import calendars, channels
+from marketdata.domain.types import Candle, InstrumentFacts, LastClose, PriceUpdate, Session, TradingDay
+from trading_portal.kernel.errors import Unavailable, reason
+
+REDIS_SECONDS = 1.0
+
+_INSTRUMENTS = """
+SELECT id, symbol, name, asset_class, exchange, currency, trim_scale(tick_size), trim_scale(lot_size), calendar,
+       is_active, is_tradable, is_halted, is_shortable
+FROM marketdata_instrument
+"""
+_CANDLES = """
+SELECT * FROM (
+    SELECT opened_at, trim_scale(open), trim_scale(high), trim_scale(low), trim_scale(close), trim_scale(volume),
+           trim_scale(notional), trade_count
+    FROM marketdata_candle
+    WHERE instrument_id = %s AND interval = %s
+      AND opened_at >= coalesce(%s, '-infinity'::timestamptz) AND opened_at < coalesce(%s, 'infinity'::timestamptz)
+    ORDER BY opened_at DESC LIMIT %s
+) AS latest ORDER BY opened_at
+"""
+_CLOSES = "SELECT instrument_id, trim_scale(last), executed_at FROM marketdata_quote WHERE instrument_id = ANY(%s)"
+_PREVIOUS_CLOSES = """
+SELECT instrument.id, trim_scale(day.close), day.opened_at
+FROM unnest(%s::uuid[]) AS instrument(id)
+CROSS JOIN LATERAL (
+    SELECT close, opened_at FROM marketdata_candle
+    WHERE instrument_id = instrument.id AND interval = '1d' AND opened_at < %s
+    ORDER BY opened_at DESC LIMIT 1
+) AS day
+"""
+_WATCHED = """
+SELECT instrument.symbol
+FROM marketdata_watchlistitem AS item JOIN marketdata_instrument AS instrument ON instrument.id = item.instrument_id
+WHERE item.watchlist_id = (SELECT id FROM marketdata_watchlist WHERE user_id = %s ORDER BY id LIMIT 1)
+ORDER BY item.position
+"""
+_decoder = msgspec.json.Decoder(PriceUpdate)
+
+log = structlog.get_logger(__name__)
+
+
+def _rows(sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        return list(cursor.fetchall())
+
+
+def instruments_by_symbol(symbols: Collection[str]) -> dict[str, InstrumentFacts]:
+    """Return the instruments of these symbols; unknown ones are absent."""
+    rows = _rows(_INSTRUMENTS + "WHERE symbol = ANY(%s)", [list(symbols)])
+    return {row[1]: InstrumentFacts(*row) for row in rows}
+
+
+def instruments_by_id(ids: Collection[UUID]) -> dict[UUID, InstrumentFacts]:
+    """Return the instruments of these ids; unknown ones are absent."""
+    return {row[0]: InstrumentFacts(*row) for row in _rows(_INSTRUMENTS + "WHERE id = ANY(%s)", [list(ids)])}
+
+
+def instruments_all() -> list[InstrumentFacts]:
+    """Return every active instrument, equities first, by symbol."""
+    rows = _rows(_INSTRUMENTS + "WHERE is_active ORDER BY asset_class DESC, symbol")
+    return [InstrumentFacts(*row) for row in rows]
+
+
+@cache
+def _redis() -> redis.Redis[bytes]:
+    return redis.Redis.from_url(
+        settings.REDIS_URL,
+        socket_timeout=REDIS_SECONDS,
+        socket_connect_timeout=REDIS_SECONDS,
+        retry=Retry(NoBackoff(), 1),
+    )
+
+
+def quotes_latest(symbols: Iterable[str]) -> dict[str, PriceUpdate]:
+    """Return the fresh prices of these symbols, in one round trip; who has none is absent.
+
+    Raise Unavailable when nobody can tell.
+    """
+    wanted = list(dict.fromkeys(symbols))
+    if not wanted:
+        return {}
+    try:
+        found: Any = _redis().mget([channels.quote_key(symbol) for symbol in wanted])
+    except (RedisError, OSError) as error:
+        why = reason("PRICES_UNAVAILABLE", error=type(error).__name__)
+        raise Unavailable(why, "Prices cannot be read right now.") from error
+    prices = {}
+    for symbol, text in zip(wanted, found, strict=True):
+        if text is None:
+            continue
+        try:
+            prices[symbol] = _decoder.decode(text)
+        except msgspec.MsgspecError as error:
+            log.error("marketdata.price_unreadable", symbol=symbol, error=str(error))
+    return prices
+
+
+def closes_last(instrument_ids: Collection[UUID]) -> dict[UUID, LastClose]:
+    """Return the last known prices, however old, with their time by the market's clock."""
+    return {row[0]: LastClose(row[1], row[2]) for row in _rows(_CLOSES, [list(instrument_ids)])}
+
+
+def closes_previous(instrument_ids: Collection[UUID], at: datetime) -> dict[UUID, LastClose]:
+    """Return the closes of the last day with trades before the (UTC) day of an instant."""
+    today = datetime.combine(at.astimezone(UTC).date(), time(), UTC)
+    return {row[0]: LastClose(row[1], row[2]) for row in _rows(_PREVIOUS_CLOSES, [list(instrument_ids), today])}
+
+
+def candles_list(
+    instrument_id: UUID, interval: str, start: datetime | None = None, end: datetime | None = None, limit: int = 500
+) -> list[Candle]:
+    """Return the latest `limit` candles that open from start to before end, oldest first."""
+    return [
+        Candle(
+            opened_at=row[0],
+            open=row[1],
+            high=row[2],
+            low=row[3],
+            close=row[4],
+            volume=row[5],
+            notional=row[6],
+            trade_count=row[7],
+        )
+        for row in _rows(_CANDLES, [instrument_id, interval, start, end, limit])
+    ]
+
+
+def _is_always_open() -> bool:
+    return bool(settings.SIMULATED_SESSIONS == "always")
+
+
+def session_at(instrument: InstrumentFacts, at: datetime) -> Session:
+    """Return an instrument's session at an instant; closed where its calendar is unknown."""
+    return calendars.session(instrument.calendar, at, is_always_open=_is_always_open())
+
+
+def calendar_session(calendar: str, at: datetime) -> Session:
+    """Return a calendar's session at an instant, with the same rule as `session_at`."""
+    return calendars.session(calendar, at, is_always_open=_is_always_open())
+
+
+def calendar_days(calendar: str, first: date, last: date) -> list[TradingDay]:
+    """Return a calendar's trading days from first to last, both included."""
+    return calendars.trading_days(calendar, first, last, is_always_open=_is_always_open())
+
+
+def watchlist_symbols(user_id: UUID) -> list[str]:
+    """Return the symbols of a person's first watchlist, in their order."""
+    rows = _rows(_WATCHED, [user_id])
+    return [row[0] for row in rows]
