@@ -12,5 +12,6 @@ urlpatterns = [
     path("healthz", views.healthz, name="healthz"),
     path("admin/", admin.site.urls),
     path("v2/", include("marketdata.api.urls")),
+    path("v2/", include("positions.api.urls")),
     path("v2/<path:rest>", not_found),
 ]

@@ -30,7 +30,13 @@ def test_a_budget_is_given_out_to_the_last_and_no_further(key):
 
 def test_one_call_serves_many_callers_in_their_order(key):
     other = f"{key}-other"
-    asked = [RateRequest(key, 2), RateRequest(other, 1), RateRequest(key, 2), RateRequest(key, 2), RateRequest(other, 1)]
+    asked = [
+        RateRequest(key, 2),
+        RateRequest(other, 1),
+        RateRequest(key, 2),
+        RateRequest(key, 2),
+        RateRequest(other, 1),
+    ]
     assert allowed(rates_take(asked)) == [True, True, True, False, False]
 
 

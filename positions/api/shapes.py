@@ -1,0 +1,55 @@
+"""Write accounts and positions as Alpaca's, with ours beside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from accounts.domain.types import AccountFacts
+from marketdata.api.shapes import EXCHANGES
+from positions.domain.shapes import account_json
+from positions.domain.valuation import AccountSummary
+
+NOTHING = "0"
+
+
+def trade_account_json(account: AccountFacts, summary: AccountSummary) -> dict[str, object]:
+    """Return an account: it has cash and no margin, so every buying power is the same."""
+    money = account_json(summary)
+    is_active = account.status == "ACTIVE"
+    status = "ACTIVE" if is_active else "ACCOUNT_CLOSED"
+    return {
+        **money,
+        "id": str(account.id),
+        "account_number": account.number,
+        "name": account.name,
+        "status": status,
+        "crypto_status": status,
+        "currency": account.base_currency,
+        "regt_buying_power": money["buying_power"],
+        "daytrading_buying_power": NOTHING,
+        "non_marginable_buying_power": money["buying_power"],
+        "options_buying_power": NOTHING,
+        "portfolio_value": money["equity"],
+        "accrued_fees": NOTHING,
+        "pending_transfer_in": NOTHING,
+        "pending_transfer_out": NOTHING,
+        "initial_margin": NOTHING,
+        "maintenance_margin": NOTHING,
+        "last_maintenance_margin": NOTHING,
+        "sma": NOTHING,
+        "multiplier": "1",
+        "daytrade_count": 0,
+        "pattern_day_trader": False,
+        "trading_blocked": not is_active,
+        "transfers_blocked": not is_active,
+        "account_blocked": not is_active,
+        "trade_suspended_by_user": False,
+        "shorting_enabled": False,
+        "paper": account.is_paper,
+    }
+
+
+def alpaca_position_json(position: Mapping[str, object]) -> dict[str, object]:
+    """Return a position with an exchange that SDKs know."""
+    exchange = position["exchange"]
+    return {**position, "exchange": exchange if exchange in EXCHANGES else ""}
