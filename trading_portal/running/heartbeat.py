@@ -1,66 +1,19 @@
-"""Tell the supervisor that a process's own loop turns. Without a supervisor all of this does nothing."""
+"""Beat from the loops that servers and workers run. Without a supervisor all of this does nothing."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import stat
 import sys
 from typing import Any
 
 from celery import Celery
 from celery.bootsteps import StartStopStep
 
-from trading_portal.kernel import clock
-
-VARIABLE = "PORTAL_HEARTBEAT"
-SECONDS = 1.0
-
-
-def _inherited_pipe() -> int | None:
-    """Return the pipe named as `descriptor:inode`; None where that descriptor is no longer this pipe."""
-    descriptor, _, inode = os.environ.get(VARIABLE, "").partition(":")
-    with contextlib.suppress(ValueError, OSError):
-        found = os.fstat(int(descriptor))
-        if stat.S_ISFIFO(found.st_mode) and str(found.st_ino) == inode:
-            os.set_inheritable(int(descriptor), False)
-            os.set_blocking(int(descriptor), False)
-            return int(descriptor)
-    return None
-
-
-class _Sender:
-    """Write to the pipe, at most twice a second however fast a loop turns."""
-
-    def __init__(self, pipe: int | None) -> None:
-        self.pipe = pipe
-        self.next_at = 0.0
-
-    def send(self) -> None:
-        """Write one byte, unless one was written just now."""
-        if self.pipe is None or (at := clock.monotonic()) < self.next_at:
-            return
-        self.next_at = at + SECONDS / 2
-        with contextlib.suppress(OSError):
-            os.write(self.pipe, b".")
-
-
-_sender = _Sender(_inherited_pipe())
-
-
-def is_supervised() -> bool:
-    """Tell whether a supervisor listens."""
-    return _sender.pipe is not None
-
-
-def beat() -> None:
-    """Send one heartbeat; call it once in each turn of a loop, at least every few seconds."""
-    _sender.send()
+from trading_portal.kernel.heartbeat import SECONDS, beat, is_supervised
 
 
 def start_asyncio_heartbeat() -> None:
-    """Beat from the event loop that will serve: the running one (uvicorn), else Twisted's, once it runs (daphne)."""
+    """Beat from the event loop that serves: the one that runs now, else Twisted's (daphne's) as soon as it does."""
     if not is_supervised():
         return
     try:
@@ -68,7 +21,7 @@ def start_asyncio_heartbeat() -> None:
     except RuntimeError:
         reactor: Any = sys.modules.get("twisted.internet.reactor")
         if reactor is not None:
-            reactor.callWhenRunning(lambda: _turn(asyncio.get_running_loop()))
+            reactor.callLater(0, lambda: _turn(asyncio.get_running_loop()))
 
 
 def _turn(loop: asyncio.AbstractEventLoop) -> None:

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from trading_portal.kernel import clock
+from trading_portal.kernel.heartbeat import VARIABLE
 from trading_portal.running import logfile, processes
-from trading_portal.running.heartbeat import VARIABLE
 from trading_portal.running.probe import Probe
 from trading_portal.running.problems import Problem
 

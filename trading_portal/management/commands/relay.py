@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from audit.relay import Relay
-from trading_portal.running.heartbeat import beat
+from trading_portal.kernel.heartbeat import beat
 from trading_portal.wiring import consumers
 
 
