@@ -22,6 +22,8 @@ class Order(models.Model):
     """One chain of replaces: it owns the fills, the reservation and the events.
 
     `base`, `pending` and the fills are kept apart; the status shown follows from them (orders.domain.states).
+    `filled_value` is the exact sum of price x quantity; `worst_price` is what the reservation holds a unit;
+    `is_refused` says that risk refused it, so that no venue ever heard of it; `expires_at` ends a day order.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -42,6 +44,8 @@ class Order(models.Model):
     filled_quantity = _amount(default=0)
     filled_value = models.DecimalField(max_digits=56, decimal_places=20, default=0)
     average_price = _amount(null=True)
+    worst_price = _amount(null=True)
+    is_refused = models.BooleanField(default=False)
     reasons = models.JSONField(default=list)
     venue = models.CharField(max_length=24)
     venue_order_id = models.CharField(max_length=64, null=True)
@@ -51,6 +55,7 @@ class Order(models.Model):
     version_number = models.PositiveSmallIntegerField(default=1)
     event_sequence = models.BigIntegerField()
     placed_at = models.DateTimeField()
+    expires_at = models.DateTimeField(null=True)
     routed_at = models.DateTimeField(null=True)
     filled_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
