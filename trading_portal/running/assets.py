@@ -80,13 +80,28 @@ def _stamp() -> str:
 
 def _install() -> str:
     require_writable(ROOT / "static", "The folder for front-end assets")
+    note = "" if _modules_stamp().is_file() and _modules_stamp().read_text() == _modules() else _fetch()
+    _lay_out()
+    return note
+
+
+def _fetch() -> str:
+    """Have npm fetch what the lock file names; return a remark on how."""
     npm, note = _npm()
     environment = bootstrap.tool_environment()
     environment["PATH"] = os.pathsep.join([str(npm[0].parent), environment.get("PATH", "")])
     command = [*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
     bootstrap.run(command, "Fetching the front-end assets with npm", environment)
-    _lay_out()
+    _modules_stamp().write_text(_modules())
     return note
+
+
+def _modules_stamp() -> Path:
+    return MODULES / ".portal-stamp"
+
+
+def _modules() -> str:
+    return bootstrap.fingerprint("package.json", "package-lock.json")
 
 
 def _lay_out() -> None:

@@ -113,7 +113,7 @@ def require_writable(folder: Path, what: str, elsewhere: str = "") -> None:
     except FileExistsError:
         raise Problem(f"{what} {folder} is a file, not a folder.", f"rm {folder}") from None
     except PermissionError:
-        nearest = next(place for place in (folder, *folder.parents) if place.exists())
+        nearest = next(place for place in (folder, *folder.parents) if _is_visible(place))
         owner = user_name(nearest.stat().st_uid)
         if nearest != folder:
             raise Problem(
@@ -122,3 +122,10 @@ def require_writable(folder: Path, what: str, elsewhere: str = "") -> None:
         raise Problem(f"{what} {folder} belongs to {owner} and cannot be written by {me}.", *ways) from None
     except OSError as error:
         raise Problem(f"{what} {folder} cannot be written: {error.strerror}.", *ways[1:]) from None
+
+
+def _is_visible(place: Path) -> bool:
+    try:
+        return place.exists()
+    except PermissionError:
+        return False

@@ -151,6 +151,7 @@ class Supervisor:
             silent = at - (child.heard_at if child.heard_at is not None else child.started_at)
             self.report(f"{name} (pid {child.process.pid}) has been silent for {silent:.0f} s; killed")
             child.process.kill()
+            child.heard_at = at
 
     def _start(self, child: Child) -> None:
         program = child.program

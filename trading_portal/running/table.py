@@ -13,11 +13,8 @@ CELERY = ("-m", "celery", "-A", "trading_portal.celery", "worker", "-P", "thread
 APPLICATION = "trading_portal.asgi:application"
 WEB = {
     "daphne": ("-m", "daphne", "-v", "0", "-b", HOST, "-p", "{port}", APPLICATION),
-    "uvicorn": (
-        "-m", "uvicorn", "--host", HOST, "--port", "{port}", "--no-access-log", "--timeout-graceful-shutdown", "5",
-        APPLICATION,
-    ),
-}  # fmt: skip
+    "uvicorn": ("-m", "trading_portal.running.uvicorn_server", "--host", HOST, "--port", "{port}", APPLICATION),
+}
 OTHERS: dict[str, tuple[str, ...]] = {
     "worker": (*CELERY, "-Q", "default", "-n", "worker@%h", "-B", "-s", "{data}/celerybeat-schedule"),
     "venue": (*CELERY, "-Q", "venue.paper", "-n", "venue@%h"),
