@@ -11,7 +11,7 @@ from django.db import connection
 
 from accounts.selectors import accounts_by_id
 from marketdata.domain.types import InstrumentFacts
-from marketdata.selectors import closes_last, instruments_by_id, instruments_by_symbol, quotes_latest
+from marketdata.selectors import closes_last, closes_previous, instruments_by_id, instruments_by_symbol, quotes_latest
 from positions.domain.buying_power import reserved_cash, reserved_quantity
 from positions.domain.days import day_of
 from positions.domain.holdings import HoldingState, day_roll
@@ -92,7 +92,7 @@ def valuations(account_ids: Collection[UUID], at: datetime) -> dict[UUID, Accoun
     rows = _rows(accounts)
     instruments = instruments_by_id(_instruments_of(rows.values()))
     bases = {account_id: facts.base_currency for account_id, facts in accounts.items()}
-    marks = _marks(instruments.values(), _rate_symbols(rows, bases, instruments))
+    marks = _marks(instruments.values(), _rate_symbols(rows, bases, instruments), at)
     return {
         account_id: _valuation(account_id, bases[account_id], row, instruments, marks, at)
         for account_id, row in rows.items()
@@ -149,7 +149,7 @@ def _rows(account_ids: Collection[UUID]) -> dict[UUID, _Rows]:
                 row.cash[currency] = CashState(day, *n[:3])
             else:
                 row.reservations.append(
-                    ReservationFacts(order_id, instrument_id, owner_id, Side(side), *n[:3], currency)
+                    ReservationFacts(order_id, instrument_id, owner_id, Side(side), n[0], n[1], n[2], currency)
                 )
     return rows
 
@@ -182,29 +182,33 @@ def _currencies(row: _Rows, instruments: Mapping[UUID, InstrumentFacts]) -> set[
     )
 
 
-def _marks(instruments: Iterable[InstrumentFacts], rate_names: Collection[str]) -> dict[str, Mark]:
+def _marks(instruments: Iterable[InstrumentFacts], rate_names: Collection[str], at: datetime) -> dict[str, Mark]:
     """Return by symbol what to value at: the live price, else the last known one."""
     wanted = {instrument.symbol: instrument.id for instrument in instruments}
     if rate_names:
         wanted |= {symbol: rate.id for symbol, rate in instruments_by_symbol(rate_names).items()}
     if not wanted:
         return {}
+    marks = _live_marks(wanted)
+    gone = {instrument_id: symbol for symbol, instrument_id in wanted.items() if symbol not in marks}
+    if gone:
+        before = closes_previous(gone, at)
+        for instrument_id, last in closes_last(gone).items():
+            previous = before.get(instrument_id)
+            marks[gone[instrument_id]] = Mark(last.price, last.at, False, previous.price if previous else None)
+    return marks
+
+
+def _live_marks(symbols: Iterable[str]) -> dict[str, Mark]:
     try:
-        live = quotes_latest(list(wanted))
+        live = quotes_latest(symbols)
     except Unavailable:
         # Pages and statements show the last known prices and say how old they are; orders are decided elsewhere.
-        live = {}
-    marks = {
+        return {}
+    return {
         symbol: Mark(price.last, price.received_at, is_live=True, previous_close=price.previous_close)
         for symbol, price in live.items()
     }
-    missing = {instrument_id: symbol for symbol, instrument_id in wanted.items() if symbol not in marks}
-    if missing:
-        marks |= {
-            missing[instrument_id]: Mark(close.price, close.at, is_live=False, previous_close=None)
-            for instrument_id, close in closes_last(list(missing)).items()
-        }
-    return marks
 
 
 def _valuation(

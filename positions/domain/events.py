@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import ClassVar
 
 from audit.domain.types import EventPayload
 
 
 class CashPosted(EventPayload, frozen=True, kw_only=True):
-    """Money was paid in (amount > 0) or out."""
+    """Money was paid in (amount > 0) or out; amounts are plain decimals."""
 
     TYPE: ClassVar[str] = "cash.posted"
     transaction_id: str
     currency: str
-    amount: Decimal
-    balance_after: Decimal
+    amount: str
+    balance_after: str
     reason: str

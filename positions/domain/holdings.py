@@ -55,13 +55,21 @@ def fill_apply(holding: HoldingState, fill: FillFact, *, day: date) -> tuple[Hol
     """Return the holding after a fill booked on a day, and what the fill realised (before fees).
 
     A fill against the holding closes first, realising on the closed part; what is left of it opens at its own price.
+    Raise Unbookable when no column could hold what comes of it.
     """
+    after, realised = _apply(holding, fill, day)
+    if max(abs(after.quantity), after.cost, abs(after.realised_pnl), abs(after.fees), abs(after.day_flow)) >= (
+        STORED_LIMIT
+    ):
+        raise Unbookable(fill.execution_id, "the holding would be too large")
+    return after, realised
+
+
+def _apply(holding: HoldingState, fill: FillFact, day: date) -> tuple[HoldingState, Decimal]:
     before = day_roll(holding, day=day)
     value = fill_value(fill)
     change = fill.quantity * fill.side.sign
     after = before.quantity + change
-    if abs(after) >= STORED_LIMIT:
-        raise Unbookable(fill.execution_id, "the holding would be too large")
     booked = replace(
         before,
         quantity=after,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -102,7 +103,7 @@ def books_write(books: Books, *, holdings: Iterable[HoldingKey], cash: Iterable[
             cursor.execute(_CASH_UPSERT, _cash_columns(money))
 
 
-def _line_columns(lines: Sequence[Line]) -> list[list[object]]:
+def _line_columns(lines: Sequence[Line]) -> list[list[Any]]:
     return [
         [uuid7() for _ in lines],
         [line.transaction_id for line in lines],
@@ -116,7 +117,7 @@ def _line_columns(lines: Sequence[Line]) -> list[list[object]]:
     ]
 
 
-def _holding_columns(held: Mapping[HoldingKey, HoldingState]) -> list[list[object]]:
+def _holding_columns(held: Mapping[HoldingKey, HoldingState]) -> list[list[Any]]:
     states = held.values()
     return [
         [account_id for account_id, _ in held],
@@ -133,7 +134,7 @@ def _holding_columns(held: Mapping[HoldingKey, HoldingState]) -> list[list[objec
     ]
 
 
-def _cash_columns(money: Mapping[CashKey, CashState]) -> list[list[object]]:
+def _cash_columns(money: Mapping[CashKey, CashState]) -> list[list[Any]]:
     states = money.values()
     return [
         [account_id for account_id, _ in money],

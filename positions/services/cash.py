@@ -21,7 +21,7 @@ from positions.selectors import exposures
 from positions.services.books import books_read, books_write
 from trading_portal.kernel.errors import Conflict, InvalidInput, reason
 from trading_portal.kernel.ids import uuid7
-from trading_portal.kernel.money import STORED_LIMIT, ZERO, stored
+from trading_portal.kernel.money import STORED_LIMIT, ZERO, plain, stored
 
 _CURRENCY = re.compile(r"[A-Z]{3,8}", re.ASCII)
 _REASON_LENGTH = 40
@@ -52,8 +52,8 @@ def cash_post(*, account_id: UUID, currency: str, amount: Decimal, reason: str, 
         payload=CashPosted(
             transaction_id=str(transaction_id),
             currency=currency,
-            amount=amount,
-            balance_after=books.cash[key].balance,
+            amount=plain(amount),
+            balance_after=plain(books.cash[key].balance),
             reason=reason,
         ),
         actor=by,

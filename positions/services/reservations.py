@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -28,7 +29,7 @@ def reservations_open(*, reservations: Sequence[NewReservation], at: datetime) -
     """Hold what newly accepted orders may spend or deliver; one statement."""
     if not reservations:
         return
-    columns: list[list[object]] = [
+    columns: list[list[Any]] = [
         [each.order_id for each in reservations],
         [each.account_id for each in reservations],
         [each.instrument_id for each in reservations],
@@ -54,7 +55,7 @@ def reservations_release(*, order_ids: Collection[UUID]) -> None:
         _execute(_RELEASE, [list(order_ids)])
 
 
-def _execute(sql: str, values: list[object]) -> None:
+def _execute(sql: str, values: list[Any]) -> None:
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("A reservation changes in the transaction of its order.")
     with connection.cursor() as cursor:
