@@ -1,0 +1,111 @@
+"""Turn committed facts into what browsers and partners are sent."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from orders.domain.facts import OrderFacts
+from orders.domain.reasons import sentence
+from orders.domain.types import BaseState
+from orders.selectors import ExecutionFacts
+from positions.domain.types import Side
+from trading_portal.kernel.money import plain
+
+_WORDS = {
+    "accepted": "Pending",
+    "held": "Held",
+    "pending_new": "Pending",
+    "new": "Working",
+    "partially_filled": "Partially filled",
+    "filled": "Filled",
+    "pending_cancel": "Cancelling",
+    "pending_replace": "Replacing",
+    "canceled": "Cancelled",
+    "replaced": "Replaced",
+    "rejected": "Rejected",
+    "expired": "Expired",
+    "suspended": "Suspended",
+    "stopped": "Working",
+    "done_for_day": "Done for day",
+    "calculated": "Done",
+}
+
+
+def instant_json(at: datetime | None) -> str | None:
+    """Return an instant as RFC 3339 in UTC, with microseconds."""
+    return None if at is None else at.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+
+
+def amount_json(amount: Decimal | None) -> str | None:
+    """Return an amount as a plain decimal string."""
+    return None if amount is None else plain(amount)
+
+
+def order_json(order: OrderFacts) -> dict[str, object]:
+    """Return an order as the API, the streams and the pages show it: Alpaca's fields, then ours."""
+    ended = {order.base: instant_json(order.ended_at)}
+    return {
+        "id": str(order.id),
+        "client_order_id": order.client_order_id,
+        "created_at": instant_json(order.placed_at),
+        "updated_at": instant_json(order.updated_at),
+        "submitted_at": instant_json(order.routed_at or order.placed_at),
+        "filled_at": instant_json(order.filled_at),
+        "expired_at": ended.get(BaseState.EXPIRED),
+        "expires_at": instant_json(order.expires_at),
+        "canceled_at": ended.get(BaseState.CANCELED),
+        "failed_at": ended.get(BaseState.REJECTED),
+        "replaced_at": None,
+        "replaced_by": None,
+        "replaces": None,
+        "asset_id": str(order.instrument_id),
+        "symbol": order.symbol,
+        "asset_class": order.asset_class,
+        "notional": None,
+        "qty": plain(order.quantity),
+        "filled_qty": plain(order.filled_quantity),
+        "filled_avg_price": amount_json(order.average_price),
+        "order_class": "simple",
+        "order_type": order.order_type.value,
+        "type": order.order_type.value,
+        "side": order.side.value,
+        "position_intent": "buy_to_open" if order.side is Side.BUY else "sell_to_close",
+        "time_in_force": order.time_in_force.value,
+        "limit_price": amount_json(order.limit_price),
+        "stop_price": amount_json(order.stop_price),
+        "status": order.status,
+        "extended_hours": order.extended_hours,
+        "legs": None,
+        "trail_percent": None,
+        "trail_price": None,
+        "hwm": None,
+        "account_id": str(order.account_id),
+        "outcome": "unknown" if order.is_unknown else "known",
+        "reasons": [{**why, "sentence": sentence(why["code"], why["facts"])} for why in order.reasons],
+        "leaves_qty": plain(order.leaves_quantity),
+        "event_sequence": order.event_sequence,
+        "source": order.source,
+        "venue": order.venue,
+        "status_text": _WORDS.get(order.status, order.status),
+    }
+
+
+def execution_json(execution: ExecutionFacts, symbol: str) -> dict[str, object]:
+    """Return an execution as the pages' list of fills shows it."""
+    return {
+        "id": str(execution.id),
+        "order_id": str(execution.order_id),
+        "account_id": str(execution.account_id),
+        "symbol": symbol,
+        "side": execution.side.value,
+        "qty": plain(execution.quantity),
+        "price": plain(execution.price),
+        "fee": plain(execution.fee),
+        "kind": execution.kind,
+        "is_live": execution.is_live,
+        "venue": execution.venue,
+        "venue_exec_id": execution.exec_id,
+        "executed_at": instant_json(execution.executed_at),
+        "recorded_at": instant_json(execution.recorded_at),
+    }

@@ -1,0 +1,139 @@
+"""What others see of an order, and what the order services answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Literal
+from uuid import UUID
+
+from orders.domain.order import LIVE, OrderState
+from orders.domain.states import status_of
+from orders.domain.types import BaseState, IntentKind, OrderType, PendingOperation, TimeInForce
+from positions.domain.types import Side
+from trading_portal.kernel.errors import Reason
+from trading_portal.kernel.money import ZERO
+
+PAPER_VENUE = "paper"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderFacts:
+    """An order's row, with its instrument's symbol and class."""
+
+    id: UUID
+    account_id: UUID
+    instrument_id: UUID
+    symbol: str
+    asset_class: str
+    client_order_id: str
+    side: Side
+    order_type: OrderType
+    time_in_force: TimeInForce
+    quantity: Decimal
+    limit_price: Decimal | None
+    stop_price: Decimal | None
+    extended_hours: bool
+    base: BaseState
+    pending: PendingOperation
+    is_unknown: bool
+    filled_quantity: Decimal
+    filled_value: Decimal
+    average_price: Decimal | None
+    is_refused: bool
+    reasons: list[Mapping[str, Any]]
+    venue: str
+    venue_order_id: str | None
+    source: str
+    correlation_id: UUID
+    event_sequence: int
+    placed_at: datetime
+    expires_at: datetime | None
+    routed_at: datetime | None
+    filled_at: datetime | None
+    ended_at: datetime | None
+    updated_at: datetime
+
+    @property
+    def state(self) -> OrderState:
+        """Return where the order stands, for the lifecycle table."""
+        return OrderState(
+            self.base,
+            self.pending,
+            self.is_unknown,
+            self.time_in_force,
+            self.quantity,
+            self.filled_quantity,
+            self.filled_value,
+        )
+
+    @property
+    def status(self) -> str:
+        """Return the last known status, as `unknown` does not hide it."""
+        return status_of(self.base, self.pending, is_unknown=False)
+
+    @property
+    def leaves_quantity(self) -> Decimal:
+        """Return what may still trade."""
+        return self.state.leaves_quantity
+
+    @property
+    def is_open(self) -> bool:
+        """Tell whether more can happen to it: it lives, rests until tomorrow, or the venue owes an answer."""
+        return self.base in LIVE or self.pending is not PendingOperation.NONE or self.leaves_quantity > ZERO
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """The answer to one placed order.
+
+    `accepted`: stored, reserved, on its way. `refused`: stored as rejected, with risk's reasons. Nothing was stored
+    for `conflict` (the client_order_id names another order) and `invalid`. A replay is the answer given before.
+    """
+
+    status: Literal["accepted", "refused", "conflict", "invalid"]
+    order: OrderFacts | None = None
+    refusal: tuple[Reason, ...] = ()
+    is_replay: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CancelOutcome:
+    """The answer to one cancel: `canceled` at once, `requested` of the venue, `refused`, or `not_found`."""
+
+    order_id: UUID
+    status: Literal["canceled", "requested", "refused", "not_found"]
+    order: OrderFacts | None = None
+    refusal: Reason | None = None
+
+
+@dataclass(slots=True)
+class RecordOutcome:
+    """What became of a batch of reports; `changed` are the orders that moved."""
+
+    recorded: int = 0
+    repeats: int = 0
+    parked: int = 0
+    changed: set[UUID] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class VenueMessage:
+    """What a venue is to be told now; its intent is stored. `attempt` above 1: it may have been told before."""
+
+    intent_id: int
+    kind: IntentKind
+    attempt: int
+    order_id: UUID
+    account_id: UUID
+    instrument_id: UUID
+    symbol: str
+    side: Side
+    order_type: OrderType
+    time_in_force: TimeInForce
+    quantity: Decimal
+    limit_price: Decimal | None
+    stop_price: Decimal | None
+    extended_hours: bool

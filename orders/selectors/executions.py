@@ -1,0 +1,73 @@
+"""Find what was traded."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from orders.selectors.sql import fetch
+from positions.domain.types import Side
+
+_COLUMNS = """
+SELECT e.id, e.order_id, o.account_id, o.instrument_id, o.side, e.venue, e.exec_id, e.ref_exec_id, e.kind, e.is_live,
+       e.quantity, e.price, e.fee, e.executed_at, e.recorded_at
+FROM orders_execution e JOIN orders_order o ON o.id = e.order_id
+"""
+_SIDE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionFacts:
+    """One execution; only live ones count, a busted or corrected one is kept but no longer stands."""
+
+    id: UUID
+    order_id: UUID
+    account_id: UUID
+    instrument_id: UUID
+    side: Side
+    venue: str
+    exec_id: str
+    ref_exec_id: str | None
+    kind: str
+    is_live: bool
+    quantity: Decimal
+    price: Decimal
+    fee: Decimal
+    executed_at: datetime
+    recorded_at: datetime
+
+
+def _facts(rows: list[tuple[Any, ...]]) -> list[ExecutionFacts]:
+    return [
+        ExecutionFacts(*(Side(value) if index == _SIDE else value for index, value in enumerate(row))) for row in rows
+    ]
+
+
+def executions_of_order(order_id: UUID) -> list[ExecutionFacts]:
+    """Return an order's executions in the order they were recorded."""
+    return _facts(fetch(_COLUMNS + "WHERE e.order_id = %s ORDER BY e.recorded_at, e.id", [order_id]))
+
+
+def executions_recent(account_id: UUID, limit: int) -> list[ExecutionFacts]:
+    """Return an account's newest executions, newest first."""
+    tail = "WHERE o.account_id = %s ORDER BY e.recorded_at DESC, e.id DESC LIMIT %s"
+    return _facts(fetch(_COLUMNS + tail, [account_id, limit]))
+
+
+def executions_by_exec_id(venue: str, exec_ids: Collection[str]) -> dict[str, ExecutionFacts]:
+    """Return a venue's executions by the ids it gave them."""
+    found = _facts(fetch(_COLUMNS + "WHERE e.venue = %s AND e.exec_id = ANY(%s)", [venue, list(exec_ids)]))
+    return {execution.exec_id: execution for execution in found}
+
+
+def executions_live(holdings: Collection[tuple[UUID, UUID]]) -> list[ExecutionFacts]:
+    """Return every live execution of these (account, instrument), in the order they were recorded."""
+    tail = """
+    WHERE e.is_live AND (o.account_id, o.instrument_id) IN (SELECT * FROM unnest(%s::uuid[], %s::uuid[]))
+    ORDER BY e.recorded_at, e.id
+    """
+    return _facts(fetch(_COLUMNS + tail, [[each[0] for each in holdings], [each[1] for each in holdings]]))

@@ -1,0 +1,110 @@
+"""Find orders."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from orders.domain.facts import OrderFacts
+from orders.selectors.rows import orders_fetch
+from orders.selectors.sql import fetch
+
+# Written as the partial index has it, so that the planner sees they are the same.
+_ENDED = "('filled', 'canceled', 'expired', 'rejected', 'replaced')"
+_IS_OPEN = f"(NOT (o.base IN {_ENDED}) AND o.base <> 'calculated' OR o.pending <> 'none')"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderQuery:
+    """Which of an account's orders; `after` and `until` compare when they were placed, `beyond` is the last id seen."""
+
+    account_id: UUID
+    status: Literal["open", "closed", "all"] = "open"
+    symbols: Sequence[str] = ()
+    instrument_ids: Sequence[UUID] | None = None
+    side: str | None = None
+    after: datetime | None = None
+    until: datetime | None = None
+    is_ascending: bool = False
+    beyond: UUID | None = None
+    limit: int = 50
+
+
+def order_by_id(order_id: UUID, *, account_id: UUID | None = None) -> OrderFacts | None:
+    """Return an order, or None when it is not there or in another account."""
+    found = orders_fetch(
+        "FROM orders_order o WHERE o.id = %s AND (%s::uuid IS NULL OR o.account_id = %s)",
+        [order_id, account_id, account_id],
+    )
+    return found[0] if found else None
+
+
+def order_by_client_order_id(account_id: UUID, client_order_id: str) -> OrderFacts | None:
+    """Return the account's order of that client_order_id, or None."""
+    found = orders_fetch(
+        "FROM orders_order o WHERE o.account_id = %s AND o.client_order_id = %s", [account_id, client_order_id]
+    )
+    return found[0] if found else None
+
+
+def orders_by_id(order_ids: Collection[UUID]) -> dict[UUID, OrderFacts]:
+    """Return the orders of these ids; unknown ones are absent."""
+    found = orders_fetch("FROM orders_order o WHERE o.id = ANY(%s)", [list(order_ids)])
+    return {order.id: order for order in found}
+
+
+def orders_list(query: OrderQuery) -> list[OrderFacts]:
+    """Return a page of an account's orders, newest first unless ascending."""
+    direction, beyond = ("ASC", ">") if query.is_ascending else ("DESC", "<")
+    where = ["o.account_id = %s"]
+    values: list[object] = [query.account_id]
+    conditions: list[tuple[object, str]] = [
+        (query.instrument_ids, "o.instrument_id = ANY(%s)"),
+        (query.side, "o.side = %s"),
+        (query.after, "o.placed_at > %s"),
+        (query.until, "o.placed_at <= %s"),
+        (query.beyond, f"(o.placed_at, o.id) {beyond} (SELECT p.placed_at, p.id FROM orders_order p WHERE p.id = %s)"),
+    ]
+    for value, condition in conditions:
+        if value is not None:
+            where.append(condition)
+            values.append(list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value)
+    if query.status != "all":
+        where.append(_IS_OPEN if query.status == "open" else f"NOT {_IS_OPEN}")
+    order_by = f"ORDER BY o.placed_at {direction}, o.id {direction} LIMIT %s"
+    return orders_fetch(f"FROM orders_order o WHERE {' AND '.join(where)} {order_by}", [*values, query.limit])
+
+
+def orders_open(account_ids: Collection[UUID]) -> list[OrderFacts]:
+    """Return every open order of these accounts, oldest first."""
+    return orders_fetch(
+        f"FROM orders_order o WHERE o.account_id = ANY(%s) AND {_IS_OPEN} ORDER BY o.placed_at, o.id",
+        [list(account_ids)],
+    )
+
+
+def orders_recent(account_id: UUID, limit: int) -> list[OrderFacts]:
+    """Return an account's newest orders, newest first."""
+    return orders_list(OrderQuery(account_id=account_id, status="all", limit=limit))
+
+
+def orders_open_ids(
+    *, account_id: UUID | None = None, instrument_id: UUID | None = None, venue: str = ""
+) -> list[tuple[UUID, UUID]]:
+    """Return (account id, order id) of what a cancel could still reach in a scope; all of it empty is everything."""
+    rows = fetch(
+        f"""
+        SELECT o.account_id, o.id FROM orders_order o
+        WHERE {_IS_OPEN} AND o.pending = 'none' AND o.base IN
+              ('accepted', 'held', 'pending_new', 'new', 'partially_filled', 'stopped', 'suspended')
+          AND (%(account)s::uuid IS NULL OR o.account_id = %(account)s)
+          AND (%(instrument)s::uuid IS NULL OR o.instrument_id = %(instrument)s)
+          AND (%(venue)s = '' OR o.venue = %(venue)s)
+        ORDER BY o.account_id, o.id
+        """,
+        {"account": account_id, "instrument": instrument_id, "venue": venue},
+    )
+    return [(row[0], row[1]) for row in rows]

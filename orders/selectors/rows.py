@@ -1,0 +1,71 @@
+"""Turn order rows into facts; the instrument's part comes from marketdata."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from marketdata.domain.types import InstrumentFacts
+from marketdata.selectors import instruments_by_id
+from orders.domain.facts import OrderFacts
+from orders.domain.types import BaseState, OrderType, PendingOperation, TimeInForce
+from orders.selectors.sql import fetch
+from positions.domain.types import Side
+
+COLUMNS = """
+o.id, o.account_id, o.instrument_id, o.client_order_id, o.side, o.type, o.time_in_force, o.quantity, o.limit_price,
+o.stop_price, o.extended_hours, o.base, o.pending, o.is_unknown, o.filled_quantity, o.filled_value, o.average_price,
+o.is_refused, o.reasons, o.venue, o.venue_order_id, o.source, o.correlation_id, o.event_sequence, o.placed_at,
+o.expires_at, o.routed_at, o.filled_at, o.ended_at, o.updated_at
+"""
+
+
+def orders_fetch(
+    tail: str, parameters: Sequence[Any] = (), *, instruments: Mapping[UUID, InstrumentFacts] | None = None
+) -> list[OrderFacts]:
+    """Return the orders that a FROM clause and what follows it name, `o` being the order."""
+    rows = fetch(f"SELECT {COLUMNS} {tail}", parameters)
+    if not rows:
+        return []
+    known = instruments if instruments is not None else instruments_by_id({row[2] for row in rows})
+    return [facts_of(row, known[row[2]]) for row in rows]
+
+
+def facts_of(row: Sequence[Any], instrument: InstrumentFacts) -> OrderFacts:
+    """Return the facts of one row of COLUMNS."""
+    return OrderFacts(
+        id=row[0],
+        account_id=row[1],
+        instrument_id=row[2],
+        symbol=instrument.symbol,
+        asset_class=instrument.asset_class,
+        client_order_id=row[3],
+        side=Side(row[4]),
+        order_type=OrderType(row[5]),
+        time_in_force=TimeInForce(row[6]),
+        quantity=row[7],
+        limit_price=row[8],
+        stop_price=row[9],
+        extended_hours=row[10],
+        base=BaseState(row[11]),
+        pending=PendingOperation(row[12]),
+        is_unknown=row[13],
+        filled_quantity=row[14],
+        filled_value=row[15],
+        average_price=row[16],
+        is_refused=row[17],
+        reasons=json.loads(row[18]) if isinstance(row[18], str) else row[18],
+        venue=row[19],
+        venue_order_id=row[20],
+        source=row[21],
+        correlation_id=row[22],
+        event_sequence=row[23],
+        placed_at=row[24],
+        expires_at=row[25],
+        routed_at=row[26],
+        filled_at=row[27],
+        ended_at=row[28],
+        updated_at=row[29],
+    )
