@@ -1,0 +1,34 @@
+"""Read and write the frames of `/stream`: JSON or msgpack, as the client prefers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgpack
+import msgspec
+
+FRAME_LIMIT = 65_536
+
+
+class FrameError(ValueError):
+    """Say that a frame cannot be read."""
+
+
+def frame_read(text: str | None, data: bytes | None) -> tuple[dict[str, Any], bool]:
+    """Return a frame's object and whether it was msgpack; raise FrameError for anything else."""
+    if len(text or data or "") > FRAME_LIMIT:
+        raise FrameError("too large")
+    is_packed = bool(data) and data[:1] != b"{"
+    try:
+        message = msgpack.unpackb(data) if is_packed else msgspec.json.decode(text or data or "")
+    except (ValueError, msgpack.UnpackException, msgspec.MsgspecError, RecursionError) as error:
+        raise FrameError("neither JSON nor msgpack") from error
+    if not isinstance(message, dict):
+        raise FrameError("not an object")
+    return message, is_packed
+
+
+def frame_write(message: Any, *, is_packed: bool) -> bytes:
+    """Return a frame; binary either way, as Alpaca sends them."""
+    plain = msgspec.to_builtins(message)
+    return msgpack.packb(plain) if is_packed else msgspec.json.encode(plain)
