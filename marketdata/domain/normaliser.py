@@ -6,11 +6,22 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from marketdata.domain.types import FeedDepth, FeedEvent, FeedHeartbeat, FeedQuote, FeedTrade, Level, PriceUpdate
+from marketdata.domain.types import (
+    FeedDepth,
+    FeedEvent,
+    FeedHeartbeat,
+    FeedQuote,
+    FeedRewind,
+    FeedTrade,
+    LastClose,
+    Level,
+    PriceUpdate,
+)
 from trading_portal.kernel import money
 from trading_portal.kernel.errors import Reason, reason
 
 DEPTH_LEVELS = 10
+TOO_LARGE = Decimal(10) ** 12  # what a day's sums of it could no longer hold
 ZERO = Decimal(0)
 
 
@@ -23,9 +34,9 @@ def _clean(value: object) -> Decimal | None:
 def clean_trade(trade: FeedTrade) -> FeedTrade | Reason:
     """Return the trade with exact numbers and UTC time, or why it is no trade."""
     price, quantity = _clean(trade.price), _clean(trade.quantity)
-    if price is None or price <= 0:
+    if price is None or not 0 < price < TOO_LARGE:
         return reason("FEED_PRICE_UNUSABLE", symbol=trade.symbol, price=str(trade.price))
-    if quantity is None or quantity <= 0:
+    if quantity is None or not 0 < quantity < TOO_LARGE:
         return reason("FEED_QUANTITY_UNUSABLE", symbol=trade.symbol, quantity=str(trade.quantity))
     if trade.executed_at.tzinfo is None:
         return reason("FEED_TIME_WITHOUT_ZONE", symbol=trade.symbol)
@@ -98,6 +109,9 @@ class Standing:
 
     def fold(self, event: FeedEvent, at: datetime) -> FeedTrade | Reason | None:
         """Take an event received at an instant; return the clean trade it was, or why it was dropped."""
+        if isinstance(event, FeedRewind):
+            self._rewind()
+            return None
         outcome: FeedTrade | FeedQuote | FeedDepth | Reason | None = None
         if isinstance(event, FeedTrade):
             outcome = clean_trade(event)
@@ -113,12 +127,16 @@ class Standing:
             self._quote = outcome
         elif isinstance(outcome, FeedDepth):
             self._bids, self._asks = outcome.bids, outcome.asks
-        if isinstance(event, FeedTrade | FeedQuote | FeedHeartbeat):
-            self._received_at = at
+        if isinstance(event, FeedQuote | FeedHeartbeat):
+            self._received_at = at  # a trade says nothing about whether the quote still stands
         return outcome if isinstance(outcome, FeedTrade) else None
 
-    def rewind(self) -> None:
-        """Forget the last trade, so that older ones may follow."""
+    def seed(self, last: LastClose) -> None:
+        """Start from the last price known before."""
+        self._trade = FeedTrade(symbol=self.symbol, price=last.price, quantity=ZERO, executed_at=last.at)
+
+    def _rewind(self) -> None:
+        """Forget what stands, so that older trades may follow."""
         self._trade = None
         self._quote = None
         self._bids, self._asks = [], []

@@ -1,0 +1,1 @@
+"""Adapters to where prices come from; each satisfies `protocol.FeedAdapter`."""
