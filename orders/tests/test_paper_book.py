@@ -17,7 +17,7 @@ from positions.domain.types import Side
 _arrivals = count(1)
 
 
-def D(text: str) -> Decimal:
+def d(text: str) -> Decimal:
     return Decimal(text)
 
 
@@ -28,15 +28,15 @@ def order(side: str, quantity: str, limit: str | None = None, tif: str = "day", 
         side=Side(side),
         order_type=OrderType.LIMIT if limit else OrderType.MARKET,
         time_in_force=TimeInForce(tif),
-        quantity=D(quantity),
-        limit_price=D(limit) if limit else None,
+        quantity=d(quantity),
+        limit_price=d(limit) if limit else None,
         arrival=next(_arrivals),
         ready_at=ready_at,
     )
 
 
 def levels(*pairs: str) -> list[tuple[Decimal, Decimal]]:
-    return [(D(price), D(size)) for price, size in (pair.split("x") for pair in pairs)]
+    return [(d(price), d(size)) for price, size in (pair.split("x") for pair in pairs)]
 
 
 BIDS, ASKS = levels("99.9x100", "99.8x200"), levels("100.1x100", "100.2x200")
@@ -110,7 +110,7 @@ def test_ioc_fills_what_it_can_and_cancels_the_rest():
     book, immediate = quoted_book(), order("buy", "150", "100.1", "ioc")
     book.add(immediate)
     trade, end = book.advance(0)
-    assert (trade.quantity, trade.price) == (100, D("100.1"))
+    assert (trade.quantity, trade.price) == (100, d("100.1"))
     assert end.kind is OutcomeKind.CANCELED
     assert book.is_empty
 

@@ -61,12 +61,13 @@ class BookOrder:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What happened to one order: a trade of `quantity` at `price`, or its end."""
+    """What happened to one order: a trade of `quantity` at `price` that left `leaves`, or its end."""
 
     order: BookOrder
     kind: OutcomeKind
     quantity: Decimal = ZERO
     price: Decimal = ZERO
+    leaves: Decimal = ZERO
     reason: str = ""
 
 
@@ -170,7 +171,7 @@ class Book:
             if quantity := min(order.leaves, level.left):
                 order.filled += quantity
                 level.left -= quantity
-                trades.append(Outcome(order, OutcomeKind.TRADE, quantity, level.price))
+                trades.append(Outcome(order, OutcomeKind.TRADE, quantity, level.price, order.leaves))
         return trades
 
     def _available(self, order: BookOrder) -> Decimal:

@@ -1,0 +1,230 @@
+"""The paper broker: a venue of the portal's own, behind the same protocol as any other."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import structlog
+from django.db import InterfaceError, OperationalError, connection
+
+from marketdata.domain.types import PriceUpdate
+from orders.brokers.paper.engine import Market, Message, PaperEngine
+from orders.brokers.paper.market import LiveMarket, PriceTap
+from orders.brokers.paper.profile import PaperProfile
+from orders.brokers.paper.store import PaperStore
+from orders.brokers.protocol import DropCopy, OnReports, VenueCancel, VenueGone, VenueOrder
+from orders.domain.reports import ReportKind, VenueReport
+from trading_portal.kernel import clock
+
+IDLE_SECONDS = 0.5
+RETRY_SECONDS = 0.25
+BATCH = 512
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Question:
+    """Something to be read from the tables, in its turn after every message sent before it."""
+
+    ask: Callable[[], Any]
+    answer: Future[Any]
+
+
+class PaperBroker:
+    """Run a paper venue on a thread of its own, with its own database connection.
+
+    What it is told is gathered while it writes: one transaction for all that came meanwhile, then the reports.
+    """
+
+    def __init__(self, name: str, profile: PaperProfile | None = None, market: Market | None = None) -> None:
+        self._name = name
+        self._profile = profile or PaperProfile()
+        self._store = PaperStore(name)
+        self._engine = PaperEngine(self._store, self._profile, market or LiveMarket())
+        self._inbox: deque[tuple[float, Message | _Question]] = deque()
+        self._awake = threading.Event()
+        self._stopping = False
+        self._gone: Exception | None = None
+        self._on_reports: OnReports = _nowhere
+        self._reported_up_to = 0
+        self.tap = PriceTap(self._awake.set)
+        self._opened: Future[None] = Future()
+        self._thread = threading.Thread(target=self._run, name=f"paper-{name}", daemon=True)
+
+    @property
+    def name(self) -> str:
+        """Return the venue's name."""
+        return self._name
+
+    @property
+    def is_alive(self) -> bool:
+        """Tell whether the venue runs here."""
+        return self._thread.is_alive()
+
+    async def start(self, on_reports: OnReports) -> None:
+        """Load the book and begin to trade; raise when the database cannot be read."""
+        self._on_reports = on_reports
+        self._thread.start()
+        await asyncio.wrap_future(self._opened)
+        self.tap.start()
+
+    async def stop(self) -> None:
+        """Do what was already sent, report it, and end."""
+        self._stopping = True
+        self._awake.set()
+        await asyncio.to_thread(self._thread.join, 5)
+        await asyncio.to_thread(self.tap.stop)
+
+    async def submit(self, orders: Sequence[VenueOrder]) -> None:
+        """Send orders; an order that the venue already has is answered with the state it has."""
+        self._send(orders)
+
+    async def cancel(self, cancels: Sequence[VenueCancel]) -> None:
+        """Ask for cancels."""
+        self._send(cancels)
+
+    async def query(self, order_ids: Sequence[UUID]) -> Sequence[VenueReport]:
+        """Return every report of these orders so far; `status_unknown_order` for one the venue never heard of."""
+        reports: list[VenueReport] = await self._ask(lambda: self._store.reports_of(order_ids))
+        heard_of = {report.order_id for report in reports}
+        return reports + [self._unknown(order_id) for order_id in order_ids if order_id not in heard_of]
+
+    async def drop_copy(self, since_id: int) -> DropCopy:
+        """Return reports after a point, oldest first."""
+        page: DropCopy = await self._ask(lambda: self._store.reports_after(since_id))
+        return page
+
+    def _unknown(self, order_id: UUID) -> VenueReport:
+        return VenueReport(
+            venue=self._name, kind=ReportKind.STATUS_UNKNOWN_ORDER, order_id=order_id, executed_at=clock.now()
+        )
+
+    def _send(self, messages: Sequence[Message | _Question]) -> None:
+        if self._gone or self._stopping:
+            raise VenueGone(f"{self._name} does not run here any more.") from self._gone
+        ready_at = clock.monotonic() + self._profile.latency
+        self._inbox.extend((ready_at, message) for message in messages)
+        self._awake.set()
+
+    async def _ask(self, ask: Callable[[], Any]) -> Any:
+        question = _Question(ask, Future())
+        self._send([question])
+        return await asyncio.wrap_future(question.answer)
+
+    def _run(self) -> None:
+        try:
+            self._engine.open(clock.now())
+            self._reported_up_to = self._store.last_report_id()
+        except Exception as error:  # noqa: BLE001 - whoever awaits start() is told
+            self._gone = error
+            self._opened.set_exception(error)
+            connection.close()
+            return
+        self._opened.set_result(None)
+        try:
+            while not (self._stopping and not self._inbox):
+                self._awake.wait(self._idle_seconds())
+                self._awake.clear()
+                self._turn()
+        except VenueGone as error:
+            self._gone = error
+            log.warning("paper.displaced", venue=self._name, session=self._store.session)
+        except Exception as error:
+            self._gone = error
+            log.exception("paper.ended", venue=self._name)
+        finally:
+            self._refuse_questions()
+            connection.close()
+
+    def _idle_seconds(self) -> float:
+        due = [self._inbox[0][0]] if self._inbox else []
+        ready_at = self._engine.next_ready_at()
+        if ready_at is not None:
+            due.append(ready_at)
+        return max(0.0, min([at - clock.monotonic() for at in due], default=IDLE_SECONDS))
+
+    def _turn(self) -> None:
+        at = clock.monotonic()
+        messages: list[Message] = []
+        questions: list[_Question] = []
+        while self._inbox and self._inbox[0][0] <= at and len(messages) < BATCH:
+            _, item = self._inbox.popleft()
+            if isinstance(item, _Question):
+                questions.append(item)
+            else:
+                messages.append(item)
+        self._work(messages, self.tap.take())
+        for question in questions:
+            _answer(question)
+
+    def _work(self, messages: Sequence[Message], updates: Mapping[str, PriceUpdate]) -> None:
+        """Run one turn to its end, through a restart of the database, and report what came of it."""
+        while True:
+            try:
+                reports = self._engine.turn(messages, updates, at=clock.now(), monotonic=clock.monotonic())
+                break
+            except (OperationalError, InterfaceError) as error:
+                log.warning("paper.database_lost", venue=self._name, error=str(error))
+                self._recover()
+            except VenueGone:
+                raise
+            except Exception:
+                log.exception("paper.turn_failed", venue=self._name, messages=len(messages))
+                self._recover()
+                self._work_each(messages)
+                return
+        self._reported_up_to = max(self._reported_up_to, self._engine.last_report_id)
+        if reports:
+            self._on_reports(reports)
+
+    def _work_each(self, messages: Sequence[Message]) -> None:
+        """Keep one message that cannot be worked from taking its neighbours down; whoever sent it will ask."""
+        if len(messages) == 1:
+            log.error("paper.message_dropped", venue=self._name, order_id=str(messages[0].order_id))
+            return
+        for message in messages:
+            self._work([message], {})
+
+    def _recover(self) -> None:
+        """Hold again what the tables have, and report what a lost commit had stored after all."""
+        while True:
+            connection.close()
+            time.sleep(RETRY_SECONDS)
+            try:
+                self._engine.load()
+                missed = self._store.reports_after(self._reported_up_to)
+                break
+            except (OperationalError, InterfaceError):
+                if self._stopping:
+                    raise
+        self._reported_up_to = missed.last_id
+        if missed.reports:
+            self._on_reports(missed.reports)
+
+    def _refuse_questions(self) -> None:
+        while self._inbox:
+            _, item = self._inbox.popleft()
+            if isinstance(item, _Question) and item.answer.set_running_or_notify_cancel():
+                item.answer.set_exception(VenueGone(f"{self._name} does not run here any more."))
+
+
+def _nowhere(reports: Sequence[VenueReport]) -> None:
+    """Take the reports of a venue that was never started: there are none."""
+
+
+def _answer(question: _Question) -> None:
+    if not question.answer.set_running_or_notify_cancel():
+        return
+    try:
+        question.answer.set_result(question.ask())
+    except Exception as error:  # noqa: BLE001 - whoever asked is told, and asks again
+        question.answer.set_exception(error)
+        connection.close()
