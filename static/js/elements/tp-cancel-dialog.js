@@ -1,0 +1,51 @@
+// Asks before an order is cancelled, then says where the cancel stands.
+
+import { post } from "../lib/api.js";
+import { desk } from "../lib/desk.js";
+import { make, put } from "../lib/dom.js";
+import * as numbers from "../lib/numbers.js";
+import { Panel, define } from "../lib/panel.js";
+import { orderText } from "../lib/words.js";
+
+class CancelDialog extends Panel {
+  start() {
+    this.text = make("p");
+    this.problem = make("p", { class: "danger", role: "alert" });
+    this.keep = make("button", { class: "button", type: "button" }, "Keep the order");
+    this.go = make("button", { class: "button button-danger", type: "button" }, "Cancel the order");
+    this.dialog = make(
+      "dialog",
+      { class: "dialog", "aria-labelledby": "cancel-title" },
+      make("div", { class: "dialog-head" }, make("h2", { id: "cancel-title" }, "Cancel this order?")),
+      make("div", { class: "dialog-body" }, this.text, this.problem, make("div", { class: "dialog-actions" }, this.keep, this.go)),
+    );
+    this.replaceChildren(this.dialog);
+    this.listen(desk, "cancel", (event) => this.#ask(event.detail));
+    this.listen(this.keep, "click", () => this.dialog.close());
+    this.listen(this.go, "click", () => this.#cancel());
+  }
+
+  #ask(order) {
+    this.order = order;
+    const filled = numbers.signOf(order.filled_qty) ? ` ${numbers.quantity(order.filled_qty)} of it is filled and stays.` : "";
+    const price = order.limit_price ? ` at ${numbers.quantity(order.limit_price)}` : "";
+    put(this.text, `${orderText(order, numbers.quantity(order.qty))}${price}.${filled}`);
+    put(this.problem, "");
+    this.go.disabled = false;
+    this.dialog.showModal();
+    this.go.focus();
+  }
+
+  async #cancel() {
+    this.go.disabled = true;
+    try {
+      desk.takeOrder(await post(`/orders/${this.order.id}/cancel`));
+      this.dialog.close();
+    } catch (error) {
+      put(this.problem, `${error.title ?? "The cancel was not taken"}. ${error.message}`);
+      this.go.disabled = false;
+    }
+  }
+}
+
+define("tp-cancel-dialog", CancelDialog);

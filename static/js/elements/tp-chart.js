@@ -1,0 +1,230 @@
+// Candles with own working orders, average cost and fills. Numbers become geometry here and nowhere else.
+
+import {
+  CandlestickSeries,
+  createChart,
+  createSeriesMarkers,
+  LineStyle,
+} from "../../vendor/lightweight-charts/lightweight-charts.js";
+import { get } from "../lib/api.js";
+import { desk } from "../lib/desk.js";
+import { colour, dress, mark, put } from "../lib/dom.js";
+import * as numbers from "../lib/numbers.js";
+import { Panel, define } from "../lib/panel.js";
+import { day, minute, shortDay, month, zoneName } from "../lib/time.js";
+import { isWorking, SIDES } from "../lib/words.js";
+
+const CANDLES = 500;
+const SECONDS = { "1m": 60, "5m": 300, "1h": 3600, "1d": 86_400 };
+const TICK_MARKS = [month, month, shortDay, minute, minute];
+
+class Chart extends Panel {
+  #lines = new Map();
+  #candles = [];
+  #asked = 0;
+
+  start() {
+    this.cells = this.parts();
+    this.#lines = new Map();
+    this.#build();
+    this.listen(desk, "symbol", () => this.#load());
+    this.listen(desk, "candle", (event) => this.#take(event.detail));
+    this.listen(desk, "quotes symbol", () => this.#showQuote());
+    this.listen(desk, "orders positions symbol", () => this.#showLines());
+    this.listen(desk, "fills", () => this.#showFills());
+    this.listen(desk, "look", () => this.#dress());
+    this.listen(desk, "connection", () => this.#refresh());
+    this.listen(matchMedia("(prefers-color-scheme: light)"), "change", () => this.#dress());
+    this.listen(this.cells.symbol, "click", () => desk.emit("search"));
+    this.listen(this.cells.intervals, "click", (event) => this.#choose(event.target.closest("[data-interval]")));
+    if (desk.symbol) {
+      this.#showQuote();
+      this.#load();
+    }
+  }
+
+  stop() {
+    this.chart?.remove();
+    this.chart = null;
+  }
+
+  #build() {
+    this.cells.canvas.replaceChildren();
+    this.chart = createChart(this.cells.canvas, {
+      autoSize: true,
+      layout: { attributionLogo: false, fontFamily: getComputedStyle(document.body).fontFamily, fontSize: 11 },
+      rightPriceScale: { scaleMargins: { top: 0.12, bottom: 0.08 } },
+      timeScale: {
+        timeVisible: true,
+        secondsVisible: false,
+        rightOffset: 4,
+        tickMarkFormatter: (time, kind) => (desk.interval === "1d" && kind === 2 ? shortDay : TICK_MARKS[kind])(time * 1000),
+      },
+      crosshair: { mode: 0 },
+    });
+    this.series = this.chart.addSeries(CandlestickSeries, { borderVisible: true, priceLineVisible: true });
+    this.markers = createSeriesMarkers(this.series, []);
+    this.chart.subscribeCrosshairMove((move) => this.#showLegend(move.seriesData?.get(this.series)));
+    this.#dress();
+  }
+
+  /** Take the colours of the page; rising candles are hollow, so that grey shows them too. */
+  #dress() {
+    const [up, down, line, text, base] = ["up", "down", "line", "text-2", "background-1"].map((token) => colour(token));
+    this.chart.applyOptions({
+      layout: { background: { color: base }, textColor: text },
+      grid: { vertLines: { color: colour("line", 0.45) }, horzLines: { color: colour("line", 0.45) } },
+      rightPriceScale: { borderColor: line },
+      timeScale: { borderColor: line },
+      localization: {
+        timeFormatter: (time) => `${day(time * 1000)} ${minute(time * 1000)} ${zoneName(new Date(time * 1000))}`,
+      },
+    });
+    this.series.applyOptions({
+      upColor: base, downColor: down, borderUpColor: up, borderDownColor: down, wickUpColor: up, wickDownColor: down,
+    });
+    this.#showLines(true);
+    this.#showFills();
+  }
+
+  #choose(button) {
+    if (!button || button.dataset.interval === desk.interval) return;
+    desk.showInterval(button.dataset.interval);
+    for (const other of this.cells.intervals.children) mark(other, "aria-pressed", String(other === button));
+    this.#load();
+  }
+
+  async #load() {
+    const asked = ++this.#asked;
+    const { symbol, interval } = desk;
+    this.#candles = [];
+    this.#showAxis();
+    const query = new URLSearchParams({ symbol, interval, limit: String(CANDLES) });
+    const answer = await get(`/prices/candles?${query}`, { signal: this.signal });
+    if (asked !== this.#asked) return;
+    const newer = this.#candles;
+    this.#candles = (answer.candles ?? []).map(plotted);
+    for (const candle of newer) this.#merge(candle);
+    this.series.setData(this.#candles);
+    const shown = Math.min(this.#candles.length, 120);
+    this.chart.timeScale().setVisibleLogicalRange({ from: this.#candles.length - shown, to: this.#candles.length + 4 });
+    this.#showLines(true);
+    this.#showFills();
+    this.#showLegend();
+    this.loadedAt = Date.now();
+  }
+
+  /** After a gap in the connection, fetch what was missed. */
+  #refresh() {
+    const wasAway = this.wasAway;
+    this.wasAway = !desk.isLive;
+    if (wasAway && desk.isLive && desk.symbol && this.loadedAt) this.#load();
+  }
+
+  #showAxis() {
+    const tick = desk.instrument?.tick_size ?? "0.01";
+    const precision = desk.priceplaces(desk.symbol);
+    this.series.setData([]);
+    this.series.applyOptions({ priceFormat: { type: "price", precision, minMove: numbers.geometry(tick) } });
+    put(this.cells.symbol, desk.symbol);
+    put(this.cells.name, desk.instrument?.name ?? "");
+  }
+
+  #take(frame) {
+    if (frame.sym !== desk.symbol || frame.interval !== desk.interval) return;
+    const candle = plotted(frame.candle);
+    if (this.#merge(candle) && this.#candles.length) this.series.update(candle);
+    this.#showLegend();
+  }
+
+  #merge(candle) {
+    const last = this.#candles.at(-1);
+    if (!last || candle.time > last.time) this.#candles.push(candle);
+    else if (candle.time === last.time) this.#candles[this.#candles.length - 1] = candle;
+    else return false;
+    return true;
+  }
+
+  #showQuote() {
+    const { quote, symbol } = desk;
+    const decimals = desk.priceplaces(symbol);
+    put(this.cells.last, numbers.fixed(quote?.last ?? null, decimals));
+    const change = quote?.change;
+    put(this.cells.change, change ? `${numbers.arrow(change)} ${numbers.signed(change, decimals)} (${numbers.signed(quote.change_percent, 2)}%)` : "");
+    dress(this.cells.change, `chart-change ${numbers.direction(change)}`);
+    mark(this.cells.quality, "hidden", Boolean(quote));
+    put(this.cells.quality, "No live price");
+  }
+
+  #showLegend(candle = this.#candles.at(-1)) {
+    if (!candle?.texts) {
+      const found = candle && this.#candles.find((one) => one.time === candle.time);
+      if (!found) {
+        put(this.cells.legend, "");
+        return;
+      }
+      candle = found;
+    }
+    const decimals = desk.priceplaces(desk.symbol);
+    const { o, h, l, c, v } = candle.texts;
+    const shown = [o, h, l, c].map((price) => numbers.fixed(price, decimals));
+    put(this.cells.legend, `O ${shown[0]}  H ${shown[1]}  L ${shown[2]}  C ${shown[3]}  V ${numbers.quantity(v)}`);
+  }
+
+  #showLines(isAnew = false) {
+    if (!this.series) return;
+    const wanted = new Map();
+    for (const order of desk.openOrders(desk.symbol).filter(isWorking)) {
+      const left = numbers.quantity(order.leaves_qty ?? order.qty);
+      wanted.set(order.id, {
+        price: numbers.geometry(order.limit_price), title: `${SIDES[order.side]} ${left}`,
+        color: colour(order.side === "buy" ? "up" : "down"), lineStyle: LineStyle.Dashed,
+      });
+    }
+    const position = desk.positions.get(desk.symbol);
+    if (position?.avg_entry_price) {
+      wanted.set("cost", {
+        price: numbers.geometry(position.avg_entry_price), title: "Average cost", color: colour("info"), lineStyle: LineStyle.Dotted,
+      });
+    }
+    for (const [key, line] of this.#lines) {
+      if (isAnew || !wanted.has(key)) {
+        this.series.removePriceLine(line);
+        this.#lines.delete(key);
+      }
+    }
+    for (const [key, options] of wanted) {
+      const line = this.#lines.get(key);
+      if (line) line.applyOptions(options);
+      else this.#lines.set(key, this.series.createPriceLine({ ...options, lineWidth: 1, axisLabelVisible: true }));
+    }
+  }
+
+  #showFills() {
+    if (!this.markers) return;
+    const step = SECONDS[desk.interval];
+    const first = this.#candles[0]?.time ?? Infinity;
+    const shown = desk.fills
+      .filter((fill) => fill.symbol === desk.symbol)
+      .map((fill) => ({ fill, time: Math.floor(Date.parse(fill.executed_at) / 1000 / step) * step }))
+      .filter(({ time }) => time >= first)
+      .sort((a, b) => a.time - b.time);
+    const [up, down] = [colour("up"), colour("down")];
+    this.markers.setMarkers(
+      shown.map(({ fill, time }) => ({
+        time,
+        position: fill.side === "buy" ? "belowBar" : "aboveBar",
+        shape: fill.side === "buy" ? "arrowUp" : "arrowDown",
+        color: fill.side === "buy" ? up : down,
+        text: `${fill.side === "buy" ? "B" : "S"} ${numbers.quantity(fill.qty)}`,
+      })),
+    );
+  }
+}
+
+function plotted(candle) {
+  const { t, o, h, l, c } = candle;
+  return { time: t, open: numbers.geometry(o), high: numbers.geometry(h), low: numbers.geometry(l), close: numbers.geometry(c), texts: candle };
+}
+
+define("tp-chart", Chart);

@@ -1,0 +1,20 @@
+// An order's events as a list: what, by whom, when and how long after.
+
+import { exact, brief } from "./time.js";
+import { make } from "./dom.js";
+
+const BAD = /refused|rejected|anomaly|unknown|dropped|busted/;
+const GOOD = /executed|filled/;
+
+/** Return one list item for an event of the timeline as the server words it. */
+export function timelineItem(event) {
+  const kind = BAD.test(event.type) ? "bad" : GOOD.test(event.type) ? "good" : "plain";
+  const facts = Object.entries(event.facts ?? {}).map(([name, value]) => `${name} ${value}`).join(" · ");
+  const latency = event.latency_ms === null || event.latency_ms === undefined ? "" : `+${event.latency_ms} ms`;
+  return make(
+    "li",
+    { "data-kind": kind, "data-type": event.type },
+    make("div", {}, make("strong", {}, event.title), make("span", { class: "muted" }, ` ${event.actor}`), facts ? make("div", { class: "facts" }, facts) : null),
+    make("div", { class: "when", title: event.recorded_at }, make("div", {}, `${brief(event.recorded_at).replace(/\d\d:\d\d(:\d\d)?$/, "")}${exact(event.recorded_at)}`), make("div", {}, latency)),
+  );
+}
