@@ -79,7 +79,8 @@ def _stamp() -> str:
 
 
 def _install() -> str:
-    require_writable(ROOT / "static", "The folder for front-end assets")
+    for folder in (VENDOR.parent, VENDOR, MODULES):
+        require_writable(folder, "The folder for front-end assets")
     note = "" if _modules_stamp().is_file() and _modules_stamp().read_text() == _modules() else _fetch()
     _lay_out()
     return note

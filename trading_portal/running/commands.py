@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import importlib.util
 import os
@@ -13,6 +14,8 @@ from trading_portal.running.console import fail
 from trading_portal.running.layout import MANAGE, VENV, VENV_PYTHON
 from trading_portal.running.problems import Problem
 
+# What is wrong with the machine, not with the portal.
+OUTSIDE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 HELP = """Portal commands (any Python 3.11 or newer will do; the rest is installed):
   up       install what is missing, start the portal and watch over it
   stop     stop it; the data is kept
@@ -33,6 +36,11 @@ def main(arguments: Sequence[str]) -> int:
         return django(arguments)
     except Problem as problem:
         fail(problem)
+        return 1
+    except OSError as error:
+        if error.errno not in OUTSIDE:
+            raise
+        fail(f"{error.filename or 'A file'} cannot be used by {layout.user_name(os.geteuid())}: {error.strerror}.")
         return 1
     except KeyboardInterrupt:
         fail("Interrupted.")

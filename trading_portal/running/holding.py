@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from trading_portal.running import processes
-from trading_portal.running.layout import DataFolder, read_json, require_writable, write_json
+from trading_portal.running.layout import DataFolder, read_json, require_writable, user_name, write_json
 from trading_portal.running.problems import Problem
 
 SECRETS = ("secret_key", "postgres_password", "owner_password", "valkey_password")
@@ -29,10 +29,14 @@ def prepare(folder: DataFolder) -> None:
     if folder.path.stat().st_uid == os.geteuid():
         folder.path.chmod(0o711 if os.geteuid() == 0 else 0o700)
     require_writable(folder.logs, "The folder for logs", "PORTAL_DATA_DIR=~/portal-data make run")
-    for file in (folder.lock, folder.secrets, folder.supervisor, folder.demo):
-        if file.exists() and not os.access(file, os.R_OK | os.W_OK):
-            require_owned = f"sudo chown -R $(id -un) {folder.path}"
-            raise Problem(f"{file} belongs to another user.", require_owned, "PORTAL_DATA_DIR=~/portal-data make run")
+    me = os.geteuid()
+    for entry in folder.path.iterdir() if me else ():
+        if (owner := entry.stat().st_uid) != me:
+            raise Problem(
+                f"{entry} belongs to {user_name(owner)}: the portal ran as another user before.",
+                f"sudo chown -R {user_name(me)} {folder.path}",
+                "or elsewhere:  PORTAL_DATA_DIR=~/portal-data make run",
+            )
 
 
 @contextlib.contextmanager

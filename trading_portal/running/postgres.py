@@ -185,7 +185,7 @@ def _runs(owner: Owner, programs: Path) -> bool:
 def _succeeds(owner: Owner, command: list[str]) -> bool:
     try:
         return owner.run(command).returncode == 0
-    except PermissionError:
+    except OSError:
         return False
 
 

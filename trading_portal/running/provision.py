@@ -22,6 +22,12 @@ def wait_until_answers(url: str, *, seconds: float, turn: Callable[[], None]) ->
         try:
             psycopg.connect(url, connect_timeout=5).close()
         except psycopg.OperationalError as error:
+            if "authentication failed" in str(error):
+                raise Problem(
+                    "PostgreSQL refuses the password that is kept beside it: secrets.json is not the cluster's own.",
+                    "put the right secrets.json back into the data folder",
+                    "or begin anew, without its data: remove the data folder",
+                ) from None
             if time.monotonic() > deadline:
                 raise Problem("PostgreSQL does not answer:", *str(error).strip().splitlines()) from None
         else:

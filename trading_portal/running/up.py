@@ -12,7 +12,7 @@ from trading_portal.kernel import clock
 from trading_portal.running import holding, layout, logfile, processes, servers, static_files, summary, table
 from trading_portal.running.console import say, step
 from trading_portal.running.layout import MANAGE, ROOT, VENV, VENV_PYTHON, DataFolder
-from trading_portal.running.ports import HOST, is_free
+from trading_portal.running.ports import HOST, free_port, is_free
 from trading_portal.running.problems import Problem
 from trading_portal.running.supervisor import TURN_SECONDS, Supervisor
 
@@ -79,10 +79,10 @@ class Portal:
     def _start(self) -> None:
         say(f"Trading Portal, data in {self.folder.path}")
         if not is_free(self.port):
-            raise Problem(
-                f"Port {self.port} is taken by {processes.listener_of(self.port)}.",
-                f"PORTAL_PORT={self.port + 1} make run",
-            )
+            is_reserved = self.port < 1024 and os.geteuid() != 0
+            why = "is for root alone" if is_reserved else f"is taken by {processes.listener_of(self.port)}"
+            another = layout.DEFAULT_PORT if is_reserved else free_port(self.port + 1)
+            raise Problem(f"Port {self.port} {why}.", f"PORTAL_PORT={another} make run")
         with step("PostgreSQL") as this:
             database = servers.start_postgres(self.supervisor, self.folder, self.environment, self.turn)
             this.note = database.note
