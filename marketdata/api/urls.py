@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from django.urls import path
 
+from accounts.api.pool import resource
 from marketdata.api import views
 
 urlpatterns = [
-    path("assets", views.Assets.as_view(), name="api-assets"),
-    path("assets/<path:symbol_or_id>", views.Asset.as_view(), name="api-asset"),
-    path("clock", views.Clock.as_view(), name="api-clock"),
-    path("calendar", views.Calendar.as_view(), name="api-calendar"),
+    path("assets", resource(views.Assets), name="api-assets"),
+    path("assets/<path:symbol_or_id>", resource(views.Asset), name="api-asset"),
+    path("clock", resource(views.Clock), name="api-clock"),
+    path("calendar", resource(views.Calendar), name="api-calendar"),
 ]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from django.urls import path
 
+from accounts.api.pool import resource
 from positions.api import views
 
 urlpatterns = [
-    path("account", views.Account.as_view(), name="api-account"),
-    path("positions", views.Positions.as_view(), name="api-positions"),
-    path("positions/<path:symbol_or_id>", views.Position.as_view(), name="api-position"),
+    path("account", resource(views.Account), name="api-account"),
+    path("positions", resource(views.Positions), name="api-positions"),
+    path("positions/<path:symbol_or_id>", resource(views.Position), name="api-position"),
 ]
