@@ -146,12 +146,14 @@ class Portal:
         def hurry() -> bool:
             return self.asked_to_stop > max(asked, 1)
 
-        if self.supervisor.children:
+        has_started = bool(self.supervisor.children)
+        if has_started:
             say("Stopping ...")
         for names in (others, *([name] for name in SERVERS)):
             self.supervisor.stop(names, hurry)
         self.folder.supervisor.unlink(missing_ok=True)
-        say("Stopped; the data is kept.")
+        if has_started:
+            say("Stopped; the data is kept.")
 
     def _listen_to_signals(self) -> None:
         def ask(number: int, frame: FrameType | None) -> None:
