@@ -103,3 +103,8 @@ def key_ids_named(account_id: UUID, name: str) -> list[str]:
 def accounts_by_id(account_ids: Collection[UUID]) -> dict[UUID, AccountFacts]:
     """Return the facts of many accounts by id, in one statement; callers have authorised already."""
     return {account.id: _facts(account) for account in TradingAccount.objects.filter(id__in=account_ids)}
+
+
+def accounts_open() -> list[AccountFacts]:
+    """Return every open account, by number; for officers, who may see all."""
+    return [_facts(a) for a in TradingAccount.objects.filter(status=TradingAccount.Status.ACTIVE).order_by("number")]

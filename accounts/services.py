@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -15,6 +15,7 @@ from django_redis import get_redis_connection
 from redis import Redis
 from redis.exceptions import RedisError
 
+from accounts.domain import sign_in
 from accounts.domain.events import AccountOpened, ApiKeyCreated, ApiKeyRevoked
 from accounts.domain.idempotency import KEPT_FOR, IdempotencyClaim
 from accounts.domain.keys import secret_hash
@@ -23,7 +24,7 @@ from accounts.domain.types import AccountFacts, LockedAccounts, NewApiKey
 from accounts.models import ApiKey, TradingAccount, User
 from audit.domain.types import Actor, EventPayload, NewEvent
 from audit.services import events_append
-from trading_portal.kernel.errors import NotFound, Unavailable, reason
+from trading_portal.kernel.errors import InvalidInput, NotFound, Unavailable, reason
 from trading_portal.kernel.ids import uuid7
 
 _LOCK = """
@@ -166,7 +167,7 @@ def rates_take(requests: Sequence[RateRequest], *, window_seconds: float = WINDO
     except RedisError as error:
         raise Unavailable(reason("RATE_UNKNOWN"), "The portal cannot count requests now. Try again shortly.") from error
     return [
-        RateAnswer(bool(allowed), request.limit, max(remaining, 0), -(-wait // 1_000_000))
+        RateAnswer(request.key, bool(allowed), request.limit, max(remaining, 0), -(-wait // 1_000_000))
         for request, allowed, remaining, wait in zip(requests, *(taken[i::3] for i in range(3)), strict=True)
     ]
 
@@ -202,3 +203,29 @@ def idempotency_answer(*, claim: IdempotencyClaim, status: int, body: Any) -> No
     """Keep the answer of the first request under a key; a second one changes nothing."""
     with connection.cursor() as cursor:
         cursor.execute(_KEY_ANSWER, [status, json.dumps(body), claim.id])
+
+
+def sign_in_try(*, username: str, address: str) -> int:
+    """Count one try to sign in; return 0, or for how many seconds this name or address is locked out."""
+    requests = sign_in.sign_in_requests(username, address)
+    answers = rates_take(requests, window_seconds=sign_in.WINDOW_SECONDS)
+    return max((answer.wait_seconds for answer in answers if not answer.is_allowed), default=0)
+
+
+def sign_in_succeeded(*, username: str, address: str) -> None:
+    """Forget the failed tries of one name from one address."""
+    client: Redis = get_redis_connection("default")
+    client.delete(f"{{rate}}:{sign_in.own_key(username, address)}")
+
+
+def person_preferences_change(*, user_id: UUID, chosen: Mapping[str, object]) -> None:
+    """Keep how a person wants the pages to look; raise InvalidInput for what is no choice."""
+    for name, value in chosen.items():
+        if value not in sign_in.CHOICES.get(name, ()):
+            why = reason("PREFERENCE_UNKNOWN", name=name[:40])
+            raise InvalidInput(why, f"{name[:40]} cannot be set to that.")
+    with transaction.atomic():
+        person = User.objects.select_for_update().get(id=user_id)
+        person.theme = str(chosen.get("theme", person.theme))
+        person.preferences = {**person.preferences, **{k: v for k, v in chosen.items() if k != "theme"}}
+        person.save(update_fields=["theme", "preferences"])

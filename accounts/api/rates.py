@@ -21,12 +21,12 @@ def reads_request(grant: KeyGrant) -> RateRequest:
     return RateRequest(requests_key(grant.key_id), settings.API_REQUESTS_PER_MINUTE)
 
 
-def rate_headers(answer: RateAnswer, *, policy: str) -> dict[str, str]:
+def rate_headers(answer: RateAnswer) -> dict[str, str]:
     """Return RateLimit-Policy and RateLimit (IETF draft), and X-RateLimit-* as Alpaca sends them."""
     resets_at = int(clock.now().timestamp()) + answer.wait_seconds
     return {
-        "RateLimit-Policy": f'"{policy}";q={answer.limit};w={WINDOW_SECONDS}',
-        "RateLimit": f'"{policy}";r={answer.remaining};t={answer.wait_seconds}',
+        "RateLimit-Policy": f'"{answer.policy}";q={answer.limit};w={WINDOW_SECONDS}',
+        "RateLimit": f'"{answer.policy}";r={answer.remaining};t={answer.wait_seconds}',
         "X-RateLimit-Limit": str(answer.limit),
         "X-RateLimit-Remaining": str(answer.remaining),
         "X-RateLimit-Reset": str(resets_at),

@@ -15,7 +15,7 @@ from accounts.api.authentication import address_of
 from accounts.api.errors import NOT_FOUND, Problem, ProblemError, error_of, problem_response
 from accounts.api.rates import rate_headers, rate_problem, reads_request
 from accounts.domain.keys import SCOPE_READ, SCOPE_TRADE, grant_refusal
-from accounts.domain.rates import RateAnswer
+from accounts.domain.rates import RateAnswer, RateRequest
 from accounts.domain.types import KeyGrant
 from accounts.services import rates_take
 from trading_portal.kernel.errors import Reason
@@ -35,7 +35,6 @@ def grant_problem(why: Reason) -> Problem:
 class ApiView(APIView):
     """Answer for the account of the caller's key."""
 
-    is_rate_limited = True
     _rate: RateAnswer | None = None
 
     @property
@@ -44,14 +43,18 @@ class ApiView(APIView):
         grant: KeyGrant = self.request.auth
         return grant
 
+    def budget(self, request: Request) -> RateRequest | None:
+        """Return what a request takes from its key's budget; nothing for a cancel, which is never refused."""
+        return None if request.method == "DELETE" else reads_request(request.auth)
+
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Authenticate, then check scope, address and rate."""
         super().initial(request, *args, **kwargs)
         scope = SCOPE_READ if request.method in SAFE_METHODS else SCOPE_TRADE
         if why := grant_refusal(request.auth, scope=scope, address=address_of(request)):
             raise ProblemError(grant_problem(why))
-        if self.is_rate_limited and request.method != "DELETE":
-            (self._rate,) = rates_take([reads_request(request.auth)])
+        if budget := self.budget(request):
+            (self._rate,) = rates_take([budget])
             if not self._rate.is_allowed:
                 raise ProblemError(rate_problem(self._rate))
 
@@ -59,7 +62,7 @@ class ApiView(APIView):
         """Say how much of the budget is left."""
         answer = super().finalize_response(request, response, *args, **kwargs)
         if self._rate is not None:
-            for name, value in rate_headers(self._rate, policy="requests").items():
+            for name, value in rate_headers(self._rate).items():
                 answer.headers[name] = value
         return answer
 

@@ -69,10 +69,16 @@ class RateRequest:
 class RateAnswer:
     """Say whether it was taken, what is left, and in how many seconds more comes free (rounded up)."""
 
+    key: str
     is_allowed: bool
     limit: int
     remaining: int
     wait_seconds: int
+
+    @property
+    def policy(self) -> str:
+        """Return which of a key's budgets this is."""
+        return self.key.partition(":")[0]
 
 
 def orders_key(key_id: str) -> str:
