@@ -13,6 +13,7 @@ from audit import selectors, services
 from audit.domain.consumers import Consumer
 from audit.domain.types import EventRecord
 from trading_portal.kernel import clock
+from trading_portal.kernel.errors import Unavailable
 
 log = structlog.get_logger(__name__)
 
@@ -37,15 +38,15 @@ class ConsumerLoop(threading.Thread):
         self._woken.set()
 
     def run(self) -> None:
-        """Read and hand on until told to stop; outlive a database that went away."""
+        """Read and hand on until told to stop; outlive a database or a Redis that went away."""
         while not self._stopping.is_set():
             try:
                 self._start_position_ensure()
                 while not self._stopping.is_set():
                     self.turned_at = clock.monotonic()
                     self._turn()
-            except DatabaseError as error:
-                log.warning("relay.database_lost", consumer=self._consumer.name, error=str(error))
+            except (DatabaseError, Unavailable) as error:
+                log.warning("relay.waits", consumer=self._consumer.name, error=str(error))
                 connection.close()
                 self._stopping.wait(RETRY_SECONDS[-2])
                 self.turned_at = clock.monotonic()
@@ -85,7 +86,7 @@ class ConsumerLoop(threading.Thread):
             try:
                 self._consumer.handle(events)
                 return True
-            except DatabaseError:
+            except (DatabaseError, Unavailable):
                 raise
             except Exception as error:
                 self._last_error = f"{type(error).__name__}: {error}"

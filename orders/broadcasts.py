@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import cache
+from itertools import groupby
+from typing import Any
+from uuid import UUID
 
+import msgspec
+import redis
+
+from audit.domain.types import EventRecord, stream_id
+from marketdata.domain.channels import ACCOUNTS
+from marketdata.services import redis_client
 from orders.domain.facts import OrderFacts
 from orders.domain.reasons import sentence
 from orders.domain.types import BaseState
-from orders.selectors import ExecutionFacts
+from orders.selectors import ExecutionFacts, orders_by_id
+from positions.domain.shapes import account_json
 from positions.domain.types import Side
+from positions.selectors import AccountValuation, valuations
+from trading_portal.kernel.errors import Unavailable, reason
 from trading_portal.kernel.money import plain
 
 _WORDS = {
@@ -109,3 +123,74 @@ def execution_json(execution: ExecutionFacts, symbol: str) -> dict[str, object]:
         "executed_at": instant_json(execution.executed_at),
         "recorded_at": instant_json(execution.recorded_at),
     }
+
+
+def event_summary(event: EventRecord) -> dict[str, object]:
+    """Return an event as pages list it; its facts are the payload."""
+    return {
+        "type": event.type,
+        "order_id": stream_id(event.stream) if event.stream.startswith("order:") else None,
+        "sequence": event.sequence,
+        "account_sequence": event.account_sequence,
+        "correlation_id": str(event.correlation_id),
+        "actor": event.actor,
+        "valid_at": instant_json(event.valid_at),
+        "recorded_at": instant_json(event.recorded_at),
+        "facts": event.payload,
+    }
+
+
+def accounts_publish(events: Sequence[EventRecord], *, at: datetime) -> None:
+    """Publish, to every web process, what events changed in their accounts: the events and the rows as they now stand.
+
+    Raise Unavailable while Redis does not answer; the events are then published again.
+    """
+    told = [event for event in events if event.account_id is not None]
+    if not told:
+        return
+    orders = orders_by_id({UUID(stream_id(event.stream)) for event in told if event.stream.startswith("order:")})
+    shown = {order_id: order_json(order) for order_id, order in orders.items()}
+    valued = valuations({event.account_id for event in told if event.account_id}, at)
+    messages = [_account_message(run, shown, valued) for run in _runs(told)]
+    try:
+        client = _redis()
+        pipeline: Any = client.pipeline(transaction=False)
+        for message in messages:
+            pipeline.publish(ACCOUNTS, _encoder.encode(message))
+        pipeline.execute()
+    except (redis.RedisError, OSError) as error:
+        raise Unavailable(reason("REDIS_UNAVAILABLE"), "Live updates cannot be sent: Redis does not answer.") from error
+
+
+def _runs(events: Iterable[EventRecord]) -> list[list[EventRecord]]:
+    """Return the events by account, in runs without a gap: commits may reach the log out of an account's order."""
+    ordered = sorted(events, key=lambda event: (str(event.account_id), event.account_sequence or 0))
+    numbered = enumerate(ordered)
+    runs = groupby(numbered, key=lambda pair: (pair[1].account_id, (pair[1].account_sequence or 0) - pair[0]))
+    return [[event for _, event in run] for _, run in runs]
+
+
+def _account_message(
+    run: Sequence[EventRecord], orders: dict[UUID, dict[str, object]], valued: dict[UUID, AccountValuation]
+) -> dict[str, object]:
+    account_id = run[0].account_id
+    assert account_id is not None
+    changed = dict.fromkeys(UUID(stream_id(event.stream)) for event in run if event.stream.startswith("order:"))
+    valuation = valued.get(account_id)
+    return {
+        "account_id": str(account_id),
+        "seq": run[-1].account_sequence,
+        "prev": (run[0].account_sequence or 1) - 1,
+        "events": [event_summary(event) for event in run],
+        "orders": [orders[order_id] for order_id in changed if order_id in orders],
+        "positions": valuation.positions if valuation else [],
+        "account": account_json(valuation.summary) if valuation else None,
+    }
+
+
+@cache
+def _redis() -> redis.Redis[bytes]:
+    return redis_client()
+
+
+_encoder = msgspec.json.Encoder()

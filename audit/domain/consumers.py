@@ -13,6 +13,7 @@ class Consumer:
     """One reader of the log, with a cursor of its own.
 
     `handle` gets events in commit order, at least once each, and must not mind a repeat.
+    When it raises Unavailable it is asked again until it can; any other error is retried, then the event is parked.
     A new consumer starts at the beginning of the log, or with `only_new` at its end.
     """
 

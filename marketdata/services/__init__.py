@@ -8,5 +8,6 @@ from marketdata.services.instruments import (
     instrument_switch,
     watchlist_ensure,
 )
+from marketdata.services.quotes import redis_client
 
-__all__ = ["demo_instruments_ensure", "instrument_add", "instrument_switch", "watchlist_ensure"]
+__all__ = ["demo_instruments_ensure", "instrument_add", "instrument_switch", "redis_client", "watchlist_ensure"]
