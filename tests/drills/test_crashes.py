@@ -20,7 +20,7 @@ from tests.drills.support import (
 )
 from trading_portal.running.testing import running_portal
 
-# `make drills` runs three seeds; the suite runs one.
+# The suite runs one seed; PORTAL_DRILL_SEEDS=3 runs three.
 SEEDS = range(int(os.environ.get("PORTAL_DRILL_SEEDS", "1")))
 ORDERS = int(os.environ.get("PORTAL_DRILL_ORDERS", "500"))
 POINTS = ("venue.after_claim", "venue.after_intent", "venue.after_send", "venue.before_record")
