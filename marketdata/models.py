@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
@@ -9,8 +11,8 @@ from django.db.models import F, Q
 from trading_portal.kernel.ids import uuid7
 
 
-def _price(**options: object) -> models.DecimalField:
-    return models.DecimalField(max_digits=28, decimal_places=10, **options)  # type: ignore[arg-type]
+def _price(**options: Any) -> models.DecimalField[Any, Any]:
+    return models.DecimalField(max_digits=28, decimal_places=10, **options)
 
 
 class Instrument(models.Model):

@@ -69,8 +69,8 @@ def calibrate() -> Calibration:
     market_volatility = statistics.stdev(market.values())
     series = {name: _beside(returns[name], market, market_volatility) for name in returns}
     average = _behaviour(
-        statistics.fmean(one.beta for one in series.values()),
-        statistics.fmean(one.own_volatility for one in series.values()),
+        statistics.fmean(series[name].beta for name in SERIES),
+        statistics.fmean(series[name].own_volatility for name in SERIES),
         market_volatility,
     )
     return Calibration(market_volatility, series, average)

@@ -13,7 +13,7 @@ from decimal import Decimal
 
 from marketdata.domain.candles import CandleKey, joined, opened_at
 from marketdata.domain.types import Bar, InstrumentFacts, Interval
-from marketdata.feeds.simulated import TRADES_PER_SECOND, TYPICAL_TRADE
+from marketdata.feeds.simulated import TRADES_PER_SECOND, TYPICAL_TRADE, dollars_per
 from marketdata.feeds.walk import Walk, Walker, walkers
 from marketdata.selectors import calendar_days
 from trading_portal.kernel.money import to_tick
@@ -97,7 +97,8 @@ def _bars(
     chance: random.Random,
 ) -> Iterator[tuple[Interval, datetime, Bar]]:
     tick = float(instrument.tick_size)
-    lots = TYPICAL_TRADE.get(instrument.asset_class, 10_000.0) / float(instrument.lot_size) / path[-1]
+    lots = TYPICAL_TRADE.get(instrument.asset_class, 10_000.0) / float(instrument.lot_size)
+    lots /= path[-1] * dollars_per(instrument.currency)
     for number, (interval, opens) in enumerate(steps):
         share, seconds = shares[number]
         if seconds <= 0:

@@ -28,7 +28,7 @@ QUOTES_PER_SECOND = 2.5
 TRADES_PER_SECOND = 0.9
 HEARTBEAT_SECONDS = 1.0
 LONGEST_STEP_SECONDS = 5.0
-TYPICAL_TRADE = {"us_equity": 20_000.0, "crypto": 6_000.0}
+TYPICAL_TRADE = {"us_equity": 40_000.0, "crypto": 15_000.0}
 UNKNOWN_START = Decimal(100)
 
 _STARTS = {demo.symbol: demo.start for demo in DEMO_INSTRUMENTS}
@@ -101,7 +101,7 @@ class SimulatedFeed:
         for instrument, walker in zip(instruments, walkers(instruments), strict=True):
             middle = float(starting_price(instrument, (lasts or {}).get(instrument.symbol)))
             lots = TYPICAL_TRADE.get(instrument.asset_class, 10_000.0) / float(instrument.lot_size)
-            worth = middle * _dollars_per(instrument.currency)
+            worth = middle * dollars_per(instrument.currency)
             self._books[instrument.symbol] = _Book(instrument, walker, middle, lots / worth)
         self._walk = Walk([book.walker for book in self._books.values()], self._chance)
         self._heartbeat_at: datetime | None = None
@@ -167,6 +167,6 @@ class SimulatedFeed:
         return trades
 
 
-def _dollars_per(currency: str) -> float:
+def dollars_per(currency: str) -> float:
     """Return about how many dollars a unit of a quote currency is worth, to give sizes a sensible scale."""
     return float(_STARTS.get(f"{currency}/USD", Decimal(1)))

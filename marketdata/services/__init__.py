@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from marketdata.services.feeding import feed_run
 from marketdata.services.instruments import (
     demo_instruments_ensure,
     instrument_add,
@@ -10,4 +11,11 @@ from marketdata.services.instruments import (
 )
 from marketdata.services.quotes import redis_client
 
-__all__ = ["demo_instruments_ensure", "instrument_add", "instrument_switch", "redis_client", "watchlist_ensure"]
+__all__ = [
+    "demo_instruments_ensure",
+    "feed_run",
+    "instrument_add",
+    "instrument_switch",
+    "redis_client",
+    "watchlist_ensure",
+]
