@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -215,7 +216,8 @@ def sign_in_try(*, username: str, address: str) -> int:
 def sign_in_succeeded(*, username: str, address: str) -> None:
     """Forget the failed tries of one name from one address."""
     client: Redis = get_redis_connection("default")
-    client.delete(f"{{rate}}:{sign_in.own_key(username, address)}")
+    with suppress(RedisError):  # Not forgotten, the tries only run out sooner.
+        client.delete(f"{{rate}}:{sign_in.own_key(username, address)}")
 
 
 def person_preferences_change(*, user_id: UUID, chosen: Mapping[str, object]) -> None:
