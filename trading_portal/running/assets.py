@@ -91,7 +91,7 @@ def _fetch() -> str:
     npm, note = _npm()
     environment = bootstrap.tool_environment()
     environment["PATH"] = os.pathsep.join([str(npm[0].parent), environment.get("PATH", "")])
-    command = [*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    command = [*map(str, npm), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
     bootstrap.run(command, "Fetching the front-end assets with npm", environment)
     _modules_stamp().write_text(_modules())
     return note

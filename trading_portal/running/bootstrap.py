@@ -121,11 +121,11 @@ def _install(requirements: str) -> str:
     require_writable(VENV, "The virtual environment")
     environment = tool_environment()
     pip = _pip()
-    uv = VENV / "bin" / "uv"
+    uv = str(VENV / "bin" / "uv")
     try:
         run([*pip, "install", "--quiet", "--require-hashes", "-r", INSTALLER], "Installing uv", environment)
-        command = [uv, "pip", "install", "--quiet", "--python", VENV_PYTHON, "--require-hashes", "-r", requirements]
-        run(command, "Installing the Python packages with uv", environment)
+        command = [uv, "pip", "install", "--quiet", "--python", str(VENV_PYTHON), "--require-hashes"]
+        run([*command, "-r", requirements], "Installing the Python packages with uv", environment)
     except Problem as first:
         try:
             run([*pip, "install", "--quiet", "--require-hashes", "-r", requirements], "pip", environment)
@@ -135,10 +135,10 @@ def _install(requirements: str) -> str:
     return ""
 
 
-def _pip() -> list[str | Path]:
+def _pip() -> list[str]:
     if any((VENV / "lib").glob("python*/site-packages/pip")):
-        return [VENV_PYTHON, "-m", "pip"]
-    return [sys.executable, "-m", "pip", "--python", VENV_PYTHON]
+        return [str(VENV_PYTHON), "-m", "pip"]
+    return [sys.executable, "-m", "pip", "--python", str(VENV_PYTHON)]
 
 
 def install_extra(requirements: str) -> None:
@@ -153,7 +153,7 @@ def find_program(*names: str) -> str | None:
 
 def lock() -> None:
     """Write requirements*.txt anew from pyproject.toml; existing pins are kept where they still fit."""
-    uv = VENV / "bin" / "uv"
+    uv = str(VENV / "bin" / "uv")
     options = (
         "-q", "--universal", "--generate-hashes", "--python-version", "3.11",
         "--no-emit-find-links", "--no-emit-index-url", "--no-header", "pyproject.toml",

@@ -52,7 +52,7 @@ def up(rest: Sequence[str]) -> int:
     _refuse_words("up", rest)
     bootstrap.install(bootstrap.RUNTIME)
     assets.install()
-    return int(_in_venv("up", "up", os.environ))
+    return _in_venv("up", "up", os.environ)
 
 
 def stop(rest: Sequence[str]) -> int:
@@ -60,27 +60,27 @@ def stop(rest: Sequence[str]) -> int:
     _refuse_words("stop", rest)
     if not VENV_PYTHON.exists():
         raise Problem("Nothing is installed here, so nothing runs from here.", "to start:  make run")
-    return int(_in_venv("up", "stop", os.environ))
+    return _in_venv("up", "stop", os.environ)
 
 
 def test(rest: Sequence[str]) -> int:
     """Install the development packages, run the checks, then pytest."""
     bootstrap.install(bootstrap.DEVELOPMENT)
     assets.install()
-    return int(_in_venv("quality", "test", rest))
+    return _in_venv("quality", "test", rest)
 
 
 def check(rest: Sequence[str]) -> int:
     """Install the development packages and run the checks."""
     bootstrap.install(bootstrap.DEVELOPMENT)
-    return int(_in_venv("quality", "check"))
+    return _in_venv("quality", "check")
 
 
 def bench(rest: Sequence[str]) -> int:
     """Install the development packages and measure."""
     bootstrap.install(bootstrap.DEVELOPMENT)
     assets.install()
-    return int(_in_venv("quality", "bench", rest))
+    return _in_venv("quality", "bench", rest)
 
 
 def lock(rest: Sequence[str]) -> int:
@@ -121,10 +121,11 @@ def adopt_running_portal() -> None:
             os.environ.setdefault(name, str(value))
 
 
-def _in_venv(module: str, function: str, *arguments: object) -> object:
+def _in_venv(module: str, function: str, *arguments: object) -> int:
     """Call a function of a module that needs the installed packages, in the Python that has them."""
     _enter_venv()
-    return getattr(importlib.import_module(f"trading_portal.running.{module}"), function)(*arguments)
+    run: Callable[..., int] = getattr(importlib.import_module(f"trading_portal.running.{module}"), function)
+    return run(*arguments)
 
 
 def _enter_venv() -> None:

@@ -29,17 +29,21 @@ def _turn(loop: asyncio.AbstractEventLoop) -> None:
     loop.call_later(SECONDS, _turn, loop)
 
 
-class _WorkerHeartbeat(StartStopStep):
-    """Beat as long as a Celery worker's loop fires its timers."""
+class _ConsumerHeartbeat(StartStopStep):
+    """Beat as long as a Celery worker's loop fires its timers, which each loss of the broker clears."""
 
-    requires = ("celery.worker.components:Timer",)
+    requires = ("celery.worker.consumer.tasks:Tasks",)
 
     def start(self, parent: Any) -> None:
-        """Hand the beat to the worker's timer."""
-        parent.timer.call_repeatedly(SECONDS, beat)
+        """Hand the beat to the timer, on every connection to the broker."""
+        self.entry = parent.timer.call_repeatedly(SECONDS, beat)
+
+    def stop(self, parent: Any) -> None:
+        """Take it back; the next connection begins its own."""
+        self.entry.cancel()
 
 
 def start_celery_heartbeat(app: Celery) -> None:
     """Beat from the main loop of each worker of this app."""
     if is_supervised():
-        app.steps["worker"].add(_WorkerHeartbeat)
+        app.steps["consumer"].add(_ConsumerHeartbeat)

@@ -96,9 +96,9 @@ def _supervisor(folder: DataFolder) -> list[Any] | None:
     """Return who holds the data folder, None when it was let go meanwhile."""
     deadline = time.monotonic() + 5
     while is_held(folder):
-        who = read_json(folder.supervisor).get("supervisor")
+        who: list[Any] = read_json(folder.supervisor).get("supervisor", [])
         if processes.is_alive(who):
-            return list(who)
+            return who
         if time.monotonic() > deadline:
             raise Problem(f"{folder.lock} is held, but its holder does not say who it is.", f"lsof {folder.lock}")
         time.sleep(0.05)

@@ -106,10 +106,10 @@ def _deployment() -> str:
 
 def _openapi() -> str:
     """Compare the committed API document with the one that the code describes now."""
-    command = [sys.executable, MANAGE, "spectacular", "--validate", "--fail-on-warn"]
+    command = [sys.executable, str(MANAGE), "spectacular", "--validate", "--fail-on-warn"]
     done = subprocess.run(command, cwd=ROOT, env=_environment(), capture_output=True, text=True, check=False)
     if done.returncode:
-        return done.stderr.strip() or done.stdout.strip()
+        return str(done.stderr or done.stdout).strip()
     committed = OPENAPI.read_text() if OPENAPI.is_file() else ""
     if committed.strip() == done.stdout.strip():
         return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import signal
 import socket
 from collections.abc import Callable, Mapping
@@ -149,5 +150,5 @@ def end_leftovers(folder: DataFolder) -> int:
     for place in places:
         found = processes.working_in(place)
         ended += len(found)
-        processes.end(lambda place=place: processes.working_in(place), politely=signal.SIGINT)
+        processes.end(functools.partial(processes.working_in, place), politely=signal.SIGINT)
     return ended
