@@ -5,10 +5,14 @@ from __future__ import annotations
 import hmac
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from importlib import import_module
 from uuid import UUID
 
+from django.conf import settings
+from django.contrib.auth import get_user
 from django.db import connection
 from django.db.models import Q
+from django.http import HttpRequest
 
 from accounts.domain.keys import secret_hash
 from accounts.domain.types import AccountFacts, KeyGrant, Permission
@@ -108,3 +112,11 @@ def accounts_by_id(account_ids: Collection[UUID]) -> dict[UUID, AccountFacts]:
 def accounts_open() -> list[AccountFacts]:
     """Return every open account, by number; for officers, who may see all."""
     return [_facts(a) for a in TradingAccount.objects.filter(status=TradingAccount.Status.ACTIVE).order_by("number")]
+
+
+def session_person(session_key: str) -> UUID | None:
+    """Return who a session belongs to now: None once it ended, its password changed or its person was shut out."""
+    request = HttpRequest()
+    request.session = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
+    person = get_user(request)
+    return person.pk if person.is_authenticated else None

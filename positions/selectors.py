@@ -39,6 +39,14 @@ SELECT 'reservation', account_id, instrument_id, order_id, owner_id, currency, s
 FROM positions_reservation WHERE account_id = ANY(%(ids)s::uuid[])
 ORDER BY kind, opened_at, order_id
 """
+_IN_SCOPE = """
+SELECT account_id, order_id, instrument_id, owner_id, side, trim_scale(quantity_left), trim_scale(price),
+       trim_scale(limit_price), currency, count(*) OVER ()
+FROM positions_reservation
+WHERE (%(account_id)s::uuid IS NULL OR account_id = %(account_id)s)
+  AND (%(instrument_id)s::uuid IS NULL OR instrument_id = %(instrument_id)s)
+ORDER BY opened_at DESC, order_id DESC LIMIT %(limit)s
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,4 +266,16 @@ def _positions_text(
         )
         for position in sorted(positions, key=lambda position: position.symbol)
         if position.holding.quantity
+    ]
+
+
+def reservations_in_scope(
+    *, account_id: UUID | None, instrument_id: UUID | None, limit: int
+) -> tuple[int, list[tuple[UUID, ReservationFacts]]]:
+    """Return how many orders are open in a scope (None is every one), and the newest with their accounts."""
+    with connection.cursor() as cursor:
+        cursor.execute(_IN_SCOPE, {"account_id": account_id, "instrument_id": instrument_id, "limit": limit})
+        rows = cursor.fetchall()
+    return rows[0][9] if rows else 0, [
+        (row[0], ReservationFacts(row[1], row[2], row[3], Side(row[4]), *row[5:9])) for row in rows
     ]
