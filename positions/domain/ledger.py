@@ -68,7 +68,7 @@ def posting_lines(
     *, transaction_id: UUID, account_id: UUID, currency: str, amount: Decimal, reason: str, at: datetime
 ) -> list[Line]:
     """Return the lines of money paid in (amount > 0) or out, between cash and the world outside."""
-    cash = Line(transaction_id, account_id, Book.CASH, currency, amount, reason, transaction_id, at)
+    cash = Line(transaction_id, account_id, Book.CASH, currency, amount, reason, None, at)
     return [cash, replace(cash, book=Book.EXTERNAL, amount=-amount)]
 
 
@@ -89,7 +89,5 @@ def imbalances(lines: Iterable[Line]) -> dict[tuple[UUID, str], Decimal]:
 
 
 def _pair(fill: FillFact, transaction_id: UUID, book: Book, amount: Decimal, word: str) -> list[Line]:
-    other = Line(
-        transaction_id, fill.account_id, book, fill.currency, amount, word, fill.execution_id, fill.executed_at
-    )
+    other = Line(transaction_id, fill.account_id, book, fill.currency, amount, word, fill.order_id, fill.executed_at)
     return [replace(other, book=Book.CASH, amount=-amount), other]

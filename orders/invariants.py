@@ -1,0 +1,288 @@
+"""What must hold of orders, told from every app's rows: reviewed read models, and nothing here writes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from itertools import groupby
+from typing import Any
+
+from django.db import connection
+
+from orders.domain.order import EventKind, OrderEvent, OrderState
+from orders.domain.states import InvalidTransition, apply
+from orders.domain.types import BaseState, PendingOperation, TimeInForce
+from trading_portal.kernel.invariants import Invariant
+from trading_portal.kernel.money import ZERO
+
+_FILLS = """
+SELECT fill.*, parent.account_id, parent.instrument_id,
+       CASE parent.side WHEN 'buy' THEN fill.quantity ELSE -fill.quantity END AS change
+FROM orders_execution AS fill JOIN orders_order AS parent ON parent.id = fill.order_id
+WHERE fill.is_live AND fill.kind <> 'trade_cancel'
+"""
+_LIVE = """(parent.base IN ('accepted', 'pending_new', 'new', 'partially_filled', 'stopped', 'suspended')
+            OR parent.base = 'done_for_day' AND parent.time_in_force = 'gtc')"""
+
+_KINDS: Mapping[str, tuple[EventKind, ...]] = {
+    "order.routed": (EventKind.ROUTED,),
+    "order.dropped": (EventKind.DROPPED,),
+    "order.cancel_requested": (EventKind.CANCEL_REQUESTED,),
+    "order.replace_requested": (EventKind.REPLACE_REQUESTED,),
+    "order.acknowledged": (EventKind.ACKNOWLEDGED,),
+    "order.executed": (EventKind.TRADED,),
+    "order.busted": (EventKind.BUSTED,),
+    "order.corrected": (EventKind.CORRECTED,),
+    "order.canceled": (EventKind.CANCELED, EventKind.CANCEL_REQUESTED, EventKind.NEVER_HEARD),
+    "order.cancel_rejected": (EventKind.CANCEL_REJECTED,),
+    "order.replaced": (EventKind.REPLACED,),
+    "order.replace_rejected": (EventKind.REPLACE_REJECTED,),
+    "order.rejected": (EventKind.REJECTED, EventKind.NEVER_HEARD),
+    "order.expired": (EventKind.EXPIRED, EventKind.LAPSED),
+    "order.suspended": (EventKind.SUSPENDED,),
+    "order.stopped": (EventKind.STOPPED,),
+    "order.done_for_day": (EventKind.DONE_FOR_DAY,),
+    "order.calculated": (EventKind.CALCULATED,),
+    "order.restated": (EventKind.RELEASED, EventKind.RENEWED, EventKind.STATUS),
+    "order.unknown": (EventKind.TIMED_OUT,),
+}
+_BEGINS: Mapping[str, tuple[BaseState, ...]] = {
+    "order.accepted": (BaseState.ACCEPTED, BaseState.HELD),
+    "order.refused": (BaseState.REJECTED,),
+}
+
+_Told = tuple[int, str, dict[str, Any]]
+
+
+def _events_by_order() -> Iterator[tuple[str, list[_Told]]]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT stream, sequence, type, payload::text FROM audit_event "
+            "WHERE starts_with(stream, 'order:') ORDER BY stream, sequence"
+        )
+        for stream, rows in groupby(iter(cursor.fetchone, None), key=lambda row: row[0]):
+            yield stream.removeprefix("order:"), [(row[1], row[2], json.loads(row[3])) for row in rows]
+
+
+def _first_state(payload: Mapping[str, Any]) -> OrderState:
+    return OrderState(
+        base=BaseState(payload["base"]),
+        pending=PendingOperation(payload["pending"]),
+        is_unknown=payload["is_unknown"],
+        time_in_force=TimeInForce(payload["time_in_force"]),
+        quantity=Decimal(payload["quantity"]),
+        filled_quantity=ZERO,
+        filled_value=ZERO,
+    )
+
+
+def _is_told(state: OrderState, payload: Mapping[str, Any]) -> bool:
+    """Tell whether a state is the one an event says the order was left in."""
+    return (
+        state.base == payload["base"]
+        and state.pending == payload["pending"]
+        and state.is_unknown == payload["is_unknown"]
+        and state.quantity == Decimal(payload["quantity"])
+        and state.filled_quantity == Decimal(payload["filled_quantity"])
+    )
+
+
+def _move(kind: EventKind, payload: Mapping[str, Any]) -> OrderEvent:
+    is_fill = kind in (EventKind.TRADED, EventKind.CORRECTED, EventKind.BUSTED)
+    return OrderEvent(
+        kind=kind,
+        quantity=Decimal(payload["fill_quantity"] if is_fill else payload["quantity"]),
+        price=Decimal(payload.get("fill_price", 0)),
+        was_quantity=Decimal(payload.get("was_quantity", 0)),
+        was_price=Decimal(payload.get("was_price", 0)),
+    )
+
+
+def _moved(state: OrderState, event_type: str, payload: Mapping[str, Any]) -> OrderState | None:
+    """Return the state that one of the table's moves of this event leads to, None when none leads there."""
+    if event_type == "order.anomaly":
+        return state if _is_told(state, payload) else None
+    for kind in _KINDS.get(event_type, ()):
+        try:
+            after = apply(state, _move(kind, payload))
+        except InvalidTransition:
+            continue
+        if _is_told(after, payload):
+            return after
+    return None
+
+
+def moves_outside_the_table() -> Iterator[tuple[object, ...]]:
+    """Replay every order's events through the table; yield the first event of an order that no move explains."""
+    for order_id, events in _events_by_order():
+        try:
+            found = _first_unexplained(events)
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            found = ("unreadable", repr(error))
+        if found:
+            yield order_id, *found
+
+
+def _first_unexplained(events: Sequence[_Told]) -> tuple[object, ...] | None:
+    first, event_type, payload = events[0]
+    if payload["base"] not in _BEGINS.get(event_type, ()):
+        return first, event_type, payload["base"]
+    state = _first_state(payload)
+    for sequence, kind, facts in events[1:]:
+        after = _moved(state, kind, facts)
+        if after is None:
+            return sequence, kind, state.base.value, facts["base"]
+        state = after
+    return None
+
+
+INVARIANTS = (
+    Invariant(
+        "I01",
+        "net fills of an order >= 0, and > qty only where an over-fill anomaly names the fill",
+        f"""
+        SELECT parent.id, parent.quantity, sum(fill.quantity) AS filled
+        FROM orders_order AS parent JOIN ({_FILLS}) AS fill ON fill.order_id = parent.id
+        GROUP BY parent.id
+        HAVING sum(fill.quantity) < 0 OR sum(fill.quantity) > parent.quantity AND NOT EXISTS (
+            SELECT FROM audit_event AS anomaly
+            WHERE anomaly.stream = 'order:' || parent.id AND anomaly.type = 'order.anomaly'
+              AND anomaly.payload #>> '{{reason,code}}' = 'OVER_FILL'
+              AND (anomaly.payload ->> 'execution_id')::uuid = ANY(array_agg(fill.id)))
+        """,
+    ),
+    Invariant(
+        "I02",
+        "cum = sum of live fills",
+        f"""
+        SELECT parent.id, parent.filled_quantity, fills.quantity
+        FROM orders_order AS parent
+        LEFT JOIN (SELECT order_id, sum(quantity) AS quantity, sum(quantity * price) AS value
+                   FROM ({_FILLS}) AS fill GROUP BY order_id) AS fills ON fills.order_id = parent.id
+        WHERE (parent.filled_quantity, parent.filled_value) <> (coalesce(fills.quantity, 0), coalesce(fills.value, 0))
+        """,
+    ),
+    Invariant(
+        "I03",
+        "exactly one event per fill",
+        """
+        SELECT coalesce(fill.id::text, told.execution_id) AS execution_id, coalesce(told.count, 0) AS events
+        FROM orders_execution AS fill
+        FULL JOIN (SELECT payload ->> 'execution_id' AS execution_id, count(*) AS count FROM audit_event
+                   WHERE type IN ('order.executed', 'order.busted', 'order.corrected') GROUP BY 1) AS told
+            ON told.execution_id = fill.id::text
+        WHERE fill.id IS NULL OR told.count IS DISTINCT FROM 1
+        """,
+    ),
+    Invariant(
+        "I04",
+        "every acknowledged submit has its order and its first event",
+        """
+        SELECT coalesce(parent.id::text, substr(first.stream, 7)) AS order_id, first.type
+        FROM orders_order AS parent
+        FULL JOIN (SELECT stream, type FROM audit_event WHERE starts_with(stream, 'order:') AND sequence = 1) AS first
+            ON first.stream = 'order:' || parent.id
+        WHERE parent.id IS NULL OR first.type IS NULL
+           OR first.type <> CASE WHEN parent.is_refused THEN 'order.refused' ELSE 'order.accepted' END
+        """,
+    ),
+    Invariant(
+        "I05",
+        "event sequence per order 1..n without a gap",
+        """
+        SELECT parent.id, parent.event_sequence, told.first, told.last, told.count
+        FROM orders_order AS parent
+        LEFT JOIN (SELECT stream, min(sequence) AS first, max(sequence) AS last, count(*) AS count
+                   FROM audit_event WHERE starts_with(stream, 'order:') GROUP BY stream) AS told
+            ON told.stream = 'order:' || parent.id
+        WHERE (told.first, told.last, told.count) IS DISTINCT FROM (1, parent.event_sequence, parent.event_sequence)
+        """,
+    ),
+    Invariant(
+        "I05",
+        "event sequence per account 1..n without a gap",
+        """
+        SELECT owner.id, owner.event_sequence, told.first, told.last, told.count
+        FROM accounts_tradingaccount AS owner
+        LEFT JOIN (SELECT account_id, min(account_sequence) AS first, max(account_sequence) AS last, count(*) AS count
+                   FROM audit_event WHERE account_id IS NOT NULL GROUP BY account_id) AS told
+            ON told.account_id = owner.id
+        WHERE (coalesce(told.first, 1), coalesce(told.last, 0), coalesce(told.count, 0))
+              <> (1, owner.event_sequence, owner.event_sequence)
+        """,
+    ),
+    Invariant("I06", "only moves in the table", program=moves_outside_the_table),
+    Invariant(
+        "I07",
+        "every order row = what its last event left",
+        """
+        SELECT parent.id, parent.base, told.payload ->> 'base' AS told_base
+        FROM orders_order AS parent JOIN audit_event AS told
+            ON told.stream = 'order:' || parent.id AND told.sequence = parent.event_sequence
+        WHERE (parent.base, parent.pending, parent.is_unknown, parent.quantity, parent.filled_quantity)
+              IS DISTINCT FROM (told.payload ->> 'base', told.payload ->> 'pending',
+                                (told.payload ->> 'is_unknown')::boolean, (told.payload ->> 'quantity')::numeric,
+                                (told.payload ->> 'filled_quantity')::numeric)
+        """,
+    ),
+    Invariant(
+        "I08",
+        "position = sum of its fills",
+        f"""
+        SELECT account_id, instrument_id, held.quantity, fills.quantity AS filled
+        FROM positions_holding AS held
+        FULL JOIN (SELECT account_id, instrument_id, sum(change) AS quantity
+                   FROM ({_FILLS}) AS fill GROUP BY account_id, instrument_id) AS fills
+            USING (account_id, instrument_id)
+        WHERE coalesce(held.quantity, 0) <> coalesce(fills.quantity, 0)
+        """,
+    ),
+    Invariant(
+        "I08",
+        "cash made by an order = sum of its fills",
+        f"""
+        SELECT order_id, booked.amount, fills.amount AS filled
+        FROM (SELECT reference_id AS order_id, -sum(amount) AS amount, count(*) AS count FROM positions_ledgerline
+              WHERE book IN ('market', 'fees') GROUP BY reference_id) AS booked
+        FULL JOIN (SELECT order_id, sum(-change * price - fee) AS amount
+                   FROM ({_FILLS}) AS fill GROUP BY order_id) AS fills USING (order_id)
+        WHERE abs(coalesce(booked.amount, 0) - coalesce(fills.amount, 0)) > coalesce(booked.count, 0) * 0.0000000001
+        """,
+    ),
+    Invariant(
+        "I13",
+        "a terminal order holds no reservation",
+        f"""
+        SELECT held.order_id, parent.base, held.quantity_left
+        FROM positions_reservation AS held LEFT JOIN orders_order AS parent ON parent.id = held.order_id
+        WHERE parent.id IS NULL OR NOT ({_LIVE} OR parent.base = 'held')
+        """,
+    ),
+    Invariant(
+        "I13",
+        "an open or unknown buy holds >= leaves x worst price, a sell >= leaves shares",
+        f"""
+        SELECT parent.id, parent.side, parent.quantity - parent.filled_quantity AS leaves, held.quantity_left,
+               held.price, parent.worst_price
+        FROM orders_order AS parent LEFT JOIN positions_reservation AS held
+            ON held.order_id = parent.id AND held.account_id = parent.account_id
+           AND held.instrument_id = parent.instrument_id AND held.side = parent.side
+        WHERE {_LIVE} AND parent.quantity > parent.filled_quantity
+          AND (held.order_id IS NULL OR held.quantity_left < parent.quantity - parent.filled_quantity
+               OR parent.side = 'buy' AND held.price < coalesce(parent.worst_price, parent.limit_price, held.price))
+        """,
+    ),
+    Invariant(
+        "I16",
+        "one key, one order",
+        """
+        SELECT account_id, client_order_id, count(*) AS orders FROM (
+            SELECT account_id, client_order_id FROM orders_order
+            UNION ALL
+            SELECT parent.account_id, version.client_order_id
+            FROM orders_orderversion AS version JOIN orders_order AS parent ON parent.id = version.order_id
+        ) AS every_key GROUP BY account_id, client_order_id HAVING count(*) > 1
+        """,
+    ),
+)

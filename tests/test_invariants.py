@@ -1,0 +1,291 @@
+"""Every invariant is silent over sound rows, and finds the corruption it is there for."""
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection, transaction
+
+from accounts.services import accounts_lock, accounts_sequences_save
+from audit.domain.types import NewEvent
+from audit.services import events_append
+from orders.domain import events
+from orders.models import Execution, Order
+from positions.domain.types import FillFact, NewReservation, Side
+from positions.services import fills_apply, reservations_open
+from positions.tests.helpers import BY, new_account, new_instrument
+from trading_portal.kernel import clock
+from trading_portal.kernel.ids import uuid7
+from trading_portal.management.commands.check_invariants import INVARIANTS, invariants_check
+
+D = Decimal
+
+
+@dataclass
+class Seeded:
+    """One sound order, half filled, with its reservation, events, position and cash."""
+
+    account_id: object
+    instrument_id: object
+    order_id: object
+    execution_id: object
+    client_order_id: str
+
+
+def payload(kind, order_id, base, filled, **facts):
+    common = {
+        "order_id": str(order_id),
+        "status": base,
+        "base": base,
+        "pending": "none",
+        "is_unknown": False,
+        "quantity": "10",
+        "filled_quantity": filled,
+        "leaves_quantity": str(10 - int(filled)),
+        "average_price": None,
+    }
+    return kind(**common, **facts)
+
+
+@pytest.fixture(scope="module")
+def seeded(django_db_setup):
+    account_id, instrument = new_account(("USD", "10000")), new_instrument()
+    at, order_id, execution_id = clock.now(), uuid7(), uuid7()
+    reported = {"venue": "paper", "venue_order_id": "1", "exec_id": None, "text": ""}
+    order = Order(
+        id=order_id, account_id=account_id, instrument_id=instrument.id, client_order_id=str(order_id),
+        command_hash=b"", side="buy", type="limit", time_in_force="gtc", quantity=D(10), limit_price=D(100),
+        worst_price=D(100), base="partially_filled", filled_quantity=D(4), filled_value=D(396), average_price=D(99),
+        venue="paper", source="api", correlation_id=order_id, event_sequence=4, placed_at=at, updated_at=at,
+    )  # fmt: skip
+    told = [
+        payload(
+            events.OrderAccepted, order_id, "accepted", "0", symbol=instrument.symbol, side="buy", order_type="limit",
+            time_in_force="gtc", limit_price="100", stop_price=None, client_order_id="c", source="api", venue="paper",
+            worst_price="100", due_at=at.isoformat(),
+        ),
+        payload(events.OrderRouted, order_id, "pending_new", "0", venue="paper", attempt=1),
+        payload(events.OrderAcknowledged, order_id, "new", "0", **reported),
+        payload(
+            events.OrderExecuted, order_id, "partially_filled", "4", **reported, execution_id=str(execution_id),
+            fill_quantity="4", fill_price="99", fee="1", currency="USD", position_quantity="4",
+            position_average_cost="99", realised_pnl="0", cash="0", reserved_quantity="6",
+        ),
+    ]  # fmt: skip
+    with transaction.atomic():
+        locked = accounts_lock([account_id])
+        order.save(force_insert=True)
+        Execution.objects.create(
+            id=execution_id, order=order, venue="paper", exec_id=str(execution_id), kind="trade", quantity=D(4),
+            price=D(99), fee=D(1), executed_at=at, recorded_at=at,
+        )  # fmt: skip
+        reservations_open(
+            reservations=[
+                NewReservation(order_id, account_id, instrument.id, uuid7(), Side.BUY, D(6), D(100), D(100), "USD")
+            ],
+            at=at,
+        )
+        fills_apply(
+            fills=[FillFact(execution_id, order_id, account_id, instrument.id, Side.BUY, D(4), D(99), D(1), "USD", at)],
+            locked=locked,
+            at=at,
+        )
+        events_append(
+            events=[
+                NewEvent(
+                    stream=f"order:{order_id}", payload=each, actor=BY, correlation_id=order_id, valid_at=at,
+                    account_id=account_id, account_sequence=locked.take_sequence(account_id), sequence=number,
+                )
+                for number, each in enumerate(told, 1)
+            ],
+            at=at,
+        )  # fmt: skip
+        accounts_sequences_save(locked)
+    return Seeded(account_id, instrument.id, order_id, execution_id, str(order_id))
+
+
+TABLES = ("audit_event", "positions_ledgerline")
+
+
+@contextmanager
+def corrupted(seeded, sql):
+    """Break rows as nobody may: as the owner, past the triggers; and put all back."""
+    values = vars(seeded)
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL ROLE NONE")
+            for table in TABLES:
+                cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+            for statement in sql.split(";"):
+                cursor.execute(statement, values)
+        yield
+        transaction.set_rollback(True)
+
+
+def hits(code, sentence):
+    return {
+        str(hit)
+        for finding in invariants_check([code])
+        if finding.invariant.sentence == sentence
+        for hit in finding.hits
+    }
+
+
+EVENTS = "stream = 'order:' || %(order_id)s"
+CORRUPTIONS = [
+    (
+        "I01", "net fills of an order >= 0, and > qty only where an over-fill anomaly names the fill",
+        "UPDATE orders_execution SET quantity = 11 WHERE id = %(execution_id)s",
+    ),
+    ("I02", "cum = sum of live fills", "UPDATE orders_order SET filled_quantity = 5 WHERE id = %(order_id)s"),
+    ("I02", "cum = sum of live fills", "UPDATE orders_order SET filled_value = 1 WHERE id = %(order_id)s"),
+    ("I03", "exactly one event per fill", f"DELETE FROM audit_event WHERE sequence = 4 AND {EVENTS}"),
+    (
+        "I03", "exactly one event per fill",
+        "INSERT INTO audit_event SELECT uuidv7(), xid, stream, 5, account_id, 99, type, version, payload, actor, "
+        f"correlation_id, causation_id, valid_at, recorded_at FROM audit_event WHERE sequence = 4 AND {EVENTS}",
+    ),
+    ("I03", "exactly one event per fill", "DELETE FROM orders_execution WHERE id = %(execution_id)s"),
+    (
+        "I04", "every acknowledged submit has its order and its first event",
+        f"DELETE FROM audit_event WHERE sequence = 1 AND {EVENTS}",
+    ),
+    (
+        "I04", "every acknowledged submit has its order and its first event",
+        "DELETE FROM orders_execution WHERE id = %(execution_id)s; "
+        "DELETE FROM orders_order WHERE id = %(order_id)s",
+    ),
+    (
+        "I05", "event sequence per order 1..n without a gap",
+        f"DELETE FROM audit_event WHERE sequence = 3 AND {EVENTS}",
+    ),
+    (
+        "I05", "event sequence per order 1..n without a gap",
+        f"DELETE FROM audit_event WHERE sequence = 4 AND {EVENTS}",
+    ),
+    (
+        "I05", "event sequence per account 1..n without a gap",
+        f"DELETE FROM audit_event WHERE sequence = 2 AND {EVENTS}",
+    ),
+    (
+        "I06", "only moves in the table",
+        """UPDATE audit_event SET payload = payload || '{"base": "filled"}' WHERE sequence = 3 AND """ + EVENTS,
+    ),
+    ("I06", "only moves in the table", f"DELETE FROM audit_event WHERE sequence = 2 AND {EVENTS}"),
+    (
+        "I06", "only moves in the table",
+        f"UPDATE audit_event SET payload = payload - 'fill_quantity' WHERE sequence = 4 AND {EVENTS}",
+    ),
+    (
+        "I07", "every order row = what its last event left",
+        "UPDATE orders_order SET base = 'filled' WHERE id = %(order_id)s",
+    ),
+    (
+        "I08", "position = sum of its fills",
+        "UPDATE positions_holding SET quantity = 5 WHERE account_id = %(account_id)s",
+    ),
+    ("I08", "position = sum of its fills", "DELETE FROM positions_holding WHERE account_id = %(account_id)s"),
+    (
+        "I08", "cash made by an order = sum of its fills",
+        "UPDATE positions_ledgerline SET amount = amount * 2 WHERE transaction_id = %(execution_id)s",
+    ),
+    (
+        "I08", "cash made by an order = sum of its fills",
+        "DELETE FROM positions_ledgerline WHERE transaction_id = %(execution_id)s",
+    ),
+    (
+        "I09", "each ledger transaction sums to zero per currency",
+        "UPDATE positions_ledgerline SET currency = 'EUR' WHERE book = 'fees' "
+        "AND transaction_id = %(execution_id)s",
+    ),
+    (
+        "I10", "balance = sum of its ledger lines",
+        "UPDATE positions_cashbalance SET balance = balance + 0.0000000001 WHERE account_id = %(account_id)s",
+    ),
+    (
+        "I10", "balance = sum of its ledger lines",
+        "DELETE FROM positions_cashbalance WHERE account_id = %(account_id)s",
+    ),
+    (
+        "I13", "a terminal order holds no reservation",
+        "UPDATE orders_order SET base = 'canceled' WHERE id = %(order_id)s",
+    ),
+    (
+        "I13", "an open or unknown buy holds >= leaves x worst price, a sell >= leaves shares",
+        "DELETE FROM positions_reservation WHERE order_id = %(order_id)s",
+    ),
+    (
+        "I13", "an open or unknown buy holds >= leaves x worst price, a sell >= leaves shares",
+        "UPDATE positions_reservation SET quantity_left = 5 WHERE order_id = %(order_id)s",
+    ),
+    (
+        "I13", "an open or unknown buy holds >= leaves x worst price, a sell >= leaves shares",
+        "UPDATE positions_reservation SET price = 99 WHERE order_id = %(order_id)s",
+    ),
+    (
+        "I16", "one key, one order",
+        "INSERT INTO orders_orderversion (id, order_id, number, client_order_id, quantity, accepted_at) "
+        "VALUES (uuidv7(), %(order_id)s, 2, %(client_order_id)s, 1, now())",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("code", "sentence", "sql"), CORRUPTIONS)
+def test_a_seeded_corruption_is_found(seeded, code, sentence, sql):
+    before = hits(code, sentence)
+    with corrupted(seeded, sql):
+        found = hits(code, sentence) - before
+    assert any(str(value) in hit for hit in found for value in vars(seeded).values())
+    assert hits(code, sentence) == before
+
+
+def test_every_invariant_has_a_corruption_that_it_finds():
+    assert {(each.code, each.sentence) for each in INVARIANTS} == {each[:2] for each in CORRUPTIONS}
+
+
+def test_sound_rows_break_nothing(seeded):
+    mine = {str(value) for value in vars(seeded).values()}
+    found = [str(hit) for finding in invariants_check() for hit in finding.hits]
+    assert [hit for hit in found if any(value in hit for value in mine)] == []
+
+
+def test_an_over_fill_that_an_anomaly_names_is_no_breach_and_without_it_is(seeded):
+    over = "UPDATE orders_execution SET quantity = 11 WHERE id = %(execution_id)s"
+    named = (
+        """UPDATE audit_event SET type = 'order.anomaly',
+        payload = payload || '{"reason": {"code": "OVER_FILL", "facts": {}}}' WHERE sequence = 4 AND """
+        + EVENTS
+    )
+    sentence = next(each.sentence for each in INVARIANTS if each.code == "I01")
+    with corrupted(seeded, over):
+        assert any(str(seeded.order_id) in hit for hit in hits("I01", sentence))
+    with corrupted(seeded, over + ";" + named):
+        assert not any(str(seeded.order_id) in hit for hit in hits("I01", sentence))
+
+
+def test_the_command_prints_a_line_for_each_and_fails_on_a_hit(seeded):
+    out = StringIO()
+    call_command("check_invariants", "I09", stdout=out)
+    assert out.getvalue() == "I09  holds: each ledger transaction sums to zero per currency\n"
+    broken = "UPDATE positions_cashbalance SET balance = balance + 1 WHERE account_id = %(account_id)s"
+    with corrupted(seeded, broken), pytest.raises(CommandError, match=r"Broken: I10\."):
+        call_command("check_invariants", "I09", "i10", stdout=out)
+    assert "I10  BROKEN, 1 place: balance = sum of its ledger lines" in out.getvalue()
+    assert str(seeded.account_id) in out.getvalue()
+
+
+def test_an_invariant_that_is_not_there_is_named():
+    with pytest.raises(CommandError, match="There is no invariant I99"):
+        call_command("check_invariants", "I99")
+
+
+def test_checks_read_and_never_write(seeded):
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_current_xact_id()::text::bigint")
+        before = cursor.fetchone()[0]
+        invariants_check()
+        cursor.execute("SELECT pg_current_xact_id()::text::bigint")
+        assert cursor.fetchone()[0] == before + 1
