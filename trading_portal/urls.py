@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from django.contrib import admin
 from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from accounts.api.views import not_found
+from orders.api.account_stream import account_events
 from trading_portal import views
 
 urlpatterns = [
@@ -14,4 +16,7 @@ urlpatterns = [
     path("v2/", include("marketdata.api.urls")),
     path("v2/", include("positions.api.urls")),
     path("v2/<path:rest>", not_found),
+    path("api/schema", SpectacularAPIView.as_view(), name="api-schema"),
+    path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="api-schema"), name="api-docs"),
+    path("events/accounts/<uuid:account_id>/", account_events, name="account-events"),
 ]

@@ -1,0 +1,163 @@
+"""Describe requests and answers, for the OpenAPI document only; orders.domain.parsing is what reads them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from accounts.api.openapi import ErrorEntry, ProblemDocument
+from orders.domain.parsing import CLIENT_ORDER_ID_LIMIT, ORDER_TYPES, TIMES_IN_FORCE
+from positions.domain.types import Side
+
+_SIDES = [side.value for side in Side]
+_TYPES = [word.value for word in ORDER_TYPES]
+_TIMES = [word.value for word in TIMES_IN_FORCE]
+STATUSES = (
+    "accepted", "held", "pending_new", "new", "partially_filled", "stopped", "suspended", "done_for_day", "calculated",
+    "filled", "canceled", "expired", "rejected", "replaced", "pending_cancel", "pending_replace",
+)  # fmt: skip
+_DECIMAL = "A decimal, as a string or as a JSON number; read exactly, never rounded."
+
+
+class OrderRequestDocument(serializers.Serializer[Any]):
+    """What is to be ordered; a field that is not listed is refused."""
+
+    symbol = serializers.CharField(max_length=24)
+    qty = serializers.CharField(help_text=_DECIMAL)
+    side = serializers.ChoiceField(choices=_SIDES)
+    type = serializers.ChoiceField(choices=_TYPES)
+    time_in_force = serializers.ChoiceField(choices=_TIMES)
+    limit_price = serializers.CharField(required=False, help_text=f"For limit orders only. {_DECIMAL}")
+    client_order_id = serializers.CharField(
+        required=False,
+        max_length=CLIENT_ORDER_ID_LIMIT,
+        help_text="Unique in the account: the same order under the same id is the same order.",
+    )
+    extended_hours = serializers.BooleanField(required=False)
+    order_class = serializers.ChoiceField(choices=["simple"], required=False)
+    position_intent = serializers.ChoiceField(
+        choices=["buy_to_open", "buy_to_close", "sell_to_open", "sell_to_close"], required=False
+    )
+
+
+class OrderDocument(serializers.Serializer[Any]):
+    """An order; the fields from account_id on are this portal's own."""
+
+    id = serializers.UUIDField()
+    client_order_id = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+    submitted_at = serializers.DateTimeField()
+    filled_at = serializers.DateTimeField(allow_null=True)
+    expired_at = serializers.DateTimeField(allow_null=True)
+    expires_at = serializers.DateTimeField(allow_null=True)
+    canceled_at = serializers.DateTimeField(allow_null=True)
+    failed_at = serializers.DateTimeField(allow_null=True)
+    replaced_at = serializers.DateTimeField(allow_null=True)
+    replaced_by = serializers.UUIDField(allow_null=True)
+    replaces = serializers.UUIDField(allow_null=True)
+    asset_id = serializers.UUIDField()
+    symbol = serializers.CharField()
+    asset_class = serializers.ChoiceField(choices=["us_equity", "crypto"])
+    notional = serializers.CharField(allow_null=True)
+    qty = serializers.CharField()
+    filled_qty = serializers.CharField()
+    filled_avg_price = serializers.CharField(allow_null=True)
+    order_class = serializers.CharField()
+    order_type = serializers.ChoiceField(choices=_TYPES)
+    type = serializers.ChoiceField(choices=_TYPES)
+    side = serializers.ChoiceField(choices=_SIDES)
+    position_intent = serializers.CharField()
+    time_in_force = serializers.ChoiceField(choices=_TIMES)
+    limit_price = serializers.CharField(allow_null=True)
+    stop_price = serializers.CharField(allow_null=True)
+    status = serializers.ChoiceField(choices=STATUSES)
+    extended_hours = serializers.BooleanField()
+    legs = serializers.ListField(child=serializers.DictField(), allow_null=True)
+    trail_percent = serializers.CharField(allow_null=True)
+    trail_price = serializers.CharField(allow_null=True)
+    hwm = serializers.CharField(allow_null=True)
+    account_id = serializers.UUIDField()
+    outcome = serializers.ChoiceField(
+        choices=["known", "unknown"], help_text="unknown: sent, and the venue has not said what became of it."
+    )
+    reasons = ErrorEntry(many=True)
+    leaves_qty = serializers.CharField()
+    event_sequence = serializers.IntegerField()
+    source = serializers.CharField()
+    venue = serializers.CharField()
+    status_text = serializers.CharField()
+
+
+class CancelDocument(serializers.Serializer[Any]):
+    """What became of one cancel."""
+
+    id = serializers.UUIDField()
+    status = serializers.IntegerField(help_text="The status that a cancel of this order alone would get.")
+    body = serializers.DictField(allow_null=True)
+
+
+class BulkRequestDocument(serializers.Serializer[Any]):
+    """Up to 1,000 orders; each is decided on its own, in this order."""
+
+    orders = OrderRequestDocument(many=True)
+    all_or_none = serializers.BooleanField(required=False, default=False, help_text="Not supported yet: only false.")
+
+
+class BulkAnswerDocument(serializers.Serializer[Any]):
+    """What became of one order."""
+
+    index = serializers.IntegerField()
+    status = serializers.IntegerField(help_text="The status that this order alone would get.")
+    client_order_id = serializers.CharField(allow_null=True)
+    order = OrderDocument(allow_null=True)
+    error = ProblemDocument(allow_null=True)
+
+
+class BulkResultDocument(serializers.Serializer[Any]):
+    """One answer for each order, in their order."""
+
+    results = BulkAnswerDocument(many=True)
+
+
+class CheckDocument(serializers.Serializer[Any]):
+    """One rule of risk and how the order stands to it."""
+
+    rule = serializers.CharField()
+    label = serializers.CharField()
+    passed = serializers.BooleanField()
+    value = serializers.CharField(allow_null=True)
+    limit = serializers.CharField(allow_null=True)
+    percent = serializers.CharField(allow_null=True)
+    sentence = serializers.CharField()
+
+
+class PreviewDocument(serializers.Serializer[Any]):
+    """What would become of an order if it were placed now."""
+
+    notional = serializers.CharField(allow_null=True)
+    fees = serializers.CharField(allow_null=True)
+    worst_price = serializers.CharField(allow_null=True)
+    slippage = serializers.CharField(allow_null=True)
+    buying_power_after = serializers.CharField(allow_null=True)
+    position_after = serializers.CharField(allow_null=True)
+    approved = serializers.BooleanField()
+    checks = CheckDocument(many=True)
+
+
+class EventDocument(serializers.Serializer[Any]):
+    """One event of the log."""
+
+    id = serializers.UUIDField()
+    account_sequence = serializers.IntegerField(help_text="1, 2, 3 and so on for the account, without a gap.")
+    stream = serializers.CharField()
+    sequence = serializers.IntegerField()
+    type = serializers.CharField()
+    version = serializers.IntegerField()
+    actor = serializers.CharField()
+    correlation_id = serializers.UUIDField()
+    causation_id = serializers.UUIDField(allow_null=True)
+    valid_at = serializers.DateTimeField(help_text="When it held, by the clock of who says so.")
+    recorded_at = serializers.DateTimeField(help_text="When the portal recorded it.")
+    payload = serializers.DictField()

@@ -1,0 +1,191 @@
+"""Orders: read them, cancel them, see what happened to them. The commands that are hot stand in `commands`."""
+
+from __future__ import annotations
+
+from typing import Literal, cast
+from uuid import UUID
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.api.errors import Problem, ProblemError
+from accounts.api.openapi import problems
+from accounts.api.parameters import Parameters
+from accounts.api.views import ApiView
+from audit.selectors import events_of_account, events_of_stream
+from marketdata.selectors import instruments_all
+from orders.api.answers import NO_ORDER, cancel_problem
+from orders.api.documents import CancelDocument, EventDocument, OrderDocument
+from orders.broadcasts import order_json
+from orders.domain.facts import OrderFacts
+from orders.domain.parsing import CLIENT_ORDER_ID_LIMIT
+from orders.eventstream import event_json
+from orders.selectors import OrderQuery, order_by_client_order_id, order_by_id, orders_list
+from orders.services import orders_cancel_all
+from positions.domain.types import Side
+from trading_portal.kernel import clock
+
+PAGE_DEFAULT, PAGE_LIMIT = 50, 500
+SYMBOLS_LIMIT = 200
+EVENTS_DEFAULT, EVENTS_LIMIT = 100, 1000
+NEXT_PAGE = "X-Next-Page-Token"
+Status = Literal["open", "closed", "all"]
+
+
+def order_or_404(grant_account_id: UUID, order_id: UUID) -> OrderFacts:
+    """Return an order of the caller's account; another account's is as if it were not there."""
+    order = order_by_id(order_id, account_id=grant_account_id)
+    if order is None:
+        raise ProblemError(NO_ORDER)
+    return order
+
+
+class OrderList(ApiView):
+    """The account's orders."""
+
+    @extend_schema(
+        operation_id="orders_list",
+        parameters=[
+            OpenApiParameter("status", enum=["open", "closed", "all"], default="open"),
+            OpenApiParameter("limit", int, description=f"At most {PAGE_LIMIT}.", default=PAGE_DEFAULT),
+            OpenApiParameter("after", OpenApiTypes.DATETIME, description="Placed after this instant."),
+            OpenApiParameter("until", OpenApiTypes.DATETIME, description="Placed at or before this instant."),
+            OpenApiParameter("direction", enum=["asc", "desc"], default="desc"),
+            OpenApiParameter("symbols", description="Comma-separated."),
+            OpenApiParameter("side", enum=["buy", "sell"]),
+            OpenApiParameter("nested", bool, description="Taken, and without effect on simple orders."),
+            OpenApiParameter("page_token", OpenApiTypes.UUID, description=f"{NEXT_PAGE} of the page before."),
+        ],
+        responses={200: OrderDocument(many=True), **problems(422)},
+    )
+    def get(self, request: Request) -> Response:
+        """Return a page of orders; the header X-Next-Page-Token leads to the next while there is one."""
+        query = self._query(request)
+        orders = orders_list(query)
+        headers = {NEXT_PAGE: str(orders[-1].id)} if len(orders) == query.limit else {}
+        return Response([order_json(order) for order in orders], headers=headers)
+
+    def _query(self, request: Request) -> OrderQuery:
+        given = Parameters(request.query_params)
+        symbols = given.words("symbols", at_most=SYMBOLS_LIMIT)
+        given.flag("nested")
+        query = OrderQuery(
+            account_id=self.grant.account_id,
+            status=cast(Status, given.choice("status", ("open", "closed", "all"), "open")),
+            instrument_ids=_instrument_ids(symbols) if symbols else None,
+            side=given.choice("side", [side.value for side in Side]),
+            after=given.instant("after"),
+            until=given.instant("until"),
+            is_ascending=given.choice("direction", ("asc", "desc"), "desc") == "asc",
+            beyond=self._beyond(given),
+            limit=given.integer("limit", default=PAGE_DEFAULT, low=1, high=PAGE_LIMIT),
+        )
+        given.check()
+        return query
+
+    def _beyond(self, given: Parameters) -> UUID | None:
+        """Return the order that ended the page before; another account's is not understood."""
+        written = given.text("page_token", limit=40)
+        try:
+            beyond = UUID(written) if written else None
+        except ValueError:
+            beyond = UUID(int=0)
+        is_known = beyond is None or order_by_id(beyond, account_id=self.grant.account_id) is not None
+        given.require("page_token", is_known, "page_token is not one that this list gave out.")
+        return beyond
+
+    @extend_schema(operation_id="orders_cancel_all", responses={207: CancelDocument(many=True), **problems()})
+    def delete(self, request: Request) -> Response:
+        """Ask for the cancel of every open order, and say of each what became of it."""
+        outcomes = orders_cancel_all(
+            account_id=self.grant.account_id,
+            by=request.user.actor,
+            correlation_id=request.correlation_id,
+            at=clock.now(),
+        )
+        request_id = getattr(request, "request_id", "")
+        answers: list[dict[str, object]] = []
+        for outcome in outcomes:
+            problem = cancel_problem(outcome)
+            path = f"{request.path}/{outcome.order_id}"
+            answers.append(
+                {
+                    "id": str(outcome.order_id),
+                    "status": problem.status if problem else 200,
+                    "body": problem.body(path=path, request_id=request_id)
+                    if problem
+                    else outcome.order and order_json(outcome.order),
+                }
+            )
+        return Response(answers, status=207)
+
+
+def _instrument_ids(symbols: list[str]) -> list[UUID]:
+    """Return the instruments of these symbols; crypto pairs may leave out their slash."""
+    wanted = {symbol.upper() for symbol in symbols}
+    return [each.id for each in instruments_all() if {each.symbol, each.symbol.replace("/", "")} & wanted]
+
+
+class OrderOne(ApiView):
+    """One order."""
+
+    @extend_schema(
+        operation_id="order_read",
+        parameters=[OpenApiParameter("nested", bool, description="Taken, and without effect on simple orders.")],
+        responses={200: OrderDocument, **problems(404)},
+    )
+    def get(self, request: Request, order_id: UUID) -> Response:
+        """Return an order as it stands now."""
+        return Response(order_json(order_or_404(self.grant.account_id, order_id)))
+
+
+class OrderByClientOrderId(ApiView):
+    """One order, by the id its sender gave it."""
+
+    @extend_schema(
+        operation_id="order_by_client_order_id",
+        parameters=[OpenApiParameter("client_order_id", required=True)],
+        responses={200: OrderDocument, **problems(404, 422)},
+    )
+    def get(self, request: Request) -> Response:
+        """Return an order as it stands now."""
+        given = Parameters(request.query_params)
+        client_order_id = given.text("client_order_id", limit=CLIENT_ORDER_ID_LIMIT)
+        given.require("client_order_id", bool(client_order_id), "client_order_id is required.")
+        given.check()
+        order = order_by_client_order_id(self.grant.account_id, client_order_id or "")
+        if order is None:
+            raise ProblemError(Problem(404, f"There is no order {client_order_id}."))
+        return Response(order_json(order))
+
+
+class OrderEvents(ApiView):
+    """What happened to an order."""
+
+    @extend_schema(operation_id="order_events", responses={200: EventDocument(many=True), **problems(404)})
+    def get(self, request: Request, order_id: UUID) -> Response:
+        """Return every event of an order, first to last, with the decision of risk."""
+        order = order_or_404(self.grant.account_id, order_id)
+        return Response([event_json(event) for event in events_of_stream(f"order:{order.id}")])
+
+
+class AccountEvents(ApiView):
+    """What happened in the account."""
+
+    @extend_schema(
+        operation_id="account_events",
+        parameters=[
+            OpenApiParameter("since", int, description="The last account_sequence you have.", default=0),
+            OpenApiParameter("limit", int, description=f"At most {EVENTS_LIMIT}.", default=EVENTS_DEFAULT),
+        ],
+        responses={200: EventDocument(many=True), **problems(422)},
+    )
+    def get(self, request: Request) -> Response:
+        """Return the events that follow, in one sequence without a gap."""
+        given = Parameters(request.query_params)
+        since = given.integer("since", default=0, low=0, high=2**62)
+        limit = given.integer("limit", default=EVENTS_DEFAULT, low=1, high=EVENTS_LIMIT)
+        given.check()
+        return Response([event_json(event) for event in events_of_account(self.grant.account_id, since, limit)])

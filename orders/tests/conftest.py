@@ -1,0 +1,10 @@
+import pytest
+
+from orders.tests.live import serving
+
+
+@pytest.fixture(scope="session")
+def live() -> object:
+    """Serve the site for a session of tests; give host:port."""
+    with serving() as address:
+        yield address
