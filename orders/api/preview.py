@@ -1,0 +1,90 @@
+"""Ask what an order would do, and write it as tickets and programs read it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+
+from accounts.api.errors import ProblemError
+from accounts.domain.types import AccountFacts
+from marketdata.selectors import instruments_by_symbol
+from orders.api.answers import unreadable
+from orders.domain.commands import OrderFields
+from orders.domain.facts import PAPER_VENUE
+from orders.domain.parsing import grid_reasons
+from orders.domain.reasons import reason_dict
+from risk.domain.preview import Preview
+from risk.domain.types import OrderIntent
+from risk.services import orders_preview
+from trading_portal.kernel.errors import reason
+from trading_portal.kernel.ids import uuid7
+from trading_portal.kernel.money import plain
+
+
+def preview_json(account: AccountFacts, fields: OrderFields, *, at: datetime) -> dict[str, object]:
+    """Return what the order would cost and leave, and how each check would judge it."""
+    (preview,) = orders_preview(intents=[_intent(account, fields, at)], at=at)
+    return _shown(preview)
+
+
+def _intent(account: AccountFacts, fields: OrderFields, at: datetime) -> OrderIntent:
+    instrument = instruments_by_symbol([fields.symbol]).get(fields.symbol)
+    if instrument is None:
+        raise ProblemError(unreadable([reason("SYMBOL_UNKNOWN", symbol=fields.symbol)]))
+    off_grid = grid_reasons(
+        quantity=fields.quantity,
+        limit_price=fields.limit_price,
+        lot=instrument.lot_size,
+        tick=instrument.tick_size,
+    )
+    if off_grid:
+        raise ProblemError(unreadable(off_grid))
+    return OrderIntent(
+        order_id=uuid7(),
+        account_id=account.id,
+        owner_id=account.owner_id,
+        instrument=instrument,
+        side=fields.side.value,
+        order_type=fields.order_type.value,
+        time_in_force=fields.time_in_force.value,
+        quantity=fields.quantity,
+        limit_price=fields.limit_price,
+        stop_price=fields.stop_price,
+        placed_at=at,
+        base_currency=account.base_currency,
+        venue=PAPER_VENUE,
+    )
+
+
+def _shown(preview: Preview) -> dict[str, object]:
+    return {
+        "approved": preview.approved,
+        "reasons": [reason_dict(why) for why in preview.reasons],
+        "notional": _text(preview.notional),
+        "fees": _text(preview.fees),
+        "worst_price": _text(preview.worst_price),
+        "reference_price": _text(preview.reference_price),
+        "slippage": _text(preview.slippage),
+        "buying_power": _text(preview.buying_power),
+        "buying_power_after": _text(preview.buying_power_after),
+        "position": _text(preview.position),
+        "position_after": _text(preview.position_after),
+        "checks": [
+            {
+                "rule": check.rule,
+                "label": check.label,
+                "passed": check.passed,
+                "verdict": check.verdict,
+                "value": check.value,
+                "limit": check.limit,
+                "percent": check.percent,
+                "scope": check.scope,
+                "sentence": check.sentence,
+            }
+            for check in preview.checks
+        ],
+    }
+
+
+def _text(value: Decimal | None) -> str | None:
+    return None if value is None else plain(value)
