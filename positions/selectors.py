@@ -69,7 +69,8 @@ class _Rows:
 def exposures(account_ids: Collection[UUID]) -> dict[UUID, AccountExposure]:
     """Return what accounts have and what their open orders may still do; read it after taking their lock."""
     rows = _rows(account_ids)
-    instruments = instruments_by_id(_held(rows.values()))
+    held = _held(rows.values())
+    instruments = instruments_by_id(held) if held else {}
     return {
         account_id: AccountExposure(
             account_id=account_id,
