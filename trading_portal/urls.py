@@ -13,6 +13,7 @@ from trading_portal import views
 urlpatterns = [
     path("healthz", views.healthz, name="healthz"),
     path("admin/", admin.site.urls),
+    path("prices/", include("marketdata.urls")),
     path("v2/", include("marketdata.api.urls")),
     path("v2/", include("positions.api.urls")),
     path("v2/<path:rest>", not_found),
