@@ -1,0 +1,41 @@
+"""What a browser is told first about an account, and what it is worth every second after."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from audit.selectors import account_sequence_last
+from marketdata.selectors import instruments_by_id
+from orders.broadcasts import execution_json, order_json
+from orders.selectors import executions_recent, orders_open, orders_recent
+from positions.domain.shapes import account_json
+from positions.selectors import AccountValuation, valuations
+
+ORDERS_SHOWN = 100
+FILLS_SHOWN = 100
+
+
+def account_snapshot(account_id: UUID, at: datetime) -> tuple[int, dict[str, object]]:
+    """Return an account's sequence and everything a page shows of it.
+
+    The sequence is read first: what commits while the rest is read is told again by its event, never missed.
+    """
+    sequence = account_sequence_last(account_id)
+    orders = {order.id: order for order in (*orders_open([account_id]), *orders_recent(account_id, ORDERS_SHOWN))}
+    fills = [fill for fill in executions_recent(account_id, FILLS_SHOWN) if fill.is_live]
+    symbols = {key: one.symbol for key, one in instruments_by_id({fill.instrument_id for fill in fills}).items()}
+    return sequence, {
+        "type": "snapshot",
+        "ch": "account",
+        "account_id": str(account_id),
+        "seq": sequence,
+        "orders": [order_json(order) for order in orders.values()],
+        "fills": [execution_json(fill, symbols[fill.instrument_id]) for fill in fills],
+        **valuation_body(valuations([account_id], at)[account_id]),
+    }
+
+
+def valuation_body(valuation: AccountValuation) -> dict[str, object]:
+    """Return an account and its positions as frames hold them."""
+    return {"account": account_json(valuation.summary), "positions": valuation.positions}

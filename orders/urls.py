@@ -1,0 +1,16 @@
+"""Addresses of the pages of orders, and of the commands that pages send."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from orders.views import commands, pages
+
+urlpatterns = [
+    path("", pages.trade, name="trade"),
+    path("orders/commands", commands.commands, name="order-commands"),
+    path("orders/preview", commands.preview, name="order-preview"),
+    path("orders/<uuid:order_id>", pages.order_page, name="order"),
+    path("orders/<uuid:order_id>/cancel", commands.cancel, name="order-cancel"),
+    path("orders/<uuid:order_id>/events", commands.events, name="order-events"),
+]
