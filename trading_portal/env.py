@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from decimal import Decimal
 from urllib.parse import unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
+
+from trading_portal.kernel import money
 
 
 def text(name: str, default: str | None = None) -> str:
@@ -34,6 +37,15 @@ def integer(name: str, default: int, *, at_least: int = 0) -> int:
         raise ImproperlyConfigured(f"{name} is {value!r}; it must be a whole number.") from None
     if number < at_least:
         raise ImproperlyConfigured(f"{name} is {number}; it must be at least {at_least}.")
+    return number
+
+
+def decimal(name: str, default: str) -> Decimal:
+    """Return a variable that must be a plain number, not below zero."""
+    written = os.environ.get(name) or default
+    number = money.parse(written)
+    if number is None or number < 0:
+        raise ImproperlyConfigured(f"{name} is {written!r}; it must be a plain number, not below zero.")
     return number
 
 

@@ -100,6 +100,10 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 60}
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_BEAT_SCHEDULE = {
+    "wake the venues": {"task": "orders.venues_sweep", "schedule": 1.0, "options": {"expires": 5}},
+}
 
 AUTH_USER_MODEL = "accounts.User"
 AUTH_PASSWORD_VALIDATORS = [
@@ -161,6 +165,13 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "ENUM_NAME_OVERRIDES": {
+        "AccountStatusEnum": ["ACTIVE", "ACCOUNT_CLOSED"],
+        "AssetClassEnum": ["us_equity", "crypto"],
+        "AssetStatusEnum": ["active", "inactive"],
+        "OrderStatusEnum": "orders.api.documents.STATUSES",
+        "OrderTypeEnum": "orders.api.documents.TYPES",
+    },
 }
 
 EVENTSTREAM_STORAGE_CLASS = "orders.eventstream.AuditLogStorage"
@@ -178,3 +189,7 @@ REPLAY_REST = env.choice("PORTAL_REPLAY_REST", ("simulated", "none"), "simulated
 SIMULATED_SESSIONS = env.choice("PORTAL_SIM_SESSIONS", ("always", "real"), "always")
 API_ORDERS_PER_MINUTE = env.integer("PORTAL_API_ORDERS_PER_MINUTE", 200, at_least=1)
 API_REQUESTS_PER_MINUTE = env.integer("PORTAL_API_REQUESTS_PER_MINUTE", 1000, at_least=1)
+PAPER_LATENCY_MS = env.integer("PORTAL_PAPER_LATENCY_MS", 3)
+PAPER_RESTING_MS = env.integer("PORTAL_PAPER_RESTING_MS", 30)
+PAPER_FEE_RATE = env.decimal("PORTAL_PAPER_FEE_RATE", "0")
+PAPER_FEE_PER_UNIT = env.decimal("PORTAL_PAPER_FEE_PER_UNIT", "0")

@@ -11,12 +11,16 @@ from orders.selectors.orders import (
     orders_open_ids,
     orders_recent,
 )
+from orders.selectors.venues import InFlight, drop_copy_position, intents_in_flight, venues_due
 
 __all__ = [
     "ExecutionFacts",
+    "InFlight",
     "OrderQuery",
+    "drop_copy_position",
     "executions_of_order",
     "executions_recent",
+    "intents_in_flight",
     "order_by_client_order_id",
     "order_by_id",
     "orders_by_id",
@@ -24,4 +28,5 @@ __all__ = [
     "orders_open",
     "orders_open_ids",
     "orders_recent",
+    "venues_due",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+from collections.abc import Callable
 
 from trading_portal.kernel import clock
 
@@ -30,12 +31,15 @@ class _Sender:
     def __init__(self, pipe: int | None) -> None:
         self.pipe = pipe
         self.next_at = 0.0
+        self.conditions: list[Callable[[], bool]] = []
 
     def send(self) -> None:
         """Write one byte, unless one was written just now."""
         if self.pipe is None or (at := clock.monotonic()) < self.next_at:
             return
         self.next_at = at + SECONDS / 2
+        if not all(holds() for holds in self.conditions):
+            return
         with contextlib.suppress(OSError):
             os.write(self.pipe, b".")
 
@@ -51,3 +55,8 @@ def is_supervised() -> bool:
 def beat() -> None:
     """Send one heartbeat; call it once in each turn of a loop, at least every few seconds."""
     _sender.send()
+
+
+def beat_only_while(holds: Callable[[], bool]) -> None:
+    """Withhold the heartbeat while a condition does not hold: other loops of this process have a say as well."""
+    _sender.conditions.append(holds)

@@ -1,0 +1,82 @@
+"""Send what is due to a venue: the intent is stored and committed before the call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from orders import services
+from orders.brokers.protocol import VenueCancel, VenueGone, VenueOrder
+from orders.domain.errors import LeaseLost
+from orders.domain.facts import VenueMessage
+from orders.domain.types import IntentKind
+from orders.hosting.line import AdapterLine
+from orders.hosting.turning import TurningThread
+from trading_portal.kernel import clock
+from trading_portal.kernel.failpoints import failpoint
+
+CLAIM = 256
+IDLE_SECONDS = 0.25
+log = structlog.get_logger(__name__)
+
+
+class Sender:
+    """Claim and send until nothing is due, as long as the lease is ours and the recorder keeps up."""
+
+    def __init__(
+        self, venue: str, fence: int, line: AdapterLine, may_speak: Callable[[], bool], on_displaced: Callable[[], None]
+    ) -> None:
+        self._venue = venue
+        self._fence = fence
+        self._line = line
+        self._may_speak = may_speak
+        self._on_displaced = on_displaced
+        self.thread = TurningThread(f"send-{venue}", self.turn, idle_seconds=IDLE_SECONDS)
+
+    def turn(self) -> None:
+        """Send everything that is due."""
+        while self._may_speak() and not self.thread.is_stopping:
+            self.thread.alive()
+            try:
+                messages = services.venue_claim(venue=self._venue, fence=self._fence, limit=CLAIM, at=clock.now())
+            except LeaseLost:
+                self._on_displaced()
+                return
+            if not messages:
+                return
+            failpoint("venue.after_intent")
+            if not self._may_speak():  # stopped between the commit and now: the intents are asked about, not sent
+                return
+            self._send(messages)
+            failpoint("venue.after_send")
+
+    def _send(self, messages: Sequence[VenueMessage]) -> None:
+        """Tell the venue; when the call fails the outcome is in doubt, and reconciliation asks."""
+        orders = [venue_order(message) for message in messages if message.kind is IntentKind.SUBMIT]
+        cancels = [VenueCancel(message.order_id) for message in messages if message.kind is IntentKind.CANCEL]
+        try:
+            if orders:
+                self._line.submit(orders)
+            if cancels:
+                self._line.cancel(cancels)
+        except VenueGone as error:
+            log.warning("hosting.venue_gone", venue=self._venue, error=str(error))
+            self._on_displaced()
+        except Exception:
+            log.exception("hosting.send_in_doubt", venue=self._venue, orders=len(orders), cancels=len(cancels))
+
+
+def venue_order(message: VenueMessage) -> VenueOrder:
+    """Return a message's order as adapters take it."""
+    return VenueOrder(
+        order_id=message.order_id,
+        symbol=message.symbol,
+        side=message.side,
+        order_type=message.order_type,
+        time_in_force=message.time_in_force,
+        quantity=message.quantity,
+        limit_price=message.limit_price,
+        stop_price=message.stop_price,
+        extended_hours=message.extended_hours,
+    )

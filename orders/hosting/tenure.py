@@ -1,0 +1,83 @@
+"""One worker's time as the only one who speaks to a venue: from taking the lease to losing it."""
+
+from __future__ import annotations
+
+import threading
+
+import structlog
+
+from orders.brokers.protocol import BrokerAdapter
+from orders.hosting.line import AdapterLine
+from orders.hosting.reconciler import Reconciler
+from orders.hosting.recorder import Recorder
+from orders.hosting.sender import Sender
+from orders.hosting.turning import TurningThread
+from trading_portal.kernel import clock
+
+BACKLOG = 20_000
+JOIN_SECONDS = 5.0
+log = structlog.get_logger(__name__)
+
+
+class Tenure:
+    """Hold an adapter and the threads that send, record and reconcile, under one fencing number."""
+
+    def __init__(self, adapter: BrokerAdapter, fence: int, valid_until: float) -> None:
+        self.fence = fence
+        self.valid_until = valid_until
+        self._displaced = threading.Event()
+        self._line = AdapterLine(adapter)
+        self._recorder = Recorder(adapter.name, fence, self._displaced.set)
+        self._sender = Sender(adapter.name, fence, self._line, self.may_send, self._displaced.set)
+        self._reconciler = Reconciler(
+            adapter.name, fence, self._line, self._recorder, self.may_speak, self._displaced.set, self._begin_sending
+        )
+        self._threads = (self._recorder.thread, self._sender.thread, self._reconciler.thread)
+
+    def may_speak(self) -> bool:
+        """Tell whether the lease is surely ours: by the monotonic clock, which also runs while we are stopped."""
+        return not self._displaced.is_set() and clock.monotonic() < self.valid_until
+
+    def may_send(self) -> bool:
+        """Tell whether to send more: the lease is ours and what came back is being recorded in time."""
+        return self.may_speak() and self._recorder.backlog < BACKLOG
+
+    def displaced(self, seconds: float) -> bool:
+        """Wait for so long, and tell whether somebody else has the venue now."""
+        return self._displaced.wait(seconds)
+
+    def begin(self) -> None:
+        """Connect, ask about everything in doubt, then begin to send."""
+        self._recorder.thread.start()
+        self._reconciler.thread.start()
+
+    def _begin_sending(self) -> None:
+        self._sender.thread.start()
+
+    def wake(self) -> None:
+        """Say that something is due."""
+        self._sender.thread.wake()
+
+    def silent_seconds(self) -> float:
+        """Return how long the slowest of the threads has not turned."""
+        running = [thread for thread in self._threads if thread.is_alive()]
+        return clock.monotonic() - min((thread.turned_at for thread in running), default=clock.monotonic())
+
+    def end(self) -> None:
+        """Send no more, let the venue report what it did, record that, and let go."""
+        self._stop(self._reconciler.thread)
+        self._stop(self._sender.thread)
+        try:
+            self._line.stop()
+        except Exception:
+            log.exception("hosting.stop_failed", fence=self.fence)
+        deadline = clock.monotonic() + JOIN_SECONDS
+        while self._recorder.backlog and self.may_speak() and clock.monotonic() < deadline:
+            self._displaced.wait(0.01)
+        self._stop(self._recorder.thread)
+        self._line.close()
+
+    def _stop(self, thread: TurningThread) -> None:
+        if thread.is_alive():
+            thread.ask_to_stop()
+            thread.join(JOIN_SECONDS)
