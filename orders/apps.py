@@ -1,5 +1,7 @@
 """Name this app to Django."""
 
+from importlib import import_module
+
 from django.apps import AppConfig
 
 
@@ -8,3 +10,8 @@ class OrdersConfig(AppConfig):
 
     name = "orders"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Wake venues through Celery, whichever process stores what is due."""
+        waking, tasks = import_module("orders.services.waking"), import_module("orders.tasks")
+        waking.venue_waker_set(tasks.venue_wake)
