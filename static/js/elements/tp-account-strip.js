@@ -42,7 +42,7 @@ class AccountStrip extends Panel {
     }
     const now = Date.now();
     const until = (text) => countdown(new Date(text).getTime() - now);
-    if (session.is_open && !session.closes_at) put(this.cells.session, "Open, round the clock");
+    if (session.is_open && (!session.closes_at || session.closes_at === session.next_open_at)) put(this.cells.session, "Open, round the clock");
     else if (session.is_open) put(this.cells.session, `Open, closes in ${until(session.closes_at)} (${minute(session.closes_at)} ${zoneName()})`);
     else if (session.next_open_at) put(this.cells.session, `Closed, opens in ${until(session.next_open_at)}`);
     else put(this.cells.session, "Closed");

@@ -26,8 +26,14 @@ class Desk extends EventTarget {
   #changed = new Set();
   #isFlushing = false;
 
-  /** Begin: `config` comes from the page's own data attributes. */
+  /** Begin with everything: account and market. `config` comes from the page's own data attributes. */
   async start(config) {
+    this.open(config);
+    await this.loadInstruments();
+  }
+
+  /** Begin with the account alone. */
+  open(config) {
     this.config = config;
     const scheme = location.protocol === "https:" ? "wss:" : "ws:";
     this.socket = new Socket(`${scheme}//${location.host}/ws`);
@@ -36,7 +42,6 @@ class Desk extends EventTarget {
     this.socket.addEventListener("refused", (event) => this.emit("refused", event.detail));
     if (config.accountId) this.socket.subscribe("account", { account_id: config.accountId }, { awaits: true });
     this.socket.open();
-    await this.loadInstruments();
   }
 
   async loadInstruments() {

@@ -1,0 +1,3 @@
+// A page without live data.
+
+import "../elements/tp-display-menu.js";
