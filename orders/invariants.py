@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import groupby
 from typing import Any
+from uuid import UUID
 
 from django.db import connection
 
@@ -52,17 +53,17 @@ _BEGINS: Mapping[str, tuple[BaseState, ...]] = {
     "order.refused": (BaseState.REJECTED,),
 }
 
-_Told = tuple[int, str, dict[str, Any]]
+_Told = tuple[UUID, int, str, dict[str, Any]]
 
 
 def _events_by_order() -> Iterator[tuple[str, list[_Told]]]:
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT stream, sequence, type, payload::text FROM audit_event "
+            "SELECT stream, account_id, sequence, type, payload::text FROM audit_event "
             "WHERE starts_with(stream, 'order:') ORDER BY stream, sequence"
         )
         for stream, rows in groupby(iter(cursor.fetchone, None), key=lambda row: row[0]):
-            yield stream.removeprefix("order:"), [(row[1], row[2], json.loads(row[3])) for row in rows]
+            yield stream.removeprefix("order:"), [(row[1], row[2], row[3], json.loads(row[4])) for row in rows]
 
 
 def _first_state(payload: Mapping[str, Any]) -> OrderState:
@@ -121,15 +122,15 @@ def moves_outside_the_table() -> Iterator[tuple[object, ...]]:
         except (ArithmeticError, LookupError, TypeError, ValueError) as error:
             found = ("unreadable", repr(error))
         if found:
-            yield order_id, *found
+            yield events[0][0], order_id, *found
 
 
 def _first_unexplained(events: Sequence[_Told]) -> tuple[object, ...] | None:
-    first, event_type, payload = events[0]
+    _, first, event_type, payload = events[0]
     if payload["base"] not in _BEGINS.get(event_type, ()):
         return first, event_type, payload["base"]
     state = _first_state(payload)
-    for sequence, kind, facts in events[1:]:
+    for _, sequence, kind, facts in events[1:]:
         after = _moved(state, kind, facts)
         if after is None:
             return sequence, kind, state.base.value, facts["base"]
@@ -142,7 +143,7 @@ INVARIANTS = (
         "I01",
         "net fills of an order >= 0, and > qty only where an over-fill anomaly names the fill",
         f"""
-        SELECT parent.id, parent.quantity, sum(fill.quantity) AS filled
+        SELECT parent.account_id, parent.id, parent.quantity, sum(fill.quantity) AS filled
         FROM orders_order AS parent JOIN ({_FILLS}) AS fill ON fill.order_id = parent.id
         GROUP BY parent.id
         HAVING sum(fill.quantity) < 0 OR sum(fill.quantity) > parent.quantity AND NOT EXISTS (
@@ -156,7 +157,7 @@ INVARIANTS = (
         "I02",
         "cum = sum of live fills",
         f"""
-        SELECT parent.id, parent.filled_quantity, fills.quantity
+        SELECT parent.account_id, parent.id, parent.filled_quantity, fills.quantity
         FROM orders_order AS parent
         LEFT JOIN (SELECT order_id, sum(quantity) AS quantity, sum(quantity * price) AS value
                    FROM ({_FILLS}) AS fill GROUP BY order_id) AS fills ON fills.order_id = parent.id
@@ -167,11 +168,13 @@ INVARIANTS = (
         "I03",
         "exactly one event per fill",
         """
-        SELECT coalesce(fill.id::text, told.execution_id) AS execution_id, coalesce(told.count, 0) AS events
-        FROM orders_execution AS fill
-        FULL JOIN (SELECT payload ->> 'execution_id' AS execution_id, count(*) AS count FROM audit_event
-                   WHERE type IN ('order.executed', 'order.busted', 'order.corrected') GROUP BY 1) AS told
-            ON told.execution_id = fill.id::text
+        SELECT coalesce(fill.account_id, told.account_id) AS account_id,
+               coalesce(fill.id::text, told.execution_id) AS execution_id, coalesce(told.count, 0) AS events
+        FROM (SELECT fill.id, parent.account_id FROM orders_execution AS fill
+              JOIN orders_order AS parent ON parent.id = fill.order_id) AS fill
+        FULL JOIN (SELECT account_id, payload ->> 'execution_id' AS execution_id, count(*) AS count FROM audit_event
+                   WHERE type IN ('order.executed', 'order.busted', 'order.corrected') GROUP BY 1, 2) AS told
+            ON told.execution_id = fill.id::text AND told.account_id = fill.account_id
         WHERE fill.id IS NULL OR told.count IS DISTINCT FROM 1
         """,
     ),
@@ -179,9 +182,11 @@ INVARIANTS = (
         "I04",
         "every acknowledged submit has its order and its first event",
         """
-        SELECT coalesce(parent.id::text, substr(first.stream, 7)) AS order_id, first.type
+        SELECT coalesce(parent.account_id, first.account_id) AS account_id,
+               coalesce(parent.id::text, substr(first.stream, 7)) AS order_id, first.type
         FROM orders_order AS parent
-        FULL JOIN (SELECT stream, type FROM audit_event WHERE starts_with(stream, 'order:') AND sequence = 1) AS first
+        FULL JOIN (SELECT account_id, stream, type FROM audit_event
+                   WHERE starts_with(stream, 'order:') AND sequence = 1) AS first
             ON first.stream = 'order:' || parent.id
         WHERE parent.id IS NULL OR first.type IS NULL
            OR first.type <> CASE WHEN parent.is_refused THEN 'order.refused' ELSE 'order.accepted' END
@@ -191,7 +196,7 @@ INVARIANTS = (
         "I05",
         "event sequence per order 1..n without a gap",
         """
-        SELECT parent.id, parent.event_sequence, told.first, told.last, told.count
+        SELECT parent.account_id, parent.id, parent.event_sequence, told.first, told.last, told.count
         FROM orders_order AS parent
         LEFT JOIN (SELECT stream, min(sequence) AS first, max(sequence) AS last, count(*) AS count
                    FROM audit_event WHERE starts_with(stream, 'order:') GROUP BY stream) AS told
@@ -217,7 +222,7 @@ INVARIANTS = (
         "I07",
         "every order row = what its last event left",
         """
-        SELECT parent.id, parent.base, told.payload ->> 'base' AS told_base
+        SELECT parent.account_id, parent.id, parent.base, told.payload ->> 'base' AS told_base
         FROM orders_order AS parent JOIN audit_event AS told
             ON told.stream = 'order:' || parent.id AND told.sequence = parent.event_sequence
         WHERE (parent.base, parent.pending, parent.is_unknown, parent.quantity, parent.filled_quantity)
@@ -242,11 +247,11 @@ INVARIANTS = (
         "I08",
         "cash made by an order = sum of its fills",
         f"""
-        SELECT order_id, booked.amount, fills.amount AS filled
-        FROM (SELECT reference_id AS order_id, -sum(amount) AS amount, count(*) AS count FROM positions_ledgerline
-              WHERE book IN ('market', 'fees') GROUP BY reference_id) AS booked
-        FULL JOIN (SELECT order_id, sum(-change * price - fee) AS amount
-                   FROM ({_FILLS}) AS fill GROUP BY order_id) AS fills USING (order_id)
+        SELECT account_id, order_id, booked.amount, fills.amount AS filled
+        FROM (SELECT account_id, reference_id AS order_id, -sum(amount) AS amount, count(*) AS count
+              FROM positions_ledgerline WHERE book IN ('market', 'fees') GROUP BY account_id, reference_id) AS booked
+        FULL JOIN (SELECT account_id, order_id, sum(-change * price - fee) AS amount
+                   FROM ({_FILLS}) AS fill GROUP BY account_id, order_id) AS fills USING (account_id, order_id)
         WHERE abs(coalesce(booked.amount, 0) - coalesce(fills.amount, 0)) > coalesce(booked.count, 0) * 0.0000000001
         """,
     ),
@@ -254,7 +259,7 @@ INVARIANTS = (
         "I13",
         "a terminal order holds no reservation",
         f"""
-        SELECT held.order_id, parent.base, held.quantity_left
+        SELECT held.account_id, held.order_id, parent.base, held.quantity_left
         FROM positions_reservation AS held LEFT JOIN orders_order AS parent ON parent.id = held.order_id
         WHERE parent.id IS NULL OR NOT ({_LIVE} OR parent.base = 'held')
         """,
@@ -263,8 +268,8 @@ INVARIANTS = (
         "I13",
         "an open or unknown buy holds >= leaves x worst price, a sell >= leaves shares",
         f"""
-        SELECT parent.id, parent.side, parent.quantity - parent.filled_quantity AS leaves, held.quantity_left,
-               held.price, parent.worst_price
+        SELECT parent.account_id, parent.id, parent.side, parent.quantity - parent.filled_quantity AS leaves,
+               held.quantity_left, held.price, parent.worst_price
         FROM orders_order AS parent LEFT JOIN positions_reservation AS held
             ON held.order_id = parent.id AND held.account_id = parent.account_id
            AND held.instrument_id = parent.instrument_id AND held.side = parent.side

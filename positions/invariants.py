@@ -9,7 +9,7 @@ INVARIANTS = (
         "I09",
         "each ledger transaction sums to zero per currency",
         """
-        SELECT transaction_id, currency, sum(amount) AS excess
+        SELECT (array_agg(account_id))[1] AS account_id, transaction_id, currency, sum(amount) AS excess
         FROM positions_ledgerline GROUP BY transaction_id, currency HAVING sum(amount) <> 0
         """,
     ),

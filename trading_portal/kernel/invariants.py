@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Invariant:
-    """One promise: `sql` (or `program`, where rows alone cannot answer) yields one row for each place it is broken.
+    """One promise: `sql` (or `program`, where rows alone cannot answer) yields a row for each place it is broken.
 
-    Several checks may share a code, when it takes more than one to cover the sentence.
+    The first column is the trading account. Several checks may share a code, when one cannot cover the promise.
     """
 
     code: str

@@ -1,10 +1,11 @@
-"""Check everything that must always hold: `manage.py check_invariants [I08 I10 ...]`."""
+"""Check everything that must always hold: `manage.py check_invariants [I08 I10 ...] [--account ID]`."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection, transaction
@@ -25,14 +26,15 @@ class Finding:
     hits: Sequence[tuple[Any, ...]]
 
 
-def invariants_check(codes: Collection[str] = ()) -> list[Finding]:
-    """Return what every check found, or those of these codes, all on one snapshot of the database."""
+def invariants_check(codes: Collection[str] = (), accounts: Collection[UUID] = ()) -> list[Finding]:
+    """Return what every check found, all on one snapshot of the database; of some codes or accounts, where named."""
     has_begun = connection.in_atomic_block
     with transaction.atomic():
         if not has_begun:
             with connection.cursor() as cursor:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        return [Finding(each, _hits(each)) for each in INVARIANTS if not codes or each.code in codes]
+        wanted = [each for each in INVARIANTS if not codes or each.code in codes]
+        return [Finding(each, [hit for hit in _hits(each) if not accounts or hit[0] in accounts]) for each in wanted]
 
 
 def _hits(invariant: Invariant) -> list[tuple[Any, ...]]:
@@ -51,6 +53,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Take the codes to check; none means all."""
         parser.add_argument("codes", nargs="*", metavar="CODE", help="which to check, such as I08; all when left out")
+        parser.add_argument("--account", action="append", type=UUID, default=[], help="show this account's hits only")
 
     def handle(self, *args: object, **options: Any) -> None:
         """Check, print, and fail on any hit."""
@@ -58,7 +61,7 @@ class Command(BaseCommand):
         unknown = codes - {invariant.code for invariant in INVARIANTS}
         if unknown:
             raise CommandError(f"There is no invariant {', '.join(sorted(unknown))}.")
-        findings = invariants_check(codes)
+        findings = invariants_check(codes, options["account"])
         for finding in findings:
             self._print(finding)
         broken = sorted({finding.invariant.code for finding in findings if finding.hits})
