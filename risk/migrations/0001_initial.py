@@ -9,159 +9,441 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('accounts', '0001_initial'),
-        ('marketdata', '0001_initial'),
+        ("accounts", "0001_initial"),
+        ("marketdata", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='OrderCount',
+            name="OrderCount",
             fields=[
-                ('account', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, serialize=False, to='accounts.tradingaccount')),
-                ('tenth', models.BigIntegerField()),
-                ('counts', django.contrib.postgres.fields.ArrayField(base_field=models.PositiveIntegerField(), size=None)),
+                (
+                    "account",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        serialize=False,
+                        to="accounts.tradingaccount",
+                    ),
+                ),
+                ("tenth", models.BigIntegerField()),
+                (
+                    "counts",
+                    django.contrib.postgres.fields.ArrayField(base_field=models.PositiveIntegerField(), size=None),
+                ),
             ],
             options={
-                'default_permissions': (),
+                "default_permissions": (),
             },
         ),
         migrations.CreateModel(
-            name='Breach',
+            name="Breach",
             fields=[
-                ('id', models.UUIDField(default=trading_portal.kernel.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('order_id', models.UUIDField(null=True)),
-                ('severity', models.CharField(choices=[('warning', 'Warning'), ('refused', 'Refused'), ('critical', 'Critical')], max_length=8)),
-                ('code', models.CharField(max_length=40)),
-                ('facts', models.JSONField(default=dict)),
-                ('breached_at', models.DateTimeField()),
-                ('acknowledged_at', models.DateTimeField(blank=True, null=True)),
-                ('note', models.TextField(blank=True)),
-                ('account', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, to='accounts.tradingaccount')),
-                ('acknowledged_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('instrument', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, to='marketdata.instrument')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=trading_portal.kernel.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("order_id", models.UUIDField(null=True)),
+                (
+                    "severity",
+                    models.CharField(
+                        choices=[("warning", "Warning"), ("refused", "Refused"), ("critical", "Critical")], max_length=8
+                    ),
+                ),
+                ("code", models.CharField(max_length=40)),
+                ("facts", models.JSONField(default=dict)),
+                ("breached_at", models.DateTimeField()),
+                ("acknowledged_at", models.DateTimeField(blank=True, null=True)),
+                ("note", models.TextField(blank=True)),
+                (
+                    "account",
+                    models.ForeignKey(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        to="accounts.tradingaccount",
+                    ),
+                ),
+                (
+                    "acknowledged_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "instrument",
+                    models.ForeignKey(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        to="marketdata.instrument",
+                    ),
+                ),
             ],
             options={
-                'default_permissions': ('view', 'change'),
-                'indexes': [models.Index(fields=['-breached_at'], name='breach_newest'), models.Index(fields=['account', '-breached_at'], name='breach_account_newest')],
-                'constraints': [models.UniqueConstraint(fields=('order_id', 'code'), name='breach_once_per_order_and_code')],
+                "default_permissions": ("view", "change"),
+                "indexes": [
+                    models.Index(fields=["-breached_at"], name="breach_newest"),
+                    models.Index(fields=["account", "-breached_at"], name="breach_account_newest"),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("order_id", "code"), name="breach_once_per_order_and_code")
+                ],
             },
         ),
         migrations.CreateModel(
-            name='ChangeRequest',
+            name="ChangeRequest",
             fields=[
-                ('id', models.UUIDField(default=trading_portal.kernel.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('kind', models.CharField(choices=[('limit', 'Limit'), ('kill_switch_release', 'Kill Switch Release'), ('trading_state', 'Trading State')], max_length=24)),
-                ('target_id', models.UUIDField()),
-                ('target_version', models.PositiveIntegerField(default=0)),
-                ('before', models.JSONField(default=dict)),
-                ('after', models.JSONField(default=dict)),
-                ('reason', models.TextField()),
-                ('state', models.CharField(choices=[('pending', 'Pending'), ('approved', 'Approved'), ('rejected', 'Rejected'), ('stale', 'Stale')], default='pending', max_length=10)),
-                ('proposed_at', models.DateTimeField()),
-                ('decided_at', models.DateTimeField(null=True)),
-                ('decision_reason', models.TextField(blank=True)),
-                ('reverts_at', models.DateTimeField(blank=True, null=True)),
-                ('reverted_at', models.DateTimeField(null=True)),
-                ('account', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, to='accounts.tradingaccount')),
-                ('decided_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('instrument', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, to='marketdata.instrument')),
-                ('proposed_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=trading_portal.kernel.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("limit", "Limit"),
+                            ("kill_switch_release", "Kill Switch Release"),
+                            ("trading_state", "Trading State"),
+                        ],
+                        max_length=24,
+                    ),
+                ),
+                ("target_id", models.UUIDField()),
+                ("target_version", models.PositiveIntegerField(default=0)),
+                ("before", models.JSONField(default=dict)),
+                ("after", models.JSONField(default=dict)),
+                ("reason", models.TextField()),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("pending", "Pending"),
+                            ("approved", "Approved"),
+                            ("rejected", "Rejected"),
+                            ("stale", "Stale"),
+                        ],
+                        default="pending",
+                        max_length=10,
+                    ),
+                ),
+                ("proposed_at", models.DateTimeField()),
+                ("decided_at", models.DateTimeField(null=True)),
+                ("decision_reason", models.TextField(blank=True)),
+                ("reverts_at", models.DateTimeField(blank=True, null=True)),
+                ("reverted_at", models.DateTimeField(null=True)),
+                (
+                    "account",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.PROTECT, to="accounts.tradingaccount"
+                    ),
+                ),
+                (
+                    "decided_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "instrument",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.PROTECT, to="marketdata.instrument"
+                    ),
+                ),
+                (
+                    "proposed_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
             ],
             options={
-                'default_permissions': ('change', 'view'),
-                'indexes': [models.Index(condition=models.Q(('reverted_at__isnull', True), ('reverts_at__isnull', False), ('state', 'approved')), fields=['reverts_at'], name='change_to_revert')],
-                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('state', 'approved'), _negated=True), models.Q(('decided_by__isnull', False), models.Q(('decided_by', models.F('proposed_by')), _negated=True)), _connector='OR'), name='change_approved_by_another_person'), models.CheckConstraint(condition=models.Q(models.Q(('decided_at__isnull', True), ('decided_by__isnull', True), ('state', 'pending')), models.Q(('decided_at__isnull', False), ('decided_by__isnull', False), ('state__in', ['approved', 'rejected', 'stale'])), _connector='OR'), name='change_pending_is_undecided'), models.UniqueConstraint(condition=models.Q(('state', 'pending')), fields=('target_id',), name='change_pending_once_per_target')],
+                "default_permissions": ("change", "view"),
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(
+                            ("reverted_at__isnull", True), ("reverts_at__isnull", False), ("state", "approved")
+                        ),
+                        fields=["reverts_at"],
+                        name="change_to_revert",
+                    )
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("state", "approved"), _negated=True),
+                            models.Q(
+                                ("decided_by__isnull", False),
+                                models.Q(("decided_by", models.F("proposed_by")), _negated=True),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="change_approved_by_another_person",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("decided_at__isnull", True), ("decided_by__isnull", True), ("state", "pending")),
+                            models.Q(
+                                ("decided_at__isnull", False),
+                                ("decided_by__isnull", False),
+                                ("state__in", ["approved", "rejected", "stale"]),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="change_pending_is_undecided",
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(("state", "pending")),
+                        fields=("target_id",),
+                        name="change_pending_once_per_target",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Decision',
+            name="Decision",
             fields=[
-                ('order_id', models.UUIDField(primary_key=True, serialize=False)),
-                ('is_approved', models.BooleanField()),
-                ('inputs', models.JSONField()),
-                ('checks', models.JSONField()),
-                ('reasons', models.JSONField()),
-                ('decided_at', models.DateTimeField()),
-                ('account', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, to='accounts.tradingaccount')),
-                ('instrument', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, to='marketdata.instrument')),
+                ("order_id", models.UUIDField(primary_key=True, serialize=False)),
+                ("is_approved", models.BooleanField()),
+                ("inputs", models.JSONField()),
+                ("checks", models.JSONField()),
+                ("reasons", models.JSONField()),
+                ("decided_at", models.DateTimeField()),
+                (
+                    "account",
+                    models.ForeignKey(
+                        db_index=False, on_delete=django.db.models.deletion.PROTECT, to="accounts.tradingaccount"
+                    ),
+                ),
+                (
+                    "instrument",
+                    models.ForeignKey(
+                        db_index=False, on_delete=django.db.models.deletion.PROTECT, to="marketdata.instrument"
+                    ),
+                ),
             ],
             options={
-                'default_permissions': ('view',),
-                'indexes': [models.Index(fields=['account', '-decided_at'], name='decision_account_time')],
+                "default_permissions": ("view",),
+                "indexes": [models.Index(fields=["account", "-decided_at"], name="decision_account_time")],
             },
         ),
         migrations.CreateModel(
-            name='KillSwitch',
+            name="KillSwitch",
             fields=[
-                ('id', models.UUIDField(default=trading_portal.kernel.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('venue', models.CharField(blank=True, default='', max_length=24)),
-                ('reason', models.CharField(max_length=200)),
-                ('version', models.PositiveIntegerField(default=1)),
-                ('latched_at', models.DateTimeField()),
-                ('released_at', models.DateTimeField(null=True)),
-                ('orders_to_cancel', models.PositiveIntegerField(default=0)),
-                ('account', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, to='accounts.tradingaccount')),
-                ('instrument', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, to='marketdata.instrument')),
-                ('latched_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('released_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=trading_portal.kernel.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("venue", models.CharField(blank=True, default="", max_length=24)),
+                ("reason", models.CharField(max_length=200)),
+                ("version", models.PositiveIntegerField(default=1)),
+                ("latched_at", models.DateTimeField()),
+                ("released_at", models.DateTimeField(null=True)),
+                ("orders_to_cancel", models.PositiveIntegerField(default=0)),
+                (
+                    "account",
+                    models.ForeignKey(
+                        blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, to="accounts.tradingaccount"
+                    ),
+                ),
+                (
+                    "instrument",
+                    models.ForeignKey(
+                        blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, to="marketdata.instrument"
+                    ),
+                ),
+                (
+                    "latched_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "released_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'default_permissions': ('add', 'change', 'view'),
-                'constraints': [models.UniqueConstraint(condition=models.Q(('released_at__isnull', True)), fields=('account', 'instrument', 'venue'), name='kill_switch_latched_once', nulls_distinct=False), models.CheckConstraint(condition=models.Q(models.Q(('released_at__isnull', True), ('released_by__isnull', True)), models.Q(('released_at__isnull', False), ('released_by__isnull', False)), _connector='OR'), name='kill_switch_released_by_a_person')],
+                "default_permissions": ("add", "change", "view"),
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("released_at__isnull", True)),
+                        fields=("account", "instrument", "venue"),
+                        name="kill_switch_latched_once",
+                        nulls_distinct=False,
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("released_at__isnull", True), ("released_by__isnull", True)),
+                            models.Q(("released_at__isnull", False), ("released_by__isnull", False)),
+                            _connector="OR",
+                        ),
+                        name="kill_switch_released_by_a_person",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Limit',
+            name="Limit",
             fields=[
-                ('id', models.UUIDField(default=trading_portal.kernel.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('rule', models.CharField(choices=[('max_quantity', 'Max order quantity [units]'), ('max_notional', 'Max order notional [account currency]'), ('price_collar', 'Price collar [fraction of the reference]'), ('max_position', 'Max position [units]'), ('concentration', 'Concentration [fraction of equity]'), ('order_rate', 'Order rate [orders per second]'), ('duplicate_window', 'Duplicate window [seconds]'), ('max_open_orders', 'Max open orders [orders]'), ('stale_price', 'Stale price [seconds]')], max_length=20)),
-                ('value', models.DecimalField(decimal_places=10, max_digits=28)),
-                ('is_enforced', models.BooleanField(default=True)),
-                ('version', models.PositiveIntegerField(default=1)),
-                ('changed_at', models.DateTimeField()),
-                ('temporary_until', models.DateTimeField(blank=True, null=True)),
-                ('standing_value', models.DecimalField(blank=True, decimal_places=10, max_digits=28, null=True)),
-                ('standing_is_enforced', models.BooleanField(blank=True, null=True)),
-                ('account', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, to='accounts.tradingaccount')),
-                ('instrument', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, to='marketdata.instrument')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=trading_portal.kernel.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                (
+                    "rule",
+                    models.CharField(
+                        choices=[
+                            ("max_quantity", "Max order quantity [units]"),
+                            ("max_notional", "Max order notional [account currency]"),
+                            ("price_collar", "Price collar [fraction of the reference]"),
+                            ("max_position", "Max position [units]"),
+                            ("concentration", "Concentration [fraction of equity]"),
+                            ("order_rate", "Order rate [orders per second]"),
+                            ("duplicate_window", "Duplicate window [seconds]"),
+                            ("max_open_orders", "Max open orders [orders]"),
+                            ("stale_price", "Stale price [seconds]"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                ("value", models.DecimalField(decimal_places=10, max_digits=28)),
+                ("is_enforced", models.BooleanField(default=True)),
+                ("version", models.PositiveIntegerField(default=1)),
+                ("changed_at", models.DateTimeField()),
+                ("temporary_until", models.DateTimeField(blank=True, null=True)),
+                ("standing_value", models.DecimalField(blank=True, decimal_places=10, max_digits=28, null=True)),
+                ("standing_is_enforced", models.BooleanField(blank=True, null=True)),
+                (
+                    "account",
+                    models.ForeignKey(
+                        blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, to="accounts.tradingaccount"
+                    ),
+                ),
+                (
+                    "instrument",
+                    models.ForeignKey(
+                        blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, to="marketdata.instrument"
+                    ),
+                ),
             ],
             options={
-                'default_permissions': ('add', 'change', 'view'),
-                'constraints': [models.UniqueConstraint(fields=('rule', 'account', 'instrument'), name='limit_once_per_scope', nulls_distinct=False), models.CheckConstraint(condition=models.Q(('value__gte', 0), ('value__lt', 1000000000000000)), name='limit_value_sane'), models.CheckConstraint(condition=models.Q(models.Q(('rule', 'order_rate'), _negated=True), ('instrument__isnull', True), _connector='OR'), name='limit_order_rate_is_per_account'), models.CheckConstraint(condition=models.Q(models.Q(('standing_is_enforced__isnull', True), ('standing_value__isnull', True)), models.Q(('standing_is_enforced__isnull', False), ('standing_value__isnull', False), ('temporary_until__isnull', False)), _connector='OR'), name='limit_standing_value_of_a_temporary_one')],
+                "default_permissions": ("add", "change", "view"),
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("rule", "account", "instrument"), name="limit_once_per_scope", nulls_distinct=False
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("value__gte", 0), ("value__lt", 1000000000000000)), name="limit_value_sane"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("rule", "order_rate"), _negated=True),
+                            ("instrument__isnull", True),
+                            _connector="OR",
+                        ),
+                        name="limit_order_rate_is_per_account",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("standing_is_enforced__isnull", True), ("standing_value__isnull", True)),
+                            models.Q(
+                                ("standing_is_enforced__isnull", False),
+                                ("standing_value__isnull", False),
+                                ("temporary_until__isnull", False),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="limit_standing_value_of_a_temporary_one",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='OrderFingerprint',
+            name="OrderFingerprint",
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('fingerprint', models.BinaryField(max_length=16)),
-                ('placed_at', models.DateTimeField()),
-                ('account', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, to='accounts.tradingaccount')),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("fingerprint", models.BinaryField(max_length=16)),
+                ("placed_at", models.DateTimeField()),
+                (
+                    "account",
+                    models.ForeignKey(
+                        db_index=False, on_delete=django.db.models.deletion.CASCADE, to="accounts.tradingaccount"
+                    ),
+                ),
             ],
             options={
-                'default_permissions': (),
-                'indexes': [models.Index(fields=['account', 'fingerprint', 'placed_at'], name='fingerprint_lookup'), django.contrib.postgres.indexes.BrinIndex(fields=['placed_at'], name='fingerprint_sweep')],
+                "default_permissions": (),
+                "indexes": [
+                    models.Index(fields=["account", "fingerprint", "placed_at"], name="fingerprint_lookup"),
+                    django.contrib.postgres.indexes.BrinIndex(fields=["placed_at"], name="fingerprint_sweep"),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='TradingState',
+            name="TradingState",
             fields=[
-                ('id', models.UUIDField(default=trading_portal.kernel.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('state', models.CharField(choices=[('ACTIVE', 'Active'), ('REDUCING', 'Reducing'), ('HALTED', 'Halted')], default='ACTIVE', max_length=8)),
-                ('reason', models.CharField(blank=True, max_length=200)),
-                ('version', models.PositiveIntegerField(default=1)),
-                ('changed_at', models.DateTimeField()),
-                ('account', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, to='accounts.tradingaccount')),
-                ('instrument', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, to='marketdata.instrument')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=trading_portal.kernel.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("ACTIVE", "Active"), ("REDUCING", "Reducing"), ("HALTED", "Halted")],
+                        default="ACTIVE",
+                        max_length=8,
+                    ),
+                ),
+                ("reason", models.CharField(blank=True, max_length=200)),
+                ("version", models.PositiveIntegerField(default=1)),
+                ("changed_at", models.DateTimeField()),
+                (
+                    "account",
+                    models.ForeignKey(
+                        blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, to="accounts.tradingaccount"
+                    ),
+                ),
+                (
+                    "instrument",
+                    models.ForeignKey(
+                        blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, to="marketdata.instrument"
+                    ),
+                ),
             ],
             options={
-                'default_permissions': ('add', 'change', 'view'),
-                'constraints': [models.UniqueConstraint(fields=('account', 'instrument'), name='trading_state_once_per_scope', nulls_distinct=False)],
+                "default_permissions": ("add", "change", "view"),
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("account", "instrument"), name="trading_state_once_per_scope", nulls_distinct=False
+                    )
+                ],
             },
         ),
     ]

@@ -1,0 +1,146 @@
+"""Write decisions down, and read them back for people: compact JSON, every number a plain string."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from risk.domain.reasons import sentence
+from risk.domain.rules import LABELS
+from risk.domain.types import Check, Decision, Verdict
+from trading_portal.kernel.errors import Fact, Reason, fact_text
+from trading_portal.kernel.money import STORED_PLACES, ZERO, divide, plain, stored
+
+_encoder = msgspec.json.Encoder()
+_PERCENT_STEP = Decimal("0.1")
+
+
+@dataclass(frozen=True, slots=True)
+class CheckShown:
+    """One check as a person or a program reads it; percent is how much of the limit is used."""
+
+    rule: str
+    label: str
+    passed: bool
+    verdict: str
+    value: str | None
+    limit: str | None
+    percent: str | None
+    version: int | None
+    scope: str
+    code: str
+    sentence: str
+
+
+def number(value: Decimal | None) -> str | None:
+    """Return a number plainly, rounded once to what a column holds."""
+    if value is None:
+        return None
+    text = plain(value)
+    places = len(text) - text.find(".") - 1 if "." in text else 0
+    return text if places <= STORED_PLACES else plain(stored(value))
+
+
+def facts_json(facts: Mapping[str, Fact]) -> dict[str, str]:
+    """Return facts as text."""
+    return {name: (number(v) or "") if isinstance(v, Decimal) else fact_text(v) for name, v in facts.items()}
+
+
+def reasons_json(reasons: Sequence[Reason]) -> list[dict[str, object]]:
+    """Return reasons as {code, facts}."""
+    return [{"code": why.code, "facts": facts_json(why.facts)} for why in reasons]
+
+
+def checks_json(decision: Decision) -> str:
+    """Return a decision's checks as JSON; what is not there has its default."""
+    return _encoder.encode([_check_row(check) for check in decision.checks]).decode()
+
+
+def _check_row(check: Check) -> dict[str, object]:
+    row: dict[str, object] = {"rule": check.rule}
+    if check.verdict is not Verdict.PASSED:
+        row["verdict"] = check.verdict.value
+    if check.value is not None:
+        row["value"] = number(check.value)
+    if check.limit is not None:
+        row["limit"] = number(check.limit)
+    if check.version is not None:
+        row["version"] = check.version
+        row["scope"] = check.scope
+    if check.code:
+        row["code"] = check.code
+        row["facts"] = facts_json(check.facts)
+    return row
+
+
+def inputs_json(decision: Decision) -> str:
+    """Return what a decision was made on: the order, its price and the price's age."""
+    intent, price = decision.intent, decision.snapshot.price
+    row: dict[str, object] = {
+        "symbol": intent.instrument.symbol,
+        "side": str(intent.side),
+        "type": str(intent.order_type),
+        "time_in_force": str(intent.time_in_force),
+        "quantity": _loose(intent.quantity),
+        "limit_price": _loose(intent.limit_price),
+        "in_session": decision.in_session,
+        "is_reducing": decision.is_reducing,
+        "worst_price": number(decision.worst_price),
+        "rate": number(decision.snapshot.rate),
+    }
+    if price is not None:
+        row |= {
+            "reference_price": _loose(price.reference),
+            "price_source": "quote" if price.is_quote else "close",
+            "price_age": _loose(price.age),
+        }
+    return _encoder.encode(row).decode()
+
+
+def _loose(value: object) -> str | None:
+    """Return a number as text, also one that is no number."""
+    if value is None:
+        return None
+    return number(value) if isinstance(value, Decimal) and value.is_finite() else str(value)
+
+
+def check_shown(row: Mapping[str, Any]) -> CheckShown:
+    """Return a stored check as it is read."""
+    verdict = row.get("verdict", Verdict.PASSED.value)
+    code = row.get("code", "")
+    return CheckShown(
+        rule=row["rule"],
+        label=LABELS.get(row["rule"], row["rule"]),
+        passed=verdict != Verdict.BREACHED.value,
+        verdict=verdict,
+        value=row.get("value"),
+        limit=row.get("limit"),
+        percent=_percent(row.get("value"), row.get("limit")) if verdict != Verdict.OFF.value else None,
+        version=row.get("version"),
+        scope=row.get("scope", ""),
+        code=code,
+        sentence=sentence(code, row.get("facts", {})) if code else "",
+    )
+
+
+def _percent(value: str | None, limit: str | None) -> str | None:
+    if value is None or limit is None:
+        return None
+    used = percent_used(Decimal(value), Decimal(limit))
+    return None if used is None else plain(used)
+
+
+def percent_used(value: Decimal, limit: Decimal) -> Decimal | None:
+    """Return how much of a limit is used, in percent to a tenth; None of a limit of nothing."""
+    if limit <= 0:
+        return ZERO if value <= 0 else None
+    return divide(value * 100, limit).quantize(_PERCENT_STEP)
+
+
+def decision_checks(decision: Decision) -> list[CheckShown]:
+    """Return the checks of a decision just made as they are read."""
+    return [check_shown(_check_row(check)) for check in decision.checks]

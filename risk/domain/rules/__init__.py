@@ -1,0 +1,39 @@
+"""Every rule, in the order in which reasons are told; a new one is a class of its own and a line here."""
+
+from __future__ import annotations
+
+from risk.domain.rules.base import Rule
+from risk.domain.rules.exposure import BuyingPower, Concentration, MaxPosition
+from risk.domain.rules.market import NoSelfTrade, NotHalted, SessionOpen
+from risk.domain.rules.pace import DuplicateOrder, MaxOpenOrders, OrderRate
+from risk.domain.rules.permission import AccountOpen, KillSwitchOff, ShortSale, Tradable, TradingActive
+from risk.domain.rules.price import PriceCollar, StalePrice
+from risk.domain.rules.size import MaxNotional, MaxQuantity
+from risk.domain.rules.structural import LotSize, TickSize, WellFormed
+
+WELL_FORMED = WellFormed()
+
+RULES: tuple[Rule, ...] = (
+    KillSwitchOff(),
+    TradingActive(),
+    AccountOpen(),
+    Tradable(),
+    NotHalted(),
+    SessionOpen(),
+    LotSize(),
+    TickSize(),
+    StalePrice(),
+    PriceCollar(),
+    MaxQuantity(),
+    MaxNotional(),
+    BuyingPower(),
+    MaxPosition(),
+    Concentration(),
+    ShortSale(),
+    OrderRate(),
+    DuplicateOrder(),
+    MaxOpenOrders(),
+    NoSelfTrade(),
+)
+
+LABELS = {rule.name: rule.label for rule in (WELL_FORMED, *RULES)}

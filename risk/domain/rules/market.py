@@ -1,0 +1,78 @@
+"""Controls 18 and 19: whether the market takes orders, and whose orders this one would meet there."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import ClassVar
+
+from risk.domain.case import Case, breached
+from risk.domain.rules.base import Rule
+from risk.domain.types import Check
+
+WAITING = frozenset({"day", "gtc"})
+
+
+class SessionOpen(Rule):
+    """Out of session take only limit orders that can wait; an unknown session takes none."""
+
+    name: ClassVar[str] = "session"
+    label: ClassVar[str] = "Session"
+    passed: ClassVar[Check] = Check("session")
+
+    def check(self, case: Case) -> Check:
+        """Look at the calendar's answer."""
+        if case.in_session:
+            return self.passed
+        can_wait = not case.is_market and case.intent.time_in_force in WAITING
+        if case.snapshot.is_open is False and can_wait:
+            return self.passed
+        session = "unknown" if case.snapshot.is_open is None else "closed"
+        return breached(self.name, "MARKET_CLOSED", symbol=case.intent.instrument.symbol, session=session)
+
+
+class NotHalted(Rule):
+    """Take nothing in an instrument that is halted."""
+
+    name: ClassVar[str] = "halt"
+    label: ClassVar[str] = "Halt"
+    passed: ClassVar[Check] = Check("halt")
+
+    def check(self, case: Case) -> Check:
+        """Look at the instrument's flag."""
+        instrument = case.intent.instrument
+        return (
+            breached(self.name, "INSTRUMENT_HALTED", symbol=instrument.symbol) if instrument.is_halted else self.passed
+        )
+
+
+class NoSelfTrade(Rule):
+    """Take no order that would trade with one of the account's own; it is named, so that it can be cancelled.
+
+    A market order is taken to trade at the touch: an own order further away is not what it meets.
+    """
+
+    name: ClassVar[str] = "self_trade"
+    label: ClassVar[str] = "Self-trade"
+    passed: ClassVar[Check] = Check("self_trade")
+
+    def check(self, case: Case) -> Check:
+        """Look for an own order on the other side, priced to meet this one."""
+        others = case.snapshot.sells if case.is_buy else case.snapshot.buys
+        if not others:
+            return self.passed
+        mine = self._aggressive(case.intent.limit_price, case, is_buy=case.is_buy)
+        for other in others:
+            theirs = self._aggressive(other.price, case, is_buy=not case.is_buy)
+            bid, ask = (mine, theirs) if case.is_buy else (theirs, mine)
+            if bid is None or ask is None or bid >= ask:
+                price = other.price if other.price is not None else "market"
+                return breached(self.name, "SELF_TRADE", order_id=other.order_id, price=price)
+        return self.passed
+
+    @staticmethod
+    def _aggressive(price: Decimal | None, case: Case, *, is_buy: bool) -> Decimal | None:
+        if price is not None:
+            return price
+        market = case.snapshot.price
+        touch = None if market is None else (market.ask if is_buy else market.bid)
+        return case.reference if touch is None else touch

@@ -1,0 +1,156 @@
+"""What a check looks at, and what it finds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from uuid import UUID
+
+import msgspec
+
+from marketdata.domain.types import InstrumentFacts
+from trading_portal.kernel.errors import Fact, Reason
+from trading_portal.kernel.money import ZERO
+
+NO_FACTS: Mapping[str, Fact] = {}
+
+
+class OrderIntent(msgspec.Struct, frozen=True):
+    """An order somebody wants, before it is one; words and numbers are checked here, not believed."""
+
+    order_id: UUID
+    account_id: UUID
+    owner_id: UUID
+    instrument: InstrumentFacts
+    side: str
+    order_type: str
+    time_in_force: str
+    quantity: Decimal
+    limit_price: Decimal | None
+    stop_price: Decimal | None
+    placed_at: datetime
+    base_currency: str
+    venue: str = ""
+
+
+class Mode(StrEnum):
+    """Say what a scope may do: anything, exits only, cancels only."""
+
+    ACTIVE = "ACTIVE"
+    REDUCING = "REDUCING"
+    HALTED = "HALTED"
+
+
+MODE_RANK = {Mode.ACTIVE: 0, Mode.REDUCING: 1, Mode.HALTED: 2}
+
+
+class Verdict(StrEnum):
+    """Say how one rule judged; only `breached` refuses."""
+
+    PASSED = "passed"
+    WARNED = "warned"
+    BREACHED = "breached"
+    EXEMPT = "exempt"
+    OFF = "off"
+
+
+class LimitFacts(msgspec.Struct, frozen=True):
+    """One rule's limit as it holds for an account and an instrument, and where it comes from."""
+
+    rule: str
+    value: Decimal
+    version: int
+    scope: str
+    is_enforced: bool = True
+    is_per_instrument: bool = False
+
+
+Limits = Mapping[str, LimitFacts]
+
+
+class PriceFacts(msgspec.Struct, frozen=True):
+    """The price an order is judged by: `quote` is live, `close` the last one known; age in seconds since received."""
+
+    reference: Decimal
+    bid: Decimal | None
+    ask: Decimal | None
+    age: Decimal
+    is_quote: bool
+
+
+class Resting(msgspec.Struct, frozen=True):
+    """An own order that is working; a market order has no price."""
+
+    order_id: UUID
+    price: Decimal | None
+
+
+class Restriction(msgspec.Struct, frozen=True):
+    """A trading state or a kill switch that covers the order; `scope` says how: firm, account, AAPL, paper."""
+
+    scope: str
+    mode: Mode = Mode.HALTED
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a decision depends on, at one instant, for one intent.
+
+    Money is in the account's currency. None means not known, which no rule takes for a yes.
+    `duplicate_age` is the age in seconds of the newest order like this one.
+    """
+
+    is_account_open: bool = True
+    is_open: bool | None
+    price: PriceFacts | None
+    rate: Decimal | None
+    cash: Decimal
+    reserved: Decimal = ZERO
+    equity: Decimal | None
+    holding: Decimal = ZERO
+    working_buy: Decimal = ZERO
+    working_sell: Decimal = ZERO
+    working_buy_value: Decimal = ZERO
+    open_orders: int = 0
+    open_orders_here: int = 0
+    recent_orders: int = 0
+    duplicate_age: Decimal | None = None
+    buys: tuple[Resting, ...] = ()
+    sells: tuple[Resting, ...] = ()
+    states: tuple[Restriction, ...] = ()
+    switches: tuple[Restriction, ...] = ()
+    may_short: bool = False
+
+
+class Check(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How one rule judged one order: exposure value against limit, and why it refused.
+
+    `before` is the exposure without this order, so that a warning is raised once, when 80% is crossed.
+    """
+
+    rule: str
+    verdict: Verdict = Verdict.PASSED
+    value: Decimal | None = None
+    limit: Decimal | None = None
+    version: int | None = None
+    scope: str = ""
+    before: Decimal = ZERO
+    code: str = ""
+    facts: Mapping[str, Fact] = NO_FACTS
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """Whether an order may be, with every check; `worst_price` is what its reservation holds per unit."""
+
+    order_id: UUID
+    account_id: UUID
+    approved: bool
+    checks: tuple[Check, ...]
+    reasons: tuple[Reason, ...]
+    worst_price: Decimal | None
+    reference_price: Decimal | None
+    is_reducing: bool
+    in_session: bool
+    intent: OrderIntent
+    snapshot: Snapshot

@@ -1,0 +1,19 @@
+"""Read limits, decisions and what is stopped."""
+
+from risk.selectors.decisions import DecisionShown, decision_of, decision_shown, decisions_of
+from risk.selectors.switches import SwitchFacts, kill_switch_by_id, kill_switches_latched, send_allowed
+from risk.selectors.utilisation import Use, utilisation, utilisation_top
+
+__all__ = [
+    "DecisionShown",
+    "SwitchFacts",
+    "Use",
+    "decision_of",
+    "decision_shown",
+    "decisions_of",
+    "kill_switch_by_id",
+    "kill_switches_latched",
+    "send_allowed",
+    "utilisation",
+    "utilisation_top",
+]
