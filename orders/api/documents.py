@@ -11,7 +11,7 @@ from orders.domain.parsing import CLIENT_ORDER_ID_LIMIT, ORDER_TYPES, TIMES_IN_F
 from positions.domain.types import Side
 
 _SIDES = [side.value for side in Side]
-_TYPES = [word.value for word in ORDER_TYPES]
+TYPES = [word.value for word in ORDER_TYPES]
 _TIMES = [word.value for word in TIMES_IN_FORCE]
 STATUSES = (
     "accepted", "held", "pending_new", "new", "partially_filled", "stopped", "suspended", "done_for_day", "calculated",
@@ -26,7 +26,7 @@ class OrderRequestDocument(serializers.Serializer[Any]):
     symbol = serializers.CharField(max_length=24)
     qty = serializers.CharField(help_text=_DECIMAL)
     side = serializers.ChoiceField(choices=_SIDES)
-    type = serializers.ChoiceField(choices=_TYPES)
+    type = serializers.ChoiceField(choices=TYPES)
     time_in_force = serializers.ChoiceField(choices=_TIMES)
     limit_price = serializers.CharField(required=False, help_text=f"For limit orders only. {_DECIMAL}")
     client_order_id = serializers.CharField(
@@ -65,8 +65,8 @@ class OrderDocument(serializers.Serializer[Any]):
     filled_qty = serializers.CharField()
     filled_avg_price = serializers.CharField(allow_null=True)
     order_class = serializers.CharField()
-    order_type = serializers.ChoiceField(choices=_TYPES)
-    type = serializers.ChoiceField(choices=_TYPES)
+    order_type = serializers.ChoiceField(choices=TYPES)
+    type = serializers.ChoiceField(choices=TYPES)
     side = serializers.ChoiceField(choices=_SIDES)
     position_intent = serializers.CharField()
     time_in_force = serializers.ChoiceField(choices=_TIMES)

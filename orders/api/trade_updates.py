@@ -6,9 +6,6 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from orders.domain.states import status_of
-from orders.domain.types import PendingOperation
-
 Facts = Mapping[str, Any]
 
 _EVENTS: Final[Mapping[str, str]] = {
@@ -62,12 +59,11 @@ def trade_update(event_type: str, facts: Facts, order: Facts, *, valid_at: objec
 
 def order_after(facts: Facts, order: Facts, *, at: object) -> dict[str, Any]:
     """Return an order's JSON as it stood after an event."""
-    status = status_of(facts["base"], PendingOperation(facts["pending"]), is_unknown=False)
     ends = {name: order[name] if facts["base"] == base else None for name, base in _ENDS.items() if name in order}
     return {
         **order,
         **ends,
-        "status": status,
+        "status": facts["status"],
         "qty": facts["quantity"],
         "filled_qty": facts["filled_quantity"],
         "filled_avg_price": facts["average_price"],
