@@ -9,6 +9,7 @@ from trading_portal.kernel.errors import Fact, Reason, reason
 from trading_portal.kernel.money import ZERO, to_tick
 
 ONE = Decimal(1)
+PRICE_CEILING = Decimal(10) ** 15
 
 
 class Case:
@@ -78,9 +79,9 @@ class Case:
 
 def usable_price(price: PriceFacts | None) -> Decimal | None:
     """Return the reference price when numbers can be made with it and its age."""
-    if price is None or not price.reference.is_finite() or price.reference <= 0 or not price.age.is_finite():
+    if price is None or not price.reference.is_finite() or not price.age.is_finite():
         return None
-    return price.reference
+    return price.reference if 0 < price.reference < PRICE_CEILING else None
 
 
 def is_reducing(intent: OrderIntent, snapshot: Snapshot) -> bool:
