@@ -84,6 +84,7 @@ class Order(models.Model):
                 name="order_open",
                 condition=~Q(base__in=["filled", "canceled", "expired", "rejected", "replaced"]),
             ),
+            models.Index(fields=["expires_at"], name="order_unsent_expiry", condition=Q(base__in=["accepted", "held"])),
         ]
         default_permissions = ("view",)
 

@@ -55,6 +55,7 @@ class OrderFacts:
     filled_at: datetime | None
     ended_at: datetime | None
     updated_at: datetime
+    worst_price: Decimal | None
 
     @property
     def state(self) -> OrderState:

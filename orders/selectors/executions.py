@@ -42,9 +42,12 @@ class ExecutionFacts:
 
 
 def _facts(rows: list[tuple[Any, ...]]) -> list[ExecutionFacts]:
-    return [
-        ExecutionFacts(*(Side(value) if index == _SIDE else value for index, value in enumerate(row))) for row in rows
-    ]
+    found = []
+    for row in rows:
+        values: list[Any] = list(row)
+        values[_SIDE] = Side(values[_SIDE])
+        found.append(ExecutionFacts(*values))
+    return found
 
 
 def executions_of_order(order_id: UUID) -> list[ExecutionFacts]:

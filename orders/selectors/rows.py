@@ -18,7 +18,7 @@ COLUMNS = """
 o.id, o.account_id, o.instrument_id, o.client_order_id, o.side, o.type, o.time_in_force, o.quantity, o.limit_price,
 o.stop_price, o.extended_hours, o.base, o.pending, o.is_unknown, o.filled_quantity, o.filled_value, o.average_price,
 o.is_refused, o.reasons, o.venue, o.venue_order_id, o.source, o.correlation_id, o.event_sequence, o.placed_at,
-o.expires_at, o.routed_at, o.filled_at, o.ended_at, o.updated_at
+o.expires_at, o.routed_at, o.filled_at, o.ended_at, o.updated_at, o.worst_price
 """
 
 
@@ -68,4 +68,5 @@ def facts_of(row: Sequence[Any], instrument: InstrumentFacts) -> OrderFacts:
         filled_at=row[27],
         ended_at=row[28],
         updated_at=row[29],
+        worst_price=row[30],
     )

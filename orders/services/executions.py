@@ -1,0 +1,294 @@
+"""Record what venues report: orders, money, holdings and events move together, or the report is parked."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import nullcontext
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+from django.db import transaction
+
+from accounts.domain.types import LockedAccounts
+from accounts.services import accounts_lock
+from marketdata.domain.types import InstrumentFacts
+from marketdata.selectors import instruments_by_id
+from orders.domain.facts import RecordOutcome
+from orders.domain.order import EventKind
+from orders.domain.reports import VenueReport
+from orders.domain.types import PendingOperation
+from orders.selectors.executions import executions_by_exec_id, executions_live
+from orders.selectors.rows import orders_fetch
+from orders.selectors.sql import as_json, execute, fetch
+from orders.services.intents import intents_settle
+from orders.services.leasing import lease_require
+from orders.services.narrating import Outcomes, narrate
+from orders.services.reporting import BOOKED, Batch, Fill, Known, Move, Parked, changed_orders, fill_fact
+from orders.services.working import Journal, WorkingOrder, orders_save
+from positions.domain.errors import Unbookable
+from positions.domain.types import FillFact, FillOutcome, NewReservation
+from positions.services import (
+    FillRestatement,
+    fills_apply,
+    fills_restate,
+    reservations_change,
+    reservations_open,
+    reservations_release,
+)
+from trading_portal.kernel.errors import Reason
+from trading_portal.kernel.failpoints import failpoint
+from trading_portal.kernel.ids import uuid7
+from trading_portal.kernel.money import ZERO
+
+_OWNERS = "SELECT DISTINCT account_id FROM orders_order WHERE id = ANY(%s)"
+_RECORDED = "SELECT exec_id, order_id FROM orders_recordedreport WHERE venue = %s AND exec_id = ANY(%s)"
+_REMEMBER = """
+INSERT INTO orders_recordedreport (venue, exec_id, order_id)
+SELECT %s, exec_id, order_id FROM unnest(%s::text[], %s::uuid[]) AS new(exec_id, order_id) ON CONFLICT DO NOTHING
+"""
+_EXECUTIONS = """
+INSERT INTO orders_execution (id, order_id, venue, exec_id, ref_exec_id, kind, is_live, quantity, price, fee,
+                              executed_at, recorded_at)
+SELECT id, order_id, %s, exec_id, ref_exec_id, kind, is_live, quantity, price, fee, executed_at, %s
+FROM json_to_recordset(%s::json) AS new(
+    id uuid, order_id uuid, exec_id text, ref_exec_id text, kind text, is_live boolean, quantity numeric,
+    price numeric, fee numeric, executed_at timestamptz)
+"""
+_NO_LONGER_LIVE = "UPDATE orders_execution SET is_live = false WHERE id = ANY(%s)"
+_PARK = """
+INSERT INTO orders_parkedreport (id, venue, order_id, code, report, recorded_at)
+SELECT id, %s, order_id, code, report, %s
+FROM json_to_recordset(%s::json) AS new(id uuid, order_id uuid, code text, report jsonb)
+"""
+
+
+def executions_record(*, venue: str, reports: Sequence[VenueReport], fence: int | None, at: datetime) -> RecordOutcome:
+    """Apply a venue's reports in their order, in one transaction; a repeat changes nothing.
+
+    What cannot be applied is parked with an anomaly event, and its neighbours go on. Raise LeaseLost when the fence
+    is not the venue's latest: then nothing was recorded, and whoever holds the lease reads the drop copy.
+    """
+    if not reports:
+        return RecordOutcome()
+    with transaction.atomic():
+        lease_require(venue=venue, fence=fence)
+        outcome = _record(venue, reports, at)
+        failpoint("record.before_commit")
+    failpoint("record.after_commit")
+    return outcome
+
+
+def _record(venue: str, reports: Sequence[VenueReport], at: datetime) -> RecordOutcome:
+    ids = list({report.order_id for report in reports})
+    owners = [row[0] for row in fetch(_OWNERS, [ids])]
+    locked = accounts_lock(owners) if owners else LockedAccounts(())
+    known = _known(venue, ids, reports)
+    instruments = instruments_by_id({order.instrument_id for order in known.orders.values()}) if known.orders else {}
+    execution_ids = [uuid7() for _ in reports]
+    unbookable: dict[UUID, Reason] = {}
+    while True:
+        batch = Batch(known, at, unbookable, execution_ids)
+        batch.run(reports)
+        try:
+            # Only a batch with busts or corrections writes in two steps, which a savepoint then holds together.
+            with transaction.atomic() if _restating(batch) else nullcontext():
+                outcomes = _book(batch, locked, instruments, at)
+        except Unbookable as error:
+            # The batch is read anew without it: what cannot be booked is parked, and its neighbours go on.
+            unbookable[_blamed(batch, error.execution_id)] = error.reason
+        else:
+            return _store(batch, outcomes, locked, instruments, at)
+
+
+def _known(venue: str, ids: Sequence[UUID], reports: Sequence[VenueReport]) -> Known:
+    orders = orders_fetch("FROM orders_order o WHERE o.id = ANY(%s) ORDER BY o.id FOR NO KEY UPDATE", [ids])
+    recorded = fetch(_RECORDED, [venue, [report.exec_id for report in reports if report.exec_id is not None]])
+    referred = [report.ref_exec_id for report in reports if report.ref_exec_id is not None]
+    return Known(
+        venue=venue,
+        orders={order.id: order for order in orders},
+        recorded={row[0]: row[1] for row in recorded},
+        executions=executions_by_exec_id(venue, referred) if referred else {},
+    )
+
+
+def _moves(batch: Batch, *kinds: EventKind) -> list[Move]:
+    return [move for move in batch.moves if isinstance(move, Move) and move.kind in kinds]
+
+
+def _restating(batch: Batch) -> list[Move]:
+    return _moves(batch, EventKind.BUSTED, EventKind.CORRECTED)
+
+
+def _blamed(batch: Batch, execution_id: UUID) -> UUID:
+    """Return the execution id of the report that an unbookable fill came with."""
+    for move in _moves(batch, *BOOKED):
+        if execution_id == move.execution_id or (move.referred and move.referred.execution_id == execution_id):
+            return move.execution_id
+    raise LookupError(f"no report of this batch has the execution {execution_id}")
+
+
+def _book(batch: Batch, locked: LockedAccounts, instruments: Mapping[UUID, InstrumentFacts], at: datetime) -> Outcomes:
+    """Book fills, then busts and corrections, and return what each left behind; Unbookable leaves nothing booked."""
+    fills = [_fill_fact(move, _fill(move), instruments) for move in _moves(batch, EventKind.TRADED)]
+    booked = fills_apply(fills=fills, locked=locked, at=at)
+    _executions_insert(batch, at)
+    restating = _restating(batch)
+    restated: list[FillOutcome] = []
+    if restating:
+        execute(_NO_LONGER_LIVE, [[move.referred.execution_id for move in restating if move.referred]])
+        restated = fills_restate(
+            restatements=[_restatement(move, instruments) for move in restating],
+            live=_live(restating, instruments),
+            locked=locked,
+            at=at,
+        )
+    return Outcomes(
+        {outcome.execution_id: outcome for outcome in booked},
+        {outcome.execution_id: outcome for outcome in restated},
+    )
+
+
+def _fill(move: Move) -> Fill:
+    report = move.report
+    return Fill(
+        move.execution_id,
+        report.order_id,
+        report.quantity or ZERO,
+        report.price or ZERO,
+        report.fee,
+        report.executed_at,
+        is_live=True,
+    )
+
+
+def _fill_fact(move: Move, fill: Fill, instruments: Mapping[UUID, InstrumentFacts]) -> FillFact:
+    facts = move.order.facts
+    return fill_fact(facts, fill, currency=instruments[facts.instrument_id].currency)
+
+
+def _restatement(move: Move, instruments: Mapping[UUID, InstrumentFacts]) -> FillRestatement:
+    if move.referred is None:
+        raise LookupError(f"{move.report.exec_id} refers to no fill")
+    is_correction = move.kind is EventKind.CORRECTED
+    return FillRestatement(
+        transaction_id=move.execution_id,
+        removed=_fill_fact(move, move.referred, instruments),
+        added=_fill_fact(move, _fill(move), instruments) if is_correction else None,
+    )
+
+
+def _live(restating: Sequence[Move], instruments: Mapping[UUID, InstrumentFacts]) -> list[FillFact]:
+    """Return every fill that now stands in the holdings touched, in the order they were booked."""
+    holdings = {(move.order.facts.account_id, move.order.facts.instrument_id) for move in restating}
+    return [
+        FillFact(
+            each.id,
+            each.order_id,
+            each.account_id,
+            each.instrument_id,
+            each.side,
+            each.quantity,
+            each.price,
+            each.fee,
+            instruments[each.instrument_id].currency,
+            each.executed_at,
+        )
+        for each in executions_live(holdings)
+    ]
+
+
+def _executions_insert(batch: Batch, at: datetime) -> None:
+    rows = [_execution_row(move) for move in _moves(batch, *BOOKED)]
+    if rows:
+        execute(_EXECUTIONS, [batch.known.venue, at, as_json(rows)])
+
+
+def _execution_row(move: Move) -> dict[str, object]:
+    report, is_bust = move.report, move.kind is EventKind.BUSTED
+    taken_back = move.referred if is_bust else None
+    return {
+        "id": move.execution_id,
+        "order_id": report.order_id,
+        "exec_id": report.exec_id,
+        "ref_exec_id": report.ref_exec_id,
+        "kind": report.kind.value,
+        "is_live": not is_bust,
+        "quantity": taken_back.quantity if taken_back else report.quantity,
+        "price": taken_back.price if taken_back else report.price,
+        "fee": taken_back.fee if taken_back else report.fee,
+        "executed_at": report.executed_at,
+    }
+
+
+def _store(
+    batch: Batch,
+    outcomes: Outcomes,
+    locked: LockedAccounts,
+    instruments: Mapping[UUID, InstrumentFacts],
+    at: datetime,
+) -> RecordOutcome:
+    """Write what the batch left: report ids, orders, messages settled, reservations, parked reports and events."""
+    fresh = {key: order_id for key, order_id in batch.recorded.items() if key not in batch.known.recorded}
+    if fresh:
+        execute(_REMEMBER, [batch.known.venue, list(fresh), list(fresh.values())])
+    orders = changed_orders(batch)
+    _reserve(orders, locked, instruments, at)
+    intents_settle({o.facts.id: o.state.pending is not PendingOperation.NONE for o in orders}, at=at)
+    parked = [move for move in batch.moves if isinstance(move, Parked)]
+    if parked:
+        execute(_PARK, [batch.known.venue, at, as_json([_parked_row(each) for each in parked])])
+    journal = Journal(locked, at=at)
+    narrate(batch, outcomes, journal)
+    orders_save([order for order in batch.orders.values() if order.sequence > order.facts.event_sequence], at=at)
+    journal.write()
+    return RecordOutcome(
+        recorded=len(batch.moves) - len(parked),
+        repeats=batch.repeats,
+        parked=len(parked),
+        changed={order.facts.id for order in orders},
+    )
+
+
+def _parked_row(parked: Parked) -> dict[str, object]:
+    return {
+        "id": parked.id,
+        "order_id": parked.order.facts.id if parked.order else None,
+        "code": parked.why.code,
+        "report": {**msgspec.to_builtins(parked.report), "why": parked.why.as_dict()},
+    }
+
+
+def _reserve(
+    orders: Collection[WorkingOrder],
+    locked: LockedAccounts,
+    instruments: Mapping[UUID, InstrumentFacts],
+    at: datetime,
+) -> None:
+    """Let reservations follow what is left of the orders; a bust may open one again."""
+    left = {order.facts.id: order.state.leaves_quantity for order in orders}
+    had = {order.facts.id: order.facts.state.leaves_quantity for order in orders}
+    reservations_release(order_ids=[key for key, quantity in left.items() if had[key] and not quantity])
+    reservations_change(left={key: left[key] for key in left if had[key] and left[key] and had[key] != left[key]})
+    again = [order for order in orders if left[order.facts.id] and not had[order.facts.id]]
+    reservations_open(reservations=[_reservation(order, locked, instruments) for order in again], at=at)
+
+
+def _reservation(
+    order: WorkingOrder, locked: LockedAccounts, instruments: Mapping[UUID, InstrumentFacts]
+) -> NewReservation:
+    facts = order.facts
+    if facts.worst_price is None:
+        raise LookupError(f"order {facts.id} was approved without a worst price")
+    return NewReservation(
+        facts.id,
+        facts.account_id,
+        facts.instrument_id,
+        locked[facts.account_id].owner_id,
+        facts.side,
+        order.state.leaves_quantity,
+        facts.worst_price,
+        facts.limit_price,
+        instruments[facts.instrument_id].currency,
+    )

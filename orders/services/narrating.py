@@ -1,0 +1,147 @@
+"""Tell the log what a batch of reports did: one event for each move, one for each anomaly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from audit.domain.types import Actor
+from orders.domain import events
+from orders.domain.order import EventKind
+from orders.domain.types import BaseState
+from orders.services.reporting import BOOKED, Batch, Move, Parked
+from orders.services.working import Journal
+from positions.domain.types import FillOutcome
+from trading_portal.kernel.errors import Reason
+from trading_portal.kernel.ids import uuid7
+from trading_portal.kernel.money import plain
+
+_PAYLOADS: Mapping[EventKind, type[events.ReportedMove]] = {
+    EventKind.ACKNOWLEDGED: events.OrderAcknowledged,
+    EventKind.TRADED: events.OrderExecuted,
+    EventKind.CANCELED: events.OrderCanceled,
+    EventKind.REJECTED: events.OrderRejected,
+    EventKind.EXPIRED: events.OrderExpired,
+    EventKind.CANCEL_REJECTED: events.OrderCancelRejected,
+    EventKind.REPLACED: events.OrderReplaced,
+    EventKind.REPLACE_REJECTED: events.OrderReplaceRejected,
+    EventKind.DONE_FOR_DAY: events.OrderDoneForDay,
+    EventKind.SUSPENDED: events.OrderSuspended,
+    EventKind.RELEASED: events.OrderRestated,
+    EventKind.RENEWED: events.OrderRestated,
+    EventKind.STOPPED: events.OrderStopped,
+    EventKind.CALCULATED: events.OrderCalculated,
+    EventKind.BUSTED: events.OrderBusted,
+    EventKind.CORRECTED: events.OrderCorrected,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """What positions made of a batch, by the fill's own execution, and by the one a restatement took away."""
+
+    booked: Mapping[UUID, FillOutcome]
+    restated: Mapping[UUID, FillOutcome]
+
+
+def narrate(batch: Batch, outcomes: Outcomes, journal: Journal) -> None:
+    """Note every move and every parked report, in the order the venue told them."""
+    by = Actor.venue(batch.known.venue)
+    for each in batch.moves:
+        if isinstance(each, Parked):
+            _note_parked(each, journal, by)
+        else:
+            _note_move(each, outcomes, journal, by)
+
+
+def _note_move(move: Move, outcomes: Outcomes, journal: Journal, by: Actor) -> None:
+    report = move.report
+    facts: dict[str, Any] = {
+        "venue": report.venue,
+        "venue_order_id": report.venue_order_id,
+        "exec_id": report.exec_id,
+        "text": report.reason,
+    }
+    if move.kind in BOOKED:
+        facts |= _booked_facts(move, outcomes)
+    payload = _payload(move)
+    if payload is events.OrderRejected:
+        facts["reasons"] = tuple(move.order.facts.reasons)
+    journal.note(move.order, payload, by=by, valid_at=report.executed_at, described=move.described, **facts)
+    for why in move.odd:
+        _note_anomaly(move, why, journal, by)
+
+
+def _payload(move: Move) -> type[events.ReportedMove]:
+    if move.kind is EventKind.NEVER_HEARD:
+        is_rejected = move.described["base"] == BaseState.REJECTED
+        return events.OrderRejected if is_rejected else events.OrderCanceled
+    return _PAYLOADS[move.kind]
+
+
+def _booked_facts(move: Move, outcomes: Outcomes) -> dict[str, Any]:
+    report, referred = move.report, move.referred
+    outcome = outcomes.booked[move.execution_id] if referred is None else outcomes.restated[referred.execution_id]
+    is_bust = move.kind is EventKind.BUSTED
+    facts: dict[str, Any] = {
+        "execution_id": str(move.execution_id),
+        "fill_quantity": "0" if is_bust or report.quantity is None else plain(report.quantity),
+        "fill_price": "0" if is_bust or report.price is None else plain(report.price),
+        "currency": outcome.currency,
+        "position_quantity": plain(outcome.quantity_after),
+        "position_average_cost": plain(outcome.average_cost),
+        "realised_pnl": plain(outcome.realised_pnl),
+        "cash": plain(outcome.cash_after),
+        "reserved_quantity": move.described["leaves_quantity"],
+    }
+    if referred is None:
+        return {**facts, "fee": plain(report.fee)}
+    return {
+        **facts,
+        "ref_execution_id": str(referred.execution_id),
+        "was_quantity": plain(referred.quantity),
+        "was_price": plain(referred.price),
+    }
+
+
+def _note_anomaly(move: Move, why: Reason, journal: Journal, by: Actor) -> None:
+    journal.note(
+        move.order,
+        events.OrderAnomaly,
+        by=by,
+        valid_at=move.report.executed_at,
+        described=move.described,
+        venue=move.report.venue,
+        reason=why.as_dict(),
+        exec_id=move.report.exec_id,
+        execution_id=str(move.execution_id),
+        parked_report_id=None,
+    )
+
+
+def _note_parked(parked: Parked, journal: Journal, by: Actor) -> None:
+    report, why = parked.report, parked.why.as_dict()
+    if parked.order is None:
+        payload = events.ReportUnmatched(
+            venue=report.venue,
+            order_id=str(report.order_id),
+            exec_id=report.exec_id,
+            parked_report_id=str(parked.id),
+            reason=why,
+        )
+        journal.note_stray(f"venue:{by.id}", payload, by=by, correlation_id=uuid7())
+        return
+    journal.note(
+        parked.order,
+        events.OrderAnomaly,
+        by=by,
+        valid_at=report.executed_at,
+        described=parked.described,
+        venue=report.venue,
+        reason=why,
+        exec_id=report.exec_id,
+        execution_id=None,
+        parked_report_id=str(parked.id),
+    )

@@ -1,0 +1,201 @@
+"""Hand out what a venue is to be told: the intent to send is stored before anybody calls the venue."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from django.db import transaction
+
+from accounts.domain.types import LockedAccounts
+from accounts.services import accounts_lock
+from audit.domain.types import Actor
+from orders.domain.events import OrderDropped, OrderRejected, OrderRouted, OrderUnknown
+from orders.domain.facts import VenueMessage
+from orders.domain.order import EventKind, OrderEvent
+from orders.domain.states import InvalidTransition
+from orders.domain.types import BaseState, IntentKind
+from orders.selectors.sql import execute, fetch
+from orders.services.intents import intents_drop, intents_sent
+from orders.services.leasing import lease_require
+from orders.services.working import Journal, WorkingOrder, orders_locked, orders_save, reasons_stored
+from positions.services import reservations_release
+from risk.selectors import send_allowed
+from trading_portal.kernel.errors import Reason
+from trading_portal.kernel.failpoints import failpoint
+
+_ROUTED = OrderEvent(EventKind.ROUTED)
+_DROPPED = OrderEvent(EventKind.DROPPED)
+_TIMED_OUT = OrderEvent(EventKind.TIMED_OUT)
+_NEVER_HEARD = OrderEvent(EventKind.NEVER_HEARD)
+# Head of line: nothing of an order is handed out while something older of it waits. A day that is over is not begun.
+_CANDIDATES = """
+SELECT intent.id, o.account_id
+FROM orders_venueintent intent JOIN orders_order o ON o.id = intent.order_id
+WHERE intent.venue = %s AND intent.state = 'due' AND intent.due_at <= %s
+  AND (o.base <> 'accepted' OR o.expires_at IS NULL OR o.expires_at > %s)
+  AND NOT EXISTS (SELECT 1 FROM orders_venueintent older
+                  WHERE older.order_id = intent.order_id AND older.id < intent.id AND older.state = 'due')
+ORDER BY intent.due_at, intent.id LIMIT %s
+"""
+_TAKE = """
+SELECT id, order_id, kind, attempts FROM orders_venueintent
+WHERE id = ANY(%s) AND state = 'due' ORDER BY due_at, id FOR UPDATE SKIP LOCKED
+"""
+_SILENT = """
+SELECT DISTINCT o.id, o.account_id
+FROM orders_venueintent intent JOIN orders_order o ON o.id = intent.order_id
+WHERE intent.venue = %s AND intent.state = 'sent' AND intent.sent_at <= %s AND NOT o.is_unknown
+"""
+_RETRY = """
+UPDATE orders_venueintent AS intent SET state = 'due', due_at = %(at)s
+FROM orders_order o
+WHERE o.id = intent.order_id AND intent.venue = %(venue)s AND intent.state = 'sent' AND NOT o.is_unknown
+  AND intent.order_id = ANY(%(orders)s) AND intent.kind = ANY(%(kinds)s)
+"""
+Taken = tuple[int, UUID, str, int]
+
+
+def venue_claim(*, venue: str, fence: int | None, limit: int, at: datetime) -> list[VenueMessage]:
+    """Return what is to be sent to a venue now, its intents stored as sent and its orders as on their way.
+
+    An order whose scope was killed meanwhile is dropped instead (row 46); cancels always pass. Send what is returned,
+    in its order, after this has committed. Raise LeaseLost when another worker holds the venue.
+    """
+    with transaction.atomic():
+        lease_require(venue=venue, fence=fence, must_last=True)
+        candidates = fetch(_CANDIDATES, [venue, at, at, limit])
+        if not candidates:
+            return []
+        # Accounts before orders before intents, as everywhere: the intents are looked at again under the lock.
+        locked = accounts_lock({account_id for _, account_id in candidates})
+        taken: list[Taken] = [tuple(row) for row in fetch(_TAKE, [[row[0] for row in candidates]])]  # type: ignore[misc]
+        messages = _claim(taken, locked, venue, fence, at)
+        failpoint("claim.before_commit")
+    return messages
+
+
+def _claim(
+    taken: Sequence[Taken], locked: LockedAccounts, venue: str, fence: int | None, at: datetime
+) -> list[VenueMessage]:
+    orders = orders_locked({order_id for _, order_id, _, _ in taken})
+    journal = Journal(locked, at=at)
+    blocked = _blocked(taken, orders, venue)
+    messages: list[VenueMessage] = []
+    dropped: list[UUID] = []
+    for intent_id, order_id, kind, attempts in taken:
+        order = orders[order_id]
+        if kind == IntentKind.SUBMIT and (why := blocked.get(order_id)):
+            _drop(order, why, journal, at)
+            dropped.append(order_id)
+            continue
+        if order.state.base is BaseState.ACCEPTED:
+            order.apply(_ROUTED, at=at)
+            order.facts = replace(order.facts, routed_at=at)
+            journal.note(order, OrderRouted, by=Actor.system("venue"), venue=venue, attempt=attempts + 1)
+        messages.append(_message(intent_id, IntentKind(kind), attempts + 1, order))
+    intents_drop(dropped, at=at)
+    intents_sent([message.intent_id for message in messages], fence=fence, at=at)
+    reservations_release(order_ids=dropped)
+    orders_save((order for order in orders.values() if order.sequence > order.facts.event_sequence), at=at)
+    journal.write()
+    return messages
+
+
+def _blocked(taken: Sequence[Taken], orders: Mapping[UUID, WorkingOrder], venue: str) -> dict[UUID, Reason]:
+    """Return the orders that risk stops at the gateway, read again now, and why."""
+    fresh = list({order_id: None for _, order_id, kind, _ in taken if kind == IntentKind.SUBMIT})
+    if not fresh:
+        return {}
+    facts = [orders[order_id].facts for order_id in fresh]
+    stopped = send_allowed([each.account_id for each in facts], [each.instrument_id for each in facts], venue)
+    return {
+        each.id: stopped[each.account_id, each.instrument_id]
+        for each in facts
+        if (each.account_id, each.instrument_id) in stopped
+    }
+
+
+def _drop(order: WorkingOrder, why: Reason, journal: Journal, at: datetime) -> None:
+    """Stop an order at the gateway; one that was to be sent again ends as one the venue never heard of."""
+    stored = reasons_stored([why])
+    order.facts = replace(order.facts, reasons=stored)
+    by = Actor.system("venue")
+    if order.state.base is BaseState.ACCEPTED:
+        order.apply(_DROPPED, at=at)
+        journal.note(order, OrderDropped, by=by, reasons=tuple(stored))
+        return
+    _mark(order, journal, order.facts.venue, 0, at)
+    order.apply(_NEVER_HEARD, at=at)
+    reported = {"venue": order.facts.venue, "venue_order_id": None, "exec_id": None, "text": "never sent"}
+    journal.note(order, OrderRejected, by=by, reasons=tuple(stored), **reported)
+
+
+def _message(intent_id: int, kind: IntentKind, attempt: int, order: WorkingOrder) -> VenueMessage:
+    facts = order.facts
+    return VenueMessage(
+        intent_id,
+        kind,
+        attempt,
+        facts.id,
+        facts.account_id,
+        facts.instrument_id,
+        facts.symbol,
+        facts.side,
+        facts.order_type,
+        facts.time_in_force,
+        facts.quantity,
+        facts.limit_price,
+        facts.stop_price,
+        facts.extended_hours,
+    )
+
+
+def orders_unknown_mark(*, venue: str, sent_before: datetime, fence: int | None, at: datetime) -> list[UUID]:
+    """Flag orders as unknown whose message was sent by an instant and never answered (row 43); return their ids.
+
+    Nothing else changes: the reservation stays, and the venue is to be asked. Any authoritative report clears it.
+    """
+    with transaction.atomic():
+        lease_require(venue=venue, fence=fence)
+        silent = fetch(_SILENT, [venue, sent_before])
+        if not silent:
+            return []
+        locked = accounts_lock({account_id for _, account_id in silent})
+        journal = Journal(locked, at=at)
+        waited = int((at - sent_before).total_seconds())
+        marked = [
+            order
+            for order in orders_locked({order_id for order_id, _ in silent}).values()
+            if _mark(order, journal, venue, waited, at)
+        ]
+        orders_save(marked, at=at)
+        journal.write()
+    return [order.facts.id for order in marked]
+
+
+def _mark(order: WorkingOrder, journal: Journal, venue: str, waited: int, at: datetime) -> bool:
+    if order.state.is_unknown:
+        return False
+    try:
+        order.apply(_TIMED_OUT, at=at)
+    except InvalidTransition:
+        # Answered between our look and the lock: nothing is owed any more.
+        return False
+    journal.note(order, OrderUnknown, by=Actor.system("venue"), venue=venue, waited_seconds=waited)
+    return True
+
+
+def sends_retry(
+    *, venue: str, order_ids: Collection[UUID], kinds: Collection[IntentKind], fence: int | None, at: datetime
+) -> int:
+    """Make sent messages due again, and return how many: only for what the venue itself says it never got.
+
+    An order that is flagged unknown is left alone: it ends by a report, or by `status_unknown_order` (row 45).
+    """
+    with transaction.atomic():
+        lease_require(venue=venue, fence=fence)
+        values = {"at": at, "venue": venue, "orders": list(order_ids), "kinds": [kind.value for kind in kinds]}
+        return execute(_RETRY, values)

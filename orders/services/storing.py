@@ -1,0 +1,205 @@
+"""Store decided orders: rows, messages to venues, reservations, decisions and events, one statement each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from accounts.domain.types import LockedAccounts
+from marketdata.domain.types import InstrumentFacts, Session
+from orders.domain.commands import PlaceOrder
+from orders.domain.events import OrderAccepted, OrderRefused
+from orders.domain.facts import OrderFacts
+from orders.domain.types import BaseState, IntentKind, PendingOperation, TimeInForce
+from orders.selectors.sql import as_json, execute
+from orders.services.intents import intents_insert
+from orders.services.working import Journal, WorkingOrder, reasons_stored
+from positions.domain.types import NewReservation
+from positions.services import reservations_open
+from risk.domain.types import Decision
+from risk.services import decisions_record
+from trading_portal.kernel.errors import Unavailable, reason
+from trading_portal.kernel.money import ZERO, plain
+
+_INSERT = """
+INSERT INTO orders_order (id, account_id, instrument_id, client_order_id, command_hash, side, type, time_in_force,
+    quantity, limit_price, stop_price, extended_hours, base, pending, is_unknown, filled_quantity, filled_value,
+    worst_price, is_refused, reasons, venue, source, api_key_id, correlation_id, version_number, event_sequence,
+    placed_at, expires_at, ended_at, updated_at)
+SELECT id, account_id, instrument_id, client_order_id, decode(command_hash, 'base64'), side, type, time_in_force,
+    quantity, limit_price, stop_price, extended_hours, base, 'none', false, 0, 0,
+    worst_price, is_refused, reasons, venue, source, api_key_id, correlation_id, 1, 1,
+    placed_at, expires_at, ended_at, %s
+FROM json_to_recordset(%s::json) AS new(
+    id uuid, account_id uuid, instrument_id uuid, client_order_id text, command_hash text, side text, type text,
+    time_in_force text, quantity numeric, limit_price numeric, stop_price numeric, extended_hours boolean, base text,
+    worst_price numeric, is_refused boolean, reasons jsonb, venue text, source text, api_key_id uuid,
+    correlation_id uuid, placed_at timestamptz, expires_at timestamptz, ended_at timestamptz)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class NewOrder:
+    """A command that makes an order: its instrument, its session, and the id it will have."""
+
+    index: int
+    command: PlaceOrder
+    hash: bytes
+    order_id: UUID
+    instrument: InstrumentFacts
+    session: Session
+    venue: str
+
+    def due_at(self, at: datetime) -> datetime:
+        """Return when the order goes to its venue: now, or when the market opens next."""
+        if self.session.is_open:
+            return at
+        if self.session.opens_at is None:
+            why = reason("SESSION_UNKNOWN", symbol=self.instrument.symbol)
+            raise Unavailable(why, "Nobody knows when this market opens next.")
+        return self.session.opens_at
+
+
+@dataclass(frozen=True, slots=True)
+class DecidedOrder:
+    """A new order with risk's decision."""
+
+    new: NewOrder
+    decision: Decision
+    order: WorkingOrder
+
+    @property
+    def worst_price(self) -> Decimal:
+        """Return what the reservation holds a unit; an approval without one would reserve nothing."""
+        if self.decision.worst_price is None:
+            why = reason("PRICE_MISSING", symbol=self.new.instrument.symbol)
+            raise Unavailable(why, "The order could not be valued.")
+        return self.decision.worst_price
+
+
+def decided(new: NewOrder, decision: Decision, *, at: datetime) -> DecidedOrder:
+    """Return a new order as its decision makes it."""
+    return DecidedOrder(new, decision, WorkingOrder(_facts(new, decision, at)))
+
+
+def orders_store(orders: Sequence[DecidedOrder], *, locked: LockedAccounts, at: datetime) -> None:
+    """Write everything that decided orders are made of, in the caller's transaction."""
+    approved = [each for each in orders if each.decision.approved]
+    execute(_INSERT, [at, as_json([_row(each) for each in orders])])
+    intents_insert([(each.new.order_id, each.new.venue, IntentKind.SUBMIT, each.new.due_at(at)) for each in approved])
+    reservations_open(reservations=[_reservation(each, locked) for each in approved], at=at)
+    decisions_record(decisions=[each.decision for each in orders], at=at)
+    journal = Journal(locked, at=at)
+    for each in orders:
+        _note(journal, each, at)
+    journal.write()
+
+
+def _facts(new: NewOrder, decision: Decision, at: datetime) -> OrderFacts:
+    command = new.command
+    return OrderFacts(
+        id=new.order_id,
+        account_id=command.account_id,
+        instrument_id=new.instrument.id,
+        symbol=new.instrument.symbol,
+        asset_class=new.instrument.asset_class,
+        client_order_id=command.client_order_id,
+        side=command.side,
+        order_type=command.order_type,
+        time_in_force=command.time_in_force,
+        quantity=command.quantity,
+        limit_price=command.limit_price,
+        stop_price=command.stop_price,
+        extended_hours=command.extended_hours,
+        base=BaseState.ACCEPTED if decision.approved else BaseState.REJECTED,
+        pending=PendingOperation.NONE,
+        is_unknown=False,
+        filled_quantity=ZERO,
+        filled_value=ZERO,
+        average_price=None,
+        is_refused=not decision.approved,
+        reasons=reasons_stored(decision.reasons),
+        venue=new.venue,
+        venue_order_id=None,
+        source=command.source,
+        correlation_id=command.correlation_id,
+        event_sequence=0,
+        placed_at=command.placed_at,
+        expires_at=new.session.closes_at if command.time_in_force is TimeInForce.DAY else None,
+        routed_at=None,
+        filled_at=None,
+        ended_at=None if decision.approved else at,
+        updated_at=at,
+        worst_price=decision.worst_price,
+    )
+
+
+def _row(each: DecidedOrder) -> dict[str, Any]:
+    facts, command = each.order.facts, each.new.command
+    return {
+        "id": facts.id,
+        "account_id": facts.account_id,
+        "instrument_id": facts.instrument_id,
+        "client_order_id": facts.client_order_id,
+        "command_hash": each.new.hash,
+        "side": facts.side,
+        "type": facts.order_type,
+        "time_in_force": facts.time_in_force,
+        "quantity": facts.quantity,
+        "limit_price": facts.limit_price,
+        "stop_price": facts.stop_price,
+        "extended_hours": facts.extended_hours,
+        "base": facts.base,
+        "worst_price": facts.worst_price,
+        "is_refused": facts.is_refused,
+        "reasons": facts.reasons,
+        "venue": facts.venue,
+        "source": facts.source,
+        "api_key_id": command.api_key_pk,
+        "correlation_id": facts.correlation_id,
+        "placed_at": facts.placed_at,
+        "expires_at": facts.expires_at,
+        "ended_at": facts.ended_at,
+    }
+
+
+def _reservation(each: DecidedOrder, locked: LockedAccounts) -> NewReservation:
+    new, command = each.new, each.new.command
+    return NewReservation(
+        order_id=new.order_id,
+        account_id=command.account_id,
+        instrument_id=new.instrument.id,
+        owner_id=locked[command.account_id].owner_id,
+        side=command.side,
+        quantity_left=command.quantity,
+        price=each.worst_price,
+        limit_price=command.limit_price,
+        currency=new.instrument.currency,
+    )
+
+
+def _note(journal: Journal, each: DecidedOrder, at: datetime) -> None:
+    """Note the order's first event."""
+    facts = each.order.facts
+    taken: dict[str, Any] = {
+        "by": each.new.command.by,
+        "valid_at": each.new.command.placed_at,
+        "symbol": facts.symbol,
+        "side": facts.side.value,
+        "order_type": facts.order_type.value,
+        "time_in_force": facts.time_in_force.value,
+        "limit_price": None if facts.limit_price is None else plain(facts.limit_price),
+        "stop_price": None if facts.stop_price is None else plain(facts.stop_price),
+        "client_order_id": facts.client_order_id,
+        "source": facts.source,
+        "venue": facts.venue,
+    }
+    if each.decision.approved:
+        worst, due_at = plain(each.worst_price), each.new.due_at(at).isoformat()
+        journal.note(each.order, OrderAccepted, worst_price=worst, due_at=due_at, **taken)
+    else:
+        journal.note(each.order, OrderRefused, reasons=tuple(facts.reasons), **taken)
