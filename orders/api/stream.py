@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any
+from uuid import UUID
 
 import structlog
 from channels.db import database_sync_to_async
@@ -18,7 +19,7 @@ from audit.selectors import events_of_account
 from marketdata.hub import TooManyConnections
 from orders.api.stream_codec import FrameError, frame_read, frame_write
 from orders.api.trade_updates import trade_update
-from orders.broadcasts import order_json
+from orders.broadcasts import event_summary, order_json
 from orders.eventstream import UNAVAILABLE, AccountFollower
 from orders.selectors import orders_by_id
 from trading_portal.kernel import clock
@@ -35,6 +36,9 @@ Facts = Mapping[str, Any]
 
 class TradeStream(AsyncWebsocketConsumer):  # type: ignore[misc]
     """One connection: one key, one account."""
+
+    # No layer: the hub carries everything, and a waiting Redis read for each connection would drown the server.
+    channel_layer_alias = ""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -181,18 +185,8 @@ class TradeStream(AsyncWebsocketConsumer):  # type: ignore[misc]
                 await self._answer(TRADE_UPDATES, update)
 
 
-def _log_read(account_id: Any, since: int) -> tuple[list[dict[str, Any]], dict[str, Facts]]:
+def _log_read(account_id: UUID, since: int) -> tuple[list[dict[str, Any]], dict[str, Facts]]:
     """Return a page of an account's events, as the hub's messages hold them, and the orders they speak of."""
-    events = [
-        {
-            "type": event.type,
-            "account_sequence": event.account_sequence,
-            "order_id": event.payload.get("order_id"),
-            "valid_at": event.valid_at,
-            "recorded_at": event.recorded_at,
-            "facts": event.payload,
-        }
-        for event in events_of_account(account_id, since, PAGE)
-    ]
-    orders = orders_by_id({event["order_id"] for event in events if event["order_id"]})
-    return events, {str(order.id): order_json(order) for order in orders}
+    events = [event_summary(event) for event in events_of_account(account_id, since, PAGE)]
+    orders = orders_by_id({UUID(str(event["order_id"])) for event in events if event["order_id"]})
+    return events, {str(order.id): order_json(order) for order in orders.values()}

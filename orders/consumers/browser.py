@@ -34,6 +34,9 @@ log = structlog.get_logger(__name__)
 class BrowserConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     """One page's connection: a signed-in person, whatever accounts and symbols the page follows."""
 
+    # No layer: the hub carries everything, and a waiting Redis read for each connection would drown the server.
+    channel_layer_alias = ""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._user_id: UUID | None = None
