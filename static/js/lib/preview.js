@@ -71,22 +71,33 @@ function showChecks(cells, answer, problem) {
   else put(cells["checks-note"], `All ${checks.length} pass`);
   dress(cells["checks-note"], failed.length ? "danger strong" : "muted");
   const metered = checks.filter((check) => check.passed && check.percent !== null && check.percent !== undefined);
+  metered.sort((a, b) => numbers.compare(b.percent, a.percent));
   const rest = checks.filter((check) => check.passed && !metered.includes(check));
   const items = [...failed, ...metered].map(item);
   if (rest.length) items.push(make("li", { class: "checks-rest" }, icon("check", "", "small"), make("span", {}, rest.map((check) => check.label).join(", "))));
   cells.checks.replaceChildren(...items);
 }
 
+const FRACTIONS = new Set(["price_collar", "concentration"]);
+const SECONDS = new Set(["stale_price", "duplicate_window"]);
+
+/** Return a check's figure in its unit: shares as percentages, ages in seconds, amounts without a tail of decimals. */
+function figure(rule, value) {
+  if (FRACTIONS.has(rule)) return numbers.percentage(value, 2).replace(/^\+/, "");
+  if (SECONDS.has(rule)) return `${numbers.fixed(value, numbers.places(value) ? 1 : 0)} s`;
+  return numbers.places(value) > 8 ? numbers.fixed(value, 8) : numbers.quantity(value);
+}
+
 function item(check) {
   const label = make("span", { class: "label-text", title: check.label }, check.label);
   const known = check.limit !== null && check.limit !== undefined;
   const figures = known
-    ? `${numbers.quantity(check.value)} / ${numbers.quantity(check.limit)}${check.percent ? ` · ${numbers.fixed(check.percent, 0)}%` : ""}`
+    ? `${figure(check.rule, check.value)} / ${figure(check.rule, check.limit)}${check.percent ? ` · ${numbers.fixed(check.percent, 0)}%` : ""}`
     : "";
   const element = make("li", { "data-passed": check.passed ? "yes" : "no" }, icon(check.passed ? "check" : "circle-x", check.passed ? "Passes" : "Would refuse", "small"), label, make("span", { class: "figures" }, figures));
   if (check.percent !== null && check.percent !== undefined) {
-    const meter = make("meter", { min: "0", max: "100", low: "80", high: "100", optimum: "0", "aria-label": `${check.label} used` });
-    meter.value = Math.min(numbers.geometry(check.percent), 100);
+    const meter = make("meter", { min: "0", max: "100", low: "80", high: "99", optimum: "0", "aria-label": `${check.label} used` });
+    meter.value = check.passed ? Math.min(numbers.geometry(check.percent), 99) : 100;
     mark(meter, "title", `${check.percent}% of the limit`);
     element.append(meter);
   }

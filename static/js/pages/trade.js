@@ -30,8 +30,8 @@ const BLOTTER = ["orders", "positions", "fills"];
 
 /** On a phone the ticket is a bottom sheet; elsewhere it is a panel that is always there. */
 function placeTicket() {
-  if (sheet.open) sheet.close();
-  if (!phone.matches) sheet.show();
+  if (sheet.open && (phone.matches || sheet.matches(":modal"))) sheet.close();
+  if (!sheet.open && !phone.matches) sheet.show();
 }
 
 function openTicket(side) {
