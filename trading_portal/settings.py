@@ -22,7 +22,6 @@ PUBLIC_ORIGINS = env.words("PORTAL_ORIGINS", f"http://localhost:{PORT},http://12
 CSRF_TRUSTED_ORIGINS = PUBLIC_ORIGINS
 
 INSTALLED_APPS = [
-    "daphne",
     "trading_portal.apps.PortalAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",

@@ -100,7 +100,12 @@ def django(arguments: Sequence[str]) -> int:
         print(HELP)
     adopt_running_portal()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "trading_portal.settings")
-    importlib.import_module("django.core.management").execute_from_command_line(list(arguments))
+    unconfigured = importlib.import_module("django.core.exceptions").ImproperlyConfigured
+    try:
+        importlib.import_module("django.core.management").execute_from_command_line(list(arguments))
+    except unconfigured as error:
+        folder = layout.data_folder(os.environ).path
+        raise Problem(f"{error}", f"no portal runs on {folder} now; to start it:  make run") from None
     return 0
 
 

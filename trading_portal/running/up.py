@@ -9,7 +9,17 @@ from collections.abc import Mapping
 from types import FrameType
 
 from trading_portal.kernel import clock
-from trading_portal.running import holding, layout, logfile, processes, servers, static_files, summary, table
+from trading_portal.running import (
+    holding,
+    layout,
+    logfile,
+    migrations,
+    processes,
+    servers,
+    static_files,
+    summary,
+    table,
+)
 from trading_portal.running.console import say, step
 from trading_portal.running.layout import MANAGE, ROOT, VENV, VENV_PYTHON, DataFolder
 from trading_portal.running.ports import HOST, free_port, is_free
@@ -90,8 +100,10 @@ class Portal:
             redis = servers.start_valkey(self.supervisor, self.folder, self.environment, self.turn)
             this.note = redis.note
         self.environment |= {"DATABASE_URL": database.url, "REDIS_URL": redis.url}
-        with step("Migrations"):
-            self._manage("migrate", "--no-input", "-v", "0", PORTAL_DB_ROLE="")
+        if not migrations.are_current(self.folder, database.url):
+            with step("Migrations"):
+                self._manage("migrate", "--no-input", "-v", "0", PORTAL_DB_ROLE="")
+                migrations.note_current(self.folder, database.url)
         if not static_files.are_current(self.folder):
             with step("Static files"):
                 self._manage("collectstatic", "--no-input", "-v", "0")
