@@ -52,7 +52,8 @@ WHERE intent.venue = %s AND intent.state = 'sent' AND intent.sent_at <= %s AND N
 _RETRY = """
 UPDATE orders_venueintent AS intent SET state = 'due', due_at = %(at)s
 FROM orders_order o
-WHERE o.id = intent.order_id AND intent.venue = %(venue)s AND intent.state = 'sent' AND NOT o.is_unknown
+WHERE o.id = intent.order_id AND intent.venue = %(venue)s AND intent.state = 'sent'
+  AND (NOT o.is_unknown OR intent.kind <> 'submit')
   AND intent.order_id = ANY(%(orders)s) AND intent.kind = ANY(%(kinds)s)
 """
 Taken = tuple[int, UUID, str, int]
@@ -73,7 +74,7 @@ def venue_claim(*, venue: str, fence: int | None, limit: int, at: datetime) -> l
         locked = accounts_lock({account_id for _, account_id in candidates})
         taken: list[Taken] = [tuple(row) for row in fetch(_TAKE, [[row[0] for row in candidates]])]  # type: ignore[misc]
         messages = _claim(taken, locked, venue, fence, at)
-        failpoint("claim.before_commit")
+        failpoint("venue.after_claim")
     return messages
 
 
@@ -193,7 +194,8 @@ def sends_retry(
 ) -> int:
     """Make sent messages due again, and return how many: only for what the venue itself says it never got.
 
-    An order that is flagged unknown is left alone: it ends by a report, or by `status_unknown_order` (row 45).
+    The submit of an order that is flagged unknown is left alone: it ends by a report, or by `status_unknown_order`
+    (row 45). A request may go again all the same: nothing but its answer clears an order that the venue still works.
     """
     with transaction.atomic():
         lease_require(venue=venue, fence=fence)

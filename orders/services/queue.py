@@ -1,0 +1,293 @@
+"""Commit placements in groups: requests gather while a batch commits, and the next batch takes them all."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import os
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import datetime
+from queue import Empty, SimpleQueue
+
+import structlog
+from django.db import Error, InterfaceError, OperationalError, connection
+
+from accounts.domain.rates import RateAnswer
+from orders.domain.commands import PlaceOrder
+from orders.domain.facts import Placement
+from orders.domain.reasons import sentence
+from orders.services.authorising import KeyedOrders, LetIn, keyed_orders_let_in
+from orders.services.placing import orders_place
+from trading_portal.kernel import clock
+from trading_portal.kernel.errors import PortalError, Unavailable, reason
+
+CAPACITY = 5_000
+BATCH = 256
+ANSWER_SECONDS = 10.0
+DRAIN_SECONDS = 20.0
+PREPARE_AFTER = 5
+
+Place = Callable[..., list[Placement]]
+LetInAll = Callable[..., list[LetIn | PortalError]]
+Asked = tuple[PlaceOrder, ...] | KeyedOrders
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """The answer to one request: a placement for each of its orders, and what its API key has left."""
+
+    placements: tuple[Placement, ...]
+    rate: RateAnswer | None = None
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    """One request in the queue, and where its answer goes: a future of an event loop, or a plain one."""
+
+    asked: Asked
+    size: int
+    future: asyncio.Future[Placed] | Future[Placed]
+    loop: asyncio.AbstractEventLoop | None
+
+    def resolve(self, answer: Placed | PortalError) -> None:
+        """Answer, unless whoever asked is gone."""
+        if self.future.done():
+            return
+        if isinstance(answer, Placed):
+            self.future.set_result(answer)
+        else:
+            self.future.set_exception(answer)
+
+
+Answers = list[tuple[_Waiting, Placed | PortalError]]
+
+
+def _unavailable(code: str) -> Unavailable:
+    return Unavailable(reason(code), sentence(code, {}))
+
+
+class PlacementQueue:
+    """Place orders from any thread or event loop, through one thread that commits them in batches.
+
+    Bounded: a full queue refuses at once. Nothing lingers: a batch is what gathered while the last one committed.
+    A batch that fails is split until the culprit is alone. `stop` refuses what is new and drains what waits.
+    """
+
+    def __init__(
+        self,
+        *,
+        place: Place = orders_place,
+        let_in: LetInAll = keyed_orders_let_in,
+        capacity: int = CAPACITY,
+        batch: int = BATCH,
+    ) -> None:
+        self._place = place
+        self._let_in = let_in
+        self._capacity = capacity
+        self._batch = batch
+        self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._size = 0
+        self._is_stopping = False
+        self._prepared: object = None
+        self._thread = threading.Thread(target=self._run, name="placements", daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """Return how many orders wait or are being placed."""
+        return self._size
+
+    async def place(self, command: PlaceOrder) -> Placement:
+        """Place one order of a caller who was authorised already; raise Unavailable when nobody can decide now."""
+        return (await self.place_all((command,))).placements[0]
+
+    async def place_all(self, asked: Asked) -> Placed:
+        """Place what one request asks for, in one transaction.
+
+        Raise KeyNotAccepted, KeyForbidden or RateLimited for orders that came with an API key, and Unavailable when
+        nobody can decide now: then the same orders may be sent again under the same ids.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Placed] = loop.create_future()
+        self._put(asked, future, loop)
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await future
+        except TimeoutError:
+            raise _unavailable("PLACEMENT_LATE") from None
+
+    def place_blocking(self, asked: Asked) -> Placed:
+        """Do what `place_all` does, from a thread that has no event loop."""
+        future: Future[Placed] = Future()
+        self._put(asked, future, None)
+        try:
+            return future.result(ANSWER_SECONDS)
+        except TimeoutError:
+            raise _unavailable("PLACEMENT_LATE") from None
+
+    def stop(self, seconds: float = DRAIN_SECONDS) -> bool:
+        """Refuse what is new, place what waits, and tell whether that was done in time."""
+        with self._lock:
+            was_stopping, self._is_stopping = self._is_stopping, True
+        if not was_stopping:
+            self._queue.put(None)
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def _put(
+        self, asked: Asked, future: asyncio.Future[Placed] | Future[Placed], loop: asyncio.AbstractEventLoop | None
+    ) -> None:
+        size = max(len(asked.orders if isinstance(asked, KeyedOrders) else asked), 1)
+        with self._lock:
+            if self._is_stopping:
+                raise _unavailable("PLACEMENT_STOPPING")
+            # A request larger than the whole queue is let in when nothing else waits, or it never could be.
+            if self._size and self._size + size > self._capacity:
+                raise _unavailable("PLACEMENT_QUEUE_FULL")
+            self._size += size
+            self._queue.put(_Waiting(asked, size, future, loop))
+
+    def _run(self) -> None:
+        is_last = False
+        while not is_last:
+            batch, is_last = self._gather()
+            if batch:
+                self._answer(self._placed(batch))
+                with self._lock:
+                    self._size -= sum(waiting.size for waiting in batch)
+        connection.close()
+
+    def _gather(self) -> tuple[list[_Waiting], bool]:
+        """Return what waits, at least one request; the mark of `stop` stands behind everything that was let in."""
+        batch: list[_Waiting] = []
+        size = 0
+        waiting = self._queue.get()
+        while waiting is not None:
+            batch.append(waiting)
+            size += waiting.size
+            if size >= self._batch:
+                return batch, False
+            try:
+                waiting = self._queue.get_nowait()
+            except Empty:
+                return batch, False
+        return batch, True
+
+    def _placed(self, batch: Sequence[_Waiting]) -> Answers:
+        """Return an answer for every request, whatever fails."""
+        at = clock.now()
+        try:
+            self._prepare()
+            allowed, answers = self._allowed(batch, at)
+            return answers + self._split(allowed, at, is_retry=False)
+        except Exception as error:
+            self._note_failure(error, batch)
+            return [(waiting, _failure(error)) for waiting in batch]
+
+    def _allowed(self, batch: Sequence[_Waiting], at: datetime) -> tuple[list[tuple[_Waiting, LetIn]], Answers]:
+        """Return what may be placed, in the order it came, and the answers to what may not."""
+        keyed = [(waiting, waiting.asked) for waiting in batch if isinstance(waiting.asked, KeyedOrders)]
+        told = self._let_in([asked for _, asked in keyed], at=at) if keyed else []
+        by_request = {id(waiting): answer for (waiting, _), answer in zip(keyed, told, strict=True)}
+        allowed: list[tuple[_Waiting, LetIn]] = []
+        answers: Answers = []
+        for waiting in batch:
+            answer = LetIn(waiting.asked, None) if isinstance(waiting.asked, tuple) else by_request[id(waiting)]
+            if isinstance(answer, LetIn):
+                allowed.append((waiting, answer))
+            else:
+                answers.append((waiting, answer))
+        return allowed, answers
+
+    def _split(self, requests: Sequence[tuple[_Waiting, LetIn]], at: datetime, *, is_retry: bool) -> Answers:
+        """Place requests in one transaction; when that fails, in two, until the culprit is alone."""
+        if not requests:
+            return []
+        commands = [command for _, let_in in requests for command in let_in.commands]
+        try:
+            placements = iter(self._place(commands=commands, at=at))
+        except (OperationalError, InterfaceError) as error:
+            # A lost connection or a deadlock: nobody's fault. The ids make a second try harmless.
+            if is_retry:
+                raise
+            log.warning("placements.retried", orders=len(commands), error=str(error))
+            connection.close()
+            self._prepare()
+            return self._split(requests, at, is_retry=True)
+        except Exception as error:
+            if len(requests) == 1:
+                self._note_failure(error, [requests[0][0]])
+                return [(requests[0][0], _failure(error))]
+            half = len(requests) // 2
+            return self._split(requests[:half], at, is_retry=is_retry) + self._split(
+                requests[half:], at, is_retry=is_retry
+            )
+        return [
+            (waiting, Placed(tuple(next(placements) for _ in let_in.commands), let_in.rate))
+            for waiting, let_in in requests
+        ]
+
+    def _prepare(self) -> None:
+        """Make this thread's connection fit for the hot path: statements are planned once, and never by a scan.
+
+        A plan made while a table was small would otherwise scan it for ever after.
+        """
+        connection.ensure_connection()
+        if connection.connection is self._prepared:
+            return
+        connection.connection.prepare_threshold = PREPARE_AFTER
+        with connection.cursor() as cursor:
+            cursor.execute("SET enable_seqscan = off")
+        self._prepared = connection.connection
+
+    def _note_failure(self, error: Exception, batch: Sequence[_Waiting]) -> None:
+        if isinstance(error, PortalError):
+            return
+        log.error("placements.failed", requests=len(batch), exc_info=error)
+        if isinstance(error, Error):
+            connection.close()
+
+    def _answer(self, answers: Answers) -> None:
+        """Hand out the answers, each event loop woken once."""
+        loops: dict[asyncio.AbstractEventLoop, Answers] = {}
+        for waiting, answer in answers:
+            if waiting.loop is None:
+                waiting.resolve(answer)
+            else:
+                loops.setdefault(waiting.loop, []).append((waiting, answer))
+        for loop, theirs in loops.items():
+            try:
+                loop.call_soon_threadsafe(_resolve_all, theirs)
+            except RuntimeError:
+                log.info("placements.nobody_waits", orders=len(theirs))  # the loop is closed; what is stored is stored
+
+
+def _resolve_all(answers: Answers) -> None:
+    for waiting, answer in answers:
+        waiting.resolve(answer)
+
+
+def _failure(error: Exception) -> PortalError:
+    return error if isinstance(error, PortalError) else _unavailable("PLACEMENT_FAILED")
+
+
+_queues: dict[int, PlacementQueue] = {}
+_queues_lock = threading.Lock()
+
+
+def placement_queue() -> PlacementQueue:
+    """Return this process's queue, made when it is first asked for."""
+    queue = _queues.get(os.getpid())
+    if queue is None:
+        with _queues_lock:
+            queue = _queues.get(os.getpid())
+            if queue is None:
+                queue = _queues[os.getpid()] = PlacementQueue()
+                atexit.register(queue.stop)
+    return queue
