@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
+from orders import routing
 
-websocket_urlpatterns: list[Any] = []
+websocket_urlpatterns = [*routing.websocket_urlpatterns]

@@ -12,6 +12,8 @@ from trading_portal import views
 
 urlpatterns = [
     path("healthz", views.healthz, name="healthz"),
+    path("", include("accounts.urls")),
+    path("", include("orders.urls")),
     path("admin/", admin.site.urls),
     path("prices/", include("marketdata.urls")),
     path("v2/", include("marketdata.api.urls")),
