@@ -42,7 +42,6 @@ SENTENCES: Mapping[str, str] = {
     "SCOPE_MISSING": "The API key may not do this: it lacks the scope {scope}.",
     "ADDRESS_NOT_ALLOWED": "The API key may not be used from {address}.",
     "EXEC_ID_REUSED": "The venue used the execution id {exec_id} for another order before.",
-    "SESSION_UNKNOWN": "Nobody knows when the market for {symbol} opens next.",
     "RATE_LIMITED": "Too many orders in a short time. Try again in {retry_after} seconds.",
     "VENUE_REJECTED": "The venue rejected the order: {text}",
     "VENUE_NEVER_HEARD": "The venue never received the order.",

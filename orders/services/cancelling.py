@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -73,7 +74,12 @@ def _cancel(order: WorkingOrder, journal: Journal, by: Actor, correlation_id: UU
     if order.state.pending is PendingOperation.CANCEL:
         journal.note(order, OrderCancelRequested, by=by, correlation_id=correlation_id)
         return CancelOutcome(order.facts.id, "requested", order.current(at=at))
-    never_sent = {"venue": order.facts.venue, "venue_order_id": None, "exec_id": None, "text": "never sent"}
+    never_sent: dict[str, Any] = {
+        "venue": order.facts.venue,
+        "venue_order_id": None,
+        "exec_id": None,
+        "text": "never sent",
+    }
     journal.note(order, OrderCanceled, by=by, correlation_id=correlation_id, **never_sent)
     return CancelOutcome(order.facts.id, "canceled", order.current(at=at))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -51,7 +52,12 @@ def _lapse(orders: Mapping[UUID, WorkingOrder], locked: LockedAccounts, at: date
         except InvalidTransition:
             # Sent between our look and the lock: the venue ends it.
             continue
-        never_sent = {"venue": order.facts.venue, "venue_order_id": None, "exec_id": None, "text": "never sent"}
+        never_sent: dict[str, Any] = {
+            "venue": order.facts.venue,
+            "venue_order_id": None,
+            "exec_id": None,
+            "text": "never sent",
+        }
         journal.note(order, OrderExpired, by=Actor.system("expiry"), **never_sent)
         lapsed.append(order_id)
     journal.write()

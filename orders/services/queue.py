@@ -13,7 +13,7 @@ from datetime import datetime
 from queue import Empty, SimpleQueue
 
 import structlog
-from django.db import Error, InterfaceError, OperationalError, connection
+from django.db import InterfaceError, OperationalError, connection
 
 from accounts.domain.rates import RateAnswer
 from orders.domain.commands import PlaceOrder
@@ -186,9 +186,12 @@ class PlacementQueue:
             self._prepare()
             allowed, answers = self._allowed(batch, at)
             return answers + self._split(allowed, at, is_retry=False)
-        except Exception as error:
-            self._note_failure(error, batch)
-            return [(waiting, _failure(error)) for waiting in batch]
+        except PortalError as error:
+            return [(waiting, error) for waiting in batch]
+        except Exception:
+            log.exception("placements.failed", requests=len(batch))
+            connection.close()
+            return [(waiting, _unavailable("PLACEMENT_FAILED")) for waiting in batch]
 
     def _allowed(self, batch: Sequence[_Waiting], at: datetime) -> tuple[list[tuple[_Waiting, LetIn]], Answers]:
         """Return what may be placed, in the order it came, and the answers to what may not."""
@@ -220,18 +223,26 @@ class PlacementQueue:
             connection.close()
             self._prepare()
             return self._split(requests, at, is_retry=True)
-        except Exception as error:
+        except Unavailable:
+            raise  # nobody can decide now: asking for each order alone would only take longer
+        except PortalError as error:
             if len(requests) == 1:
-                self._note_failure(error, [requests[0][0]])
-                return [(requests[0][0], _failure(error))]
-            half = len(requests) // 2
-            return self._split(requests[:half], at, is_retry=is_retry) + self._split(
-                requests[half:], at, is_retry=is_retry
-            )
+                return [(requests[0][0], error)]
+            return self._halves(requests, at, is_retry=is_retry)
+        except Exception:
+            if len(requests) == 1:
+                log.exception("placements.order_failed", orders=len(commands))
+                return [(requests[0][0], _unavailable("PLACEMENT_FAILED"))]
+            return self._halves(requests, at, is_retry=is_retry)
         return [
             (waiting, Placed(tuple(next(placements) for _ in let_in.commands), let_in.rate))
             for waiting, let_in in requests
         ]
+
+    def _halves(self, requests: Sequence[tuple[_Waiting, LetIn]], at: datetime, *, is_retry: bool) -> Answers:
+        half = len(requests) // 2
+        first = self._split(requests[:half], at, is_retry=is_retry)
+        return first + self._split(requests[half:], at, is_retry=is_retry)
 
     def _prepare(self) -> None:
         """Make this thread's connection fit for the hot path: statements are planned once, and never by a scan.
@@ -245,13 +256,6 @@ class PlacementQueue:
         with connection.cursor() as cursor:
             cursor.execute("SET enable_seqscan = off")
         self._prepared = connection.connection
-
-    def _note_failure(self, error: Exception, batch: Sequence[_Waiting]) -> None:
-        if isinstance(error, PortalError):
-            return
-        log.error("placements.failed", requests=len(batch), exc_info=error)
-        if isinstance(error, Error):
-            connection.close()
 
     def _answer(self, answers: Answers) -> None:
         """Hand out the answers, each event loop woken once."""
@@ -271,10 +275,6 @@ class PlacementQueue:
 def _resolve_all(answers: Answers) -> None:
     for waiting, answer in answers:
         waiting.resolve(answer)
-
-
-def _failure(error: Exception) -> PortalError:
-    return error if isinstance(error, PortalError) else _unavailable("PLACEMENT_FAILED")
 
 
 _queues: dict[int, PlacementQueue] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -72,7 +73,7 @@ def venue_claim(*, venue: str, fence: int | None, limit: int, at: datetime) -> l
             return []
         # Accounts before orders before intents, as everywhere: the intents are looked at again under the lock.
         locked = accounts_lock({account_id for _, account_id in candidates})
-        taken: list[Taken] = [tuple(row) for row in fetch(_TAKE, [[row[0] for row in candidates]])]  # type: ignore[misc]
+        taken: list[Taken] = [tuple(row) for row in fetch(_TAKE, [[row[0] for row in candidates]])]
         messages = _claim(taken, locked, venue, fence, at)
         failpoint("venue.after_claim")
     return messages
@@ -130,7 +131,12 @@ def _drop(order: WorkingOrder, why: Reason, journal: Journal, at: datetime) -> N
         return
     _mark(order, journal, order.facts.venue, 0, at)
     order.apply(_NEVER_HEARD, at=at)
-    reported = {"venue": order.facts.venue, "venue_order_id": None, "exec_id": None, "text": "never sent"}
+    reported: dict[str, Any] = {
+        "venue": order.facts.venue,
+        "venue_order_id": None,
+        "exec_id": None,
+        "text": "never sent",
+    }
     journal.note(order, OrderRejected, by=by, reasons=tuple(stored), **reported)
 
 

@@ -22,7 +22,6 @@ from positions.domain.types import NewReservation
 from positions.services import reservations_open
 from risk.domain.types import Decision
 from risk.services import decisions_record
-from trading_portal.kernel.errors import Unavailable, reason
 from trading_portal.kernel.money import ZERO, plain
 
 _INSERT = """
@@ -59,8 +58,7 @@ class NewOrder:
         if self.session.is_open:
             return at
         if self.session.opens_at is None:
-            why = reason("SESSION_UNKNOWN", symbol=self.instrument.symbol)
-            raise Unavailable(why, "Nobody knows when this market opens next.")
+            raise LookupError(f"risk let an order in {self.instrument.symbol} wait for a session that nobody knows")
         return self.session.opens_at
 
 
@@ -76,8 +74,7 @@ class DecidedOrder:
     def worst_price(self) -> Decimal:
         """Return what the reservation holds a unit; an approval without one would reserve nothing."""
         if self.decision.worst_price is None:
-            why = reason("PRICE_MISSING", symbol=self.new.instrument.symbol)
-            raise Unavailable(why, "The order could not be valued.")
+            raise LookupError(f"risk approved an order in {self.new.instrument.symbol} without a worst price")
         return self.decision.worst_price
 
 
