@@ -46,7 +46,7 @@ class Pipeline:
     def _default_handlers(self) -> list[Handler]:
         ids = {symbol: instrument.id for symbol, instrument in self._instruments.items()}
         fan_out = FanOut()
-        return [LastPrices(), fan_out, Candles(ids, fan_out), QuoteRows(ids)]
+        return [LastPrices(), Candles(ids, fan_out), QuoteRows(ids), fan_out]
 
     def start(self) -> None:
         """Start the handlers."""

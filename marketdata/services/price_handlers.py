@@ -39,9 +39,10 @@ class Handler(Protocol):
 
     name: str
     seconds: float
+    has_work: threading.Event
 
     def offer(self, turn: Turn) -> None:
-        """Keep what a turn brought; never wait."""
+        """Keep what a turn brought and set `has_work`; never wait."""
         ...
 
     def write(self) -> None:
@@ -53,6 +54,7 @@ class _LatestPrices:
     """Keep the latest price of each symbol until it is written."""
 
     def __init__(self) -> None:
+        self.has_work = threading.Event()
         self._lock = threading.Lock()
         self._waiting: dict[str, PriceUpdate] = {}
 
@@ -61,6 +63,7 @@ class _LatestPrices:
         with self._lock:
             for update in turn.prices:
                 self._waiting[update.symbol] = update
+        self.has_work.set()
 
     def _take(self) -> list[PriceUpdate]:
         with self._lock:
@@ -107,6 +110,7 @@ class FanOut(_LatestPrices):
         with self._lock:
             for candle in candles:
                 self._candles[(candle.symbol, candle.interval, candle.t)] = candle
+        self.has_work.set()
 
     def write(self) -> None:
         """Publish what changed; what nobody could hear for five seconds is history."""
@@ -151,6 +155,7 @@ class Candles:
     name, seconds = "candles", 1.0
 
     def __init__(self, ids: Mapping[str, UUID], fan_out: FanOut) -> None:
+        self.has_work = threading.Event()
         self._ids = ids
         self._fan_out = fan_out
         self._lock = threading.Lock()
@@ -164,6 +169,7 @@ class Candles:
         with self._lock:
             self._complete |= turn.rewound
             self._builder.add(trade for trade in turn.trades if trade.symbol not in self._complete)
+        self.has_work.set()
 
     def write(self) -> None:
         """Store the candles that changed, whole, so that writing twice does no harm; then publish them."""

@@ -22,7 +22,6 @@ class HandlerThread:
 
     def __init__(self, handler: Handler) -> None:
         self.handler = handler
-        self._has_work = threading.Event()
         self._is_stopping = threading.Event()
         self._failures = 0
         self._complain_at = 0.0
@@ -35,18 +34,17 @@ class HandlerThread:
     def offer(self, turn: Turn) -> None:
         """Hand over a turn, without waiting."""
         self.handler.offer(turn)
-        self._has_work.set()
 
     def stop(self) -> None:
         """Write what is left, once, and end; give up after a few seconds."""
         self._is_stopping.set()
-        self._has_work.set()
+        self.handler.has_work.set()
         self._thread.join(STOP_SECONDS)
 
     def _run(self) -> None:
         while not self._is_stopping.is_set():
-            self._has_work.wait()
-            self._has_work.clear()
+            self.handler.has_work.wait()
+            self.handler.has_work.clear()
             self._is_stopping.wait(self.handler.seconds if self._write() else self._retry_delay())
         self._write()
         connection.close()
@@ -56,7 +54,7 @@ class HandlerThread:
             self.handler.write()
         except Exception as error:  # noqa: BLE001  Whatever it was, the next try may succeed; the others go on.
             self._failures += 1
-            self._has_work.set()
+            self.handler.has_work.set()
             connection.close()
             if clock.monotonic() >= self._complain_at:
                 self._complain_at = clock.monotonic() + COMPLAIN_SECONDS
