@@ -59,6 +59,8 @@ class VenueHost(threading.Thread):
     def stop(self, seconds: float = 20.0) -> None:
         """Let go of the venue cleanly."""
         self._stopping.set()
+        if tenure := self._tenure:
+            tenure.hasten()
         self.join(seconds)
 
     def run(self) -> None:
@@ -95,7 +97,7 @@ class VenueHost(threading.Thread):
 
     def _renew_while_held(self, tenure: Tenure) -> None:
         """Renew until stopped or displaced; a database that is away for less than the lease loses nothing."""
-        while not self._stopping.is_set() and not tenure.displaced(RENEW_SECONDS):
+        while not self._stopping.is_set() and not tenure.rest(RENEW_SECONDS):
             self._turned_at = asked_at = clock.monotonic()
             try:
                 if not services.lease_renew(venue=self.venue, holder=self.holder, fence=tenure.fence):

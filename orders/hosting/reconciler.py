@@ -44,6 +44,7 @@ class Reconciler:
         self._on_displaced = on_displaced
         self._on_reconciled = on_reconciled
         self._is_connected = self._is_reconciled = False
+        self._patient_until = clock.monotonic() + UNKNOWN_AFTER.total_seconds()
         self._compare_at = 0.0
         self._asked: dict[int, tuple[int, float]] = {}
         self.thread = TurningThread(f"reconcile-{venue}", self.turn, idle_seconds=TURN_SECONDS)
@@ -59,19 +60,21 @@ class Reconciler:
             self._on_displaced()
 
     def _turn(self) -> None:
+        if self._is_reconciled or clock.monotonic() >= self._patient_until:
+            self._mark_unknown()
         if not self._is_connected:
             self._line.start(self._recorder.take)
             self._is_connected = True
+        if not self._is_reconciled:
+            self._compare()
+            self._ask_all()
+            self._is_reconciled = True
+            self._on_reconciled()
+            return
+        self._ask(selectors.intents_in_flight(self._venue, sent_before=clock.now() - ASK_AFTER, limit=AT_ONCE))
         if clock.monotonic() >= self._compare_at:
             self._compare()
             self._compare_at = clock.monotonic() + COMPARE_SECONDS
-        if self._is_reconciled:
-            self._ask(selectors.intents_in_flight(self._venue, sent_before=clock.now() - ASK_AFTER, limit=AT_ONCE))
-            self._mark_unknown()
-            return
-        self._ask_all()
-        self._is_reconciled = True
-        self._on_reconciled()
 
     def _compare(self) -> None:
         """Record what the drop copy has and we have not been told."""

@@ -26,11 +26,12 @@ class Tenure:
         self.fence = fence
         self.valid_until = valid_until
         self._displaced = threading.Event()
+        self._hastened = threading.Event()
         self._line = AdapterLine(adapter)
-        self._recorder = Recorder(adapter.name, fence, self._displaced.set)
-        self._sender = Sender(adapter.name, fence, self._line, self.may_send, self._displaced.set)
+        self._recorder = Recorder(adapter.name, fence, self._give_way)
+        self._sender = Sender(adapter.name, fence, self._line, self.may_send, self._give_way)
         self._reconciler = Reconciler(
-            adapter.name, fence, self._line, self._recorder, self.may_speak, self._displaced.set, self._begin_sending
+            adapter.name, fence, self._line, self._recorder, self.may_speak, self._give_way, self._begin_sending
         )
         self._threads = (self._recorder.thread, self._sender.thread, self._reconciler.thread)
 
@@ -42,14 +43,22 @@ class Tenure:
         """Tell whether to send more: the lease is ours and what came back is being recorded in time."""
         return self.may_speak() and self._recorder.backlog < BACKLOG
 
-    def displaced(self, seconds: float) -> bool:
-        """Wait for so long, and tell whether somebody else has the venue now."""
-        return self._displaced.wait(seconds)
+    def rest(self, seconds: float) -> bool:
+        """Wait for so long; tell at once when the venue is lost, or when told to hasten."""
+        return self._hastened.wait(seconds)
+
+    def hasten(self) -> None:
+        """Let whoever rests go on."""
+        self._hastened.set()
 
     def begin(self) -> None:
         """Connect, ask about everything in doubt, then begin to send."""
         self._recorder.thread.start()
         self._reconciler.thread.start()
+
+    def _give_way(self) -> None:
+        self._displaced.set()
+        self.hasten()
 
     def _begin_sending(self) -> None:
         self._sender.thread.start()

@@ -66,6 +66,8 @@ class TurningThread(threading.Thread):
             return
         except (DatabaseError, InterfaceError) as error:
             log.warning("hosting.database_lost", thread=self.name, error=str(error))
+        except OSError as error:
+            log.warning("hosting.venue_silent", thread=self.name, error=f"{type(error).__name__}: {error}")
         except Exception:
             log.exception("hosting.turn_failed", thread=self.name)
         self._failures += 1

@@ -1,0 +1,189 @@
+"""A venue's worker: one speaks at a time, nothing is lost between database and venue, nothing is sent twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+import redis
+from django.conf import settings
+
+from orders import tasks
+from orders.hosting import reconciler
+from orders.models import Execution, Order, PaperReport, VenueIntent, VenueLease
+from orders.tests.venue import DEEP, FaultyAdapter, Venue, running_threads, until
+from trading_portal.kernel import clock
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def venue() -> Iterator[Venue]:
+    made = Venue()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reconcile sooner than a real worker does."""
+    monkeypatch.setattr(reconciler, "ASK_AFTER", timedelta(seconds=0.3))
+    monkeypatch.setattr(reconciler, "UNKNOWN_AFTER", timedelta(seconds=1))
+    monkeypatch.setattr(reconciler, "COMPARE_SECONDS", 0.5)
+    monkeypatch.setattr(reconciler, "TURN_SECONDS", 0.1)
+
+
+def test_an_accepted_order_is_sent_filled_and_booked_without_any_wake_up(venue: Venue):
+    venue.host()
+    orders = venue.place(5)
+    venue.until_base(orders, "filled")
+    venue.assert_books_agree()
+    assert set(VenueIntent.objects.filter(order_id__in=orders).values_list("state", "attempts")) == {("settled", 1)}
+
+
+def test_a_cancel_reaches_the_venue_and_ends_the_order(venue: Venue):
+    venue.host()
+    (resting,) = venue.place(limit="95")
+    venue.until_base([resting], "new")
+    venue.cancel(resting)
+    venue.until_base([resting], "canceled")
+    assert list(PaperReport.objects.filter(order_id=resting).order_by("id").values_list("kind", flat=True)) == [
+        "new",
+        "canceled",
+    ]
+
+
+def test_only_one_of_two_hosts_speaks_and_the_other_takes_over_when_it_leaves(venue: Venue):
+    first = venue.host()
+    until(lambda: first.is_speaking)
+    second = venue.host()
+    orders = venue.place(5)
+    venue.until_base(orders, "filled")
+    assert not second.is_speaking
+    first.stop()
+    until(lambda: second.is_speaking)
+    more = venue.place(3)
+    venue.until_base(more, "filled")
+    venue.assert_books_agree()
+
+
+def test_a_host_that_lost_its_lease_unnoticed_can_neither_send_nor_record(venue: Venue):
+    old = venue.host()
+    until(lambda: old.is_speaking)
+    (resting,) = venue.place(limit="95")
+    venue.until_base([resting], "new")
+    fence = VenueLease.objects.get(venue=venue.name).fence
+    venue.expire_lease()
+    new = venue.host()
+    until(lambda: new.is_speaking)
+    orders = venue.place(20)
+    venue.until_base(orders, "filled")
+    until(lambda: not old.is_speaking)
+    assert VenueLease.objects.get(venue=venue.name).fence > fence
+    assert VenueIntent.objects.filter(order_id__in=orders, fence__lte=fence).count() == 0
+    venue.show([("80", "1")], [("90", "100")])
+    venue.until_base([resting], "filled")
+    venue.assert_books_agree()
+
+
+def test_orders_placed_while_nobody_hosts_the_venue_are_sent_when_somebody_does(venue: Venue):
+    orders = venue.place(10)
+    assert set(venue.bases(orders)) == {"accepted"}
+    venue.host()
+    venue.until_base(orders, "filled")
+    venue.assert_books_agree()
+
+
+def test_a_submit_that_never_reached_the_venue_is_asked_about_and_sent_again(venue: Venue, quick: None):
+    adapter = FaultyAdapter(venue.adapter())
+    adapter.loses_submits = True
+    venue.host(lambda: adapter)
+    orders = venue.place(4)
+    until(lambda: adapter.lost == 4)
+    adapter.loses_submits = False
+    venue.show(*DEEP)
+    venue.until_base(orders, "filled")
+    assert set(VenueIntent.objects.filter(order_id__in=orders).values_list("attempts", flat=True)) == {2}
+    venue.assert_books_agree()
+
+
+def test_a_cancel_that_never_reached_the_venue_is_sent_again(venue: Venue, quick: None):
+    adapter = FaultyAdapter(venue.adapter())
+    venue.host(lambda: adapter)
+    (resting,) = venue.place(limit="95")
+    venue.until_base([resting], "new")
+    adapter.loses_cancels = True
+    venue.cancel(resting)
+    until(lambda: adapter.lost == 1)
+    adapter.loses_cancels = False
+    venue.until_base([resting], "canceled")
+
+
+def test_reports_that_were_lost_on_the_way_come_from_the_drop_copy(venue: Venue, quick: None):
+    adapter = FaultyAdapter(venue.adapter())
+    adapter.loses_reports = True
+    venue.host(lambda: adapter)
+    orders = venue.place(6)
+    venue.until_base(orders, "filled")
+    assert adapter.lost == 12
+    venue.assert_books_agree()
+    last = PaperReport.objects.filter(venue=venue.name).latest("id").id
+    until(lambda: VenueLease.objects.get(venue=venue.name).drop_copy_id == last)
+
+
+def test_an_order_whose_outcome_nobody_can_tell_is_unknown_until_the_venue_answers(venue: Venue, quick: None):
+    adapter = FaultyAdapter(venue.adapter())
+    host = venue.host(lambda: adapter)
+    until(lambda: bool(running_threads(f"send-{venue.name}")))
+    adapter.loses_reports = adapter.is_silent = True
+    orders = venue.place(3)
+    until(lambda: Order.objects.filter(id__in=orders, is_unknown=True).count() == 3)
+    assert set(venue.bases(orders)) == {"pending_new"}
+    adapter.loses_reports = adapter.is_silent = False
+    venue.until_base(orders, "filled")
+    assert Order.objects.filter(id__in=orders, is_unknown=True).count() == 0
+    assert host.is_speaking
+    venue.assert_books_agree()
+
+
+def test_an_unknown_order_that_the_venue_never_heard_of_is_rejected(venue: Venue, quick: None):
+    adapter = FaultyAdapter(venue.adapter())
+    venue.host(lambda: adapter)
+    until(lambda: bool(running_threads(f"send-{venue.name}")))
+    adapter.loses_submits = adapter.is_silent = True
+    orders = venue.place(2)
+    until(lambda: Order.objects.filter(id__in=orders, is_unknown=True).count() == 2)
+    adapter.is_silent = False
+    venue.until_base(orders, "rejected")
+    assert Execution.objects.filter(order_id__in=orders).count() == 0
+
+
+def test_a_stopping_host_records_what_the_venue_did_and_frees_the_lease(venue: Venue):
+    host = venue.host()
+    until(lambda: host.is_speaking)
+    venue.place(30)
+    until(lambda: Execution.objects.filter(venue=venue.name).exists())
+    host.stop()
+    assert not host.is_alive()
+    assert running_threads(f"record-{venue.name}") == running_threads(f"line-{venue.name}") == []
+    assert VenueLease.objects.get(venue=venue.name).expires_at <= clock.now()
+    venue.assert_books_agree()
+
+
+def test_a_wake_up_is_sent_once_until_it_is_taken(monkeypatch: pytest.MonkeyPatch):
+    sent: list[str] = []
+    monkeypatch.setattr(tasks.venue_drain, "apply_async", lambda args, **_: sent.extend(args))
+    client = redis.Redis.from_url(settings.REDIS_URL)
+    client.delete("wake:test-venue")
+    tasks.venue_wake("test-venue")
+    until(lambda: sent == ["test-venue"])
+    tasks.venue_wake("test-venue")
+    tasks.venue_wake("other-venue")
+    until(lambda: "other-venue" in sent)
+    assert sent == ["test-venue", "other-venue"]
+    tasks.venue_drain("test-venue")
+    tasks.venue_wake("test-venue")
+    until(lambda: sent == ["test-venue", "other-venue", "test-venue"])
+    client.delete("wake:test-venue", "wake:other-venue")
+    client.close()
