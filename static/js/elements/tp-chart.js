@@ -57,7 +57,7 @@ class Chart extends Panel {
       timeScale: {
         timeVisible: true,
         secondsVisible: false,
-        rightOffset: 4,
+        rightOffset: 10,
         tickMarkFormatter: (time, kind) => (desk.interval === "1d" && kind === 2 ? shortDay : TICK_MARKS[kind])(time * 1000),
       },
       crosshair: { mode: 0 },
@@ -107,7 +107,7 @@ class Chart extends Panel {
     for (const candle of newer) this.#merge(candle);
     this.series.setData(this.#candles);
     const shown = Math.min(this.#candles.length, 120);
-    this.chart.timeScale().setVisibleLogicalRange({ from: this.#candles.length - shown, to: this.#candles.length + 4 });
+    this.chart.timeScale().setVisibleLogicalRange({ from: this.#candles.length - shown, to: this.#candles.length + 10 });
     this.#showLines(true);
     this.#showFills();
     this.#showLegend();
@@ -154,6 +154,21 @@ class Chart extends Panel {
     dress(this.cells.change, `chart-change ${numbers.direction(change)}`);
     mark(this.cells.quality, "hidden", Boolean(quote));
     put(this.cells.quality, "No live price");
+    this.#follow(quote);
+  }
+
+  /** Draw the running candle up to the last price: the stored candle comes a moment later, and one price is shown once. */
+  #follow(quote) {
+    const last = this.#candles.at(-1);
+    const start = Math.floor(Date.parse(quote?.executed_at ?? "") / 1000 / SECONDS[desk.interval]) * SECONDS[desk.interval];
+    if (!last || start !== last.time || last.texts.c === quote.last) return;
+    const { o, h, l, v } = last.texts;
+    const high = numbers.compare(quote.last, h) > 0 ? quote.last : h;
+    const low = numbers.compare(quote.last, l) < 0 ? quote.last : l;
+    const candle = plotted({ t: last.time, o, h: high, l: low, c: quote.last, v });
+    this.#candles[this.#candles.length - 1] = candle;
+    this.series.update(candle);
+    this.#showLegend();
   }
 
   #showLegend(candle = this.#candles.at(-1)) {

@@ -39,10 +39,10 @@ class Depth extends Panel {
 
   show() {
     const { depth, quote } = desk;
-    const book = { bid: depth?.bids ?? [], ask: depth?.asks ?? [] };
-    const shown = [...book.bid.slice(0, LEVELS), ...book.ask.slice(0, LEVELS)];
-    const most = Math.max(...shown.map(([, size]) => numbers.geometry(size)), 0);
     const own = this.#own();
+    const book = { bid: this.#levels("bid", depth?.bids ?? [], own), ask: this.#levels("ask", depth?.asks ?? [], own) };
+    const sizes = [...book.bid, ...book.ask].map(([, size]) => numbers.geometry(size ?? "0"));
+    const most = Math.max(...sizes, 0);
     for (const name of ["ask", "bid"]) {
       this.sides[name].forEach((row, index) => {
         const level = name === "ask" ? book.ask[LEVELS - 1 - index] : book.bid[index];
@@ -55,26 +55,38 @@ class Depth extends Panel {
     put(this.quality, "Closed");
   }
 
+  /** Return a side from the best price on; an own order between the book's prices has a row of its own. */
+  #levels(side, levels, own) {
+    const decimals = desk.priceplaces(desk.symbol);
+    const known = new Set(levels.map(([price]) => numbers.fixed(price, decimals)));
+    const extra = [...own.values()].filter((one) => one.side === side && !known.has(one.shown)).map((one) => [one.price, null]);
+    const better = side === "bid" ? -1 : 1;
+    return [...levels, ...extra].sort(([a], [b]) => better * numbers.compare(a, b)).slice(0, LEVELS);
+  }
+
   #showRow(row, level, side, most, own) {
     mark(row, "hidden", !level);
     if (!level) return;
     const [price, size] = level;
     const decimals = desk.priceplaces(desk.symbol);
-    const mine = own.get(`${side} ${numbers.fixed(price, decimals)}`);
+    const mine = own.get(`${side} ${numbers.fixed(price, decimals)}`)?.left;
     put(row.cells_.price, numbers.fixed(price, decimals));
-    put(row.cells_.size, numbers.quantity(size));
+    put(row.cells_.size, size === null ? numbers.DASH : numbers.quantity(size));
     put(row.cells_.own, mine ? numbers.quantity(numbers.total(mine)) : "");
     mark(row, "data-own", mine ? "" : null);
     mark(row, "data-price", price);
-    mark(row, "aria-label", `${side === "ask" ? "Ask" : "Bid"} ${price}, size ${size}${mine ? `, own ${numbers.total(mine)}` : ""}. Use as limit price`);
-    row.cells_.bar.style.width = most ? `${Math.round((100 * numbers.geometry(size)) / most)}%` : "0";
+    mark(row, "aria-label", `${side === "ask" ? "Ask" : "Bid"} ${price}, size ${size ?? "unknown"}${mine ? `, own ${numbers.total(mine)}` : ""}. Use as limit price`);
+    row.cells_.bar.style.width = most && size !== null ? `${Math.round((100 * numbers.geometry(size)) / most)}%` : "0";
   }
 
   #own() {
     const own = new Map();
     for (const order of desk.openOrders(desk.symbol).filter(isWorking)) {
-      const key = `${order.side === "buy" ? "bid" : "ask"} ${numbers.fixed(order.limit_price, desk.priceplaces(desk.symbol))}`;
-      own.set(key, [...(own.get(key) ?? []), order.leaves_qty ?? order.qty]);
+      const side = order.side === "buy" ? "bid" : "ask";
+      const shown = numbers.fixed(order.limit_price, desk.priceplaces(desk.symbol));
+      const key = `${side} ${shown}`;
+      const left = [...(own.get(key)?.left ?? []), order.leaves_qty ?? order.qty];
+      own.set(key, { side, shown, price: order.limit_price, left });
     }
     return own;
   }

@@ -68,8 +68,9 @@ class Positions extends Panel {
     this.#signed(cells.open, "number open", position.unrealized_pl, money);
     this.#signed(cells.day, "number day", position.day_pl, money);
     this.#signed(cells.realised, "number realised", position.realized_pl, money);
-    put(cells.share, position.unrealized_plpc ? numbers.percentage(position.unrealized_plpc) : numbers.DASH);
-    dress(cells.share, `number share ${numbers.direction(position.unrealized_plpc)}`);
+    const share = position.unrealized_plpc;
+    put(cells.share, share ? `${numbers.arrow(share)} ${numbers.percentage(share)}`.trim() : numbers.DASH);
+    dress(cells.share, `number share ${numbers.direction(share)}`);
   }
 
   #signed(cell, name, value, decimals) {

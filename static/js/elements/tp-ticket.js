@@ -209,10 +209,10 @@ class Ticket extends Panel {
     const { state } = placing;
     if (state === "placed" || state === "refused") {
       this.#edit({ focus: false });
-      this.draft.change({ quantity: "" });
-      if (state === "placed") this.#fill();
-      desk.emit(state === "placed" ? "placed" : "order-refused", placing);
-      this.#showSubmit();
+      if (state === "placed") {
+        this.draft.change({ quantity: "" });
+        this.#fill();
+      }
     } else if (state === "invalid") this.#edit({ focus: false });
     else this.#enter("review");
     mark(cells.back, "hidden", placing.isBusy || state === "unsure");
@@ -229,13 +229,13 @@ class Ticket extends Panel {
 
   #message() {
     const { placing } = this;
-    const say = (level, name, ...content) => make("div", { class: `callout callout-${level}` }, icon(name), make("div", {}, ...content));
+    const say = (level, name, ...content) => make("div", { class: `callout callout-${level}` }, icon(name), make("div", {}, ...content.filter(Boolean)));
     const again = (text) => make("button", { class: "button button-small", type: "button", onclick: () => this.guard(() => placing.send()) }, text);
     const leave = make("button", { class: "button button-small button-quiet", type: "button", onclick: () => this.guard(() => { placing.leave(); this.#edit(); }) }, "Leave it");
     if (placing.state === "sending") return say("info", "loader-circle", "Sending…");
     if (placing.state === "checking") return say("info", "loader-circle", "Checking… No answer yet; asking whether the order arrived.");
     if (placing.state === "unsure") {
-      return say("warn", "triangle-alert", make("p", {}, "It is not known whether the order arrived. Sending it again is safe: it carries the same identity and is placed once."), again("Send the same order again"), leave);
+      return say("warn", "triangle-alert", placing.detail ? make("p", {}, placing.detail) : null, make("p", {}, "It is not known whether the order arrived. Sending it again is safe: it carries the same identity and is placed once."), again("Send the same order again"), leave);
     }
     if (placing.state === "invalid" || placing.state === "refused") return say("danger", "circle-x", make("strong", {}, placing.title), this.#reasons());
     if (placing.state === "placed") return this.#placed(say);

@@ -26,6 +26,8 @@ export class Placing extends EventTarget {
   prepare(order) {
     this.order = { ...order, client_order_id: newId() };
     this.orderId = null;
+    this.detail = "";
+    this.reasons = [];
     this.#enter("ready");
   }
 
@@ -78,13 +80,14 @@ export class Placing extends EventTarget {
     this.orderId = order.id;
     desk.takeOrder(order);
     if (order.status === "rejected") {
-      this.title = "Refused";
+      this.title = "Refused by risk";
       this.reasons = order.reasons ?? [];
       this.#enter("refused");
     } else this.#enter("placed");
   }
 
   async #failed(error) {
+    this.detail = error instanceof Problem ? error.message : "";
     if (error instanceof NoAnswer || error.status >= 500) {
       await this.check();
       return;
@@ -94,8 +97,7 @@ export class Placing extends EventTarget {
       return;
     }
     this.#forget();
-    this.title = error.title;
-    this.detail = error.message;
+    this.title = error.order ? "Refused by risk" : "Not placed";
     this.reasons = error.reasons;
     if (error.order) {
       this.orderId = error.order.id;
