@@ -109,7 +109,7 @@ def test_a_data_folder_has_one_holder_and_a_killed_run_leaves_nothing(tmp_path: 
     try:
         assert holding.clear_leftovers(folder) == 1
     finally:
-        assert left.wait(5) == -signal.SIGINT
+        assert left.wait(5) == -signal.SIGTERM
 
 
 def test_a_number_that_was_given_again_is_another_process() -> None:

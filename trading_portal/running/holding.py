@@ -70,7 +70,7 @@ def clear_leftovers(folder: DataFolder) -> int:
         return sorted(mine | set(processes.marked(str(folder.path))))
 
     count = len(found())
-    if count and not processes.end(found, politely=signal.SIGINT):
+    if count and not processes.end(found, politely=signal.SIGTERM):
         raise Problem(f"Processes of an earlier run cannot be ended: {found()}.", "end them by hand, then: make run")
     return count
 
