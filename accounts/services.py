@@ -168,7 +168,7 @@ def rates_take(requests: Sequence[RateRequest], *, window_seconds: float = WINDO
     except RedisError as error:
         raise Unavailable(reason("RATE_UNKNOWN"), "The portal cannot count requests now. Try again shortly.") from error
     return [
-        RateAnswer(request.key, bool(allowed), request.limit, max(remaining, 0), -(-wait // 1_000_000))
+        RateAnswer(request.key, bool(allowed), request.limit, max(remaining, 0), -(-wait // 1_000_000), request.cost)
         for request, allowed, remaining, wait in zip(requests, *(taken[i::3] for i in range(3)), strict=True)
     ]
 

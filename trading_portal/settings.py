@@ -102,6 +102,8 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 60}
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_BEAT_SCHEDULE = {
     "wake the venues": {"task": "orders.venues_sweep", "schedule": 1.0, "options": {"expires": 5}},
+    "end unsent day orders": {"task": "orders.expire", "schedule": 5.0, "options": {"expires": 10}},
+    "put limits back": {"task": "risk.sweep", "schedule": 5.0, "options": {"expires": 10}},
 }
 
 AUTH_USER_MODEL = "accounts.User"
@@ -168,6 +170,7 @@ SPECTACULAR_SETTINGS = {
         "AccountStatusEnum": ["ACTIVE", "ACCOUNT_CLOSED"],
         "AssetClassEnum": ["us_equity", "crypto"],
         "AssetStatusEnum": ["active", "inactive"],
+        "OrderSideEnum": ["buy", "sell"],
         "OrderStatusEnum": "orders.api.documents.STATUSES",
         "OrderTypeEnum": "orders.api.documents.TYPES",
     },

@@ -18,6 +18,7 @@ urlpatterns = [
     path("prices/", include("marketdata.urls")),
     path("v2/", include("marketdata.api.urls")),
     path("v2/", include("positions.api.urls")),
+    path("v2/", include("orders.api.urls")),
     path("v2/<path:rest>", not_found),
     path("api/schema", SpectacularAPIView.as_view(), name="api-schema"),
     path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="api-schema"), name="api-docs"),

@@ -11,14 +11,20 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
-from accounts.api.errors import CHALLENGE
+from accounts.api.errors import CHALLENGE, UNAUTHORIZED, Problem, ProblemError, error_of
+from accounts.domain.keys import grant_refusal
 from accounts.domain.types import KeyGrant
 from accounts.selectors import keys_verify
 from audit.domain.types import Actor
 from trading_portal.kernel import clock
+from trading_portal.kernel.errors import Reason
 
 _KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,40}", re.ASCII)
 _SECRET_LENGTH = 128
+_SENTENCES = {
+    "SCOPE_MISSING": "This API key may not do this.",
+    "ADDRESS_NOT_ALLOWED": "This API key may not be used from this address.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +69,23 @@ def credentials_of(request: HttpRequest | Request) -> tuple[str, str] | None:
 def address_of(request: HttpRequest | Request) -> str:
     """Return the address the request comes from, as the server sees it."""
     return str(request.META.get("REMOTE_ADDR") or "")
+
+
+def grant_of(request: HttpRequest, *, scope: str) -> KeyGrant:
+    """Return what a plain request's key grants; raise ProblemError for who may not do this from there."""
+    credentials = credentials_of(request)
+    grant = keys_verify([credentials], clock.now())[0] if credentials else None
+    if grant is None:
+        raise ProblemError(UNAUTHORIZED)
+    if why := grant_refusal(grant, scope=scope, address=address_of(request)):
+        raise ProblemError(grant_problem(why))
+    return grant
+
+
+def grant_problem(why: Reason) -> Problem:
+    """Return the refusal of a key that is valid, but not for this."""
+    sentence = _SENTENCES[why.code]
+    return Problem(403, sentence, errors=(error_of(why, sentence),))
 
 
 class ApiKeyAuthentication(BaseAuthentication):

@@ -34,7 +34,11 @@ def rate_headers(answer: RateAnswer) -> dict[str, str]:
 
 
 def rate_problem(answer: RateAnswer) -> Problem:
-    """Return the refusal of a request that is over its budget."""
+    """Return the refusal of a request that is over its budget, or that no budget of this key could ever hold."""
+    if answer.cost > answer.limit:
+        why = reason("RATE_LIMIT_TOO_SMALL", asked=answer.cost, limit=answer.limit, seconds=WINDOW_SECONDS)
+        sentence = f"This asks for {answer.cost} at once; this key may {answer.limit} in {WINDOW_SECONDS} s."
+        return Problem(422, sentence, errors=(error_of(why, sentence),))
     why = reason("RATE_LIMIT_EXCEEDED", limit=answer.limit, seconds=WINDOW_SECONDS, wait_seconds=answer.wait_seconds)
     sentence = f"Rate limit exceeded: {answer.limit} in {WINDOW_SECONDS} s. Wait {answer.wait_seconds} s."
     return Problem(429, sentence, errors=(error_of(why, sentence),), retry_after=max(answer.wait_seconds, 1))

@@ -11,25 +11,13 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.api import openapi  # noqa: F401 - registers the description of the API key
-from accounts.api.authentication import address_of
-from accounts.api.errors import NOT_FOUND, Problem, ProblemError, error_of, problem_response
+from accounts.api.authentication import address_of, grant_problem
+from accounts.api.errors import NOT_FOUND, ProblemError, problem_response
 from accounts.api.rates import rate_headers, rate_problem, reads_request
 from accounts.domain.keys import SCOPE_READ, SCOPE_TRADE, grant_refusal
 from accounts.domain.rates import RateAnswer, RateRequest
 from accounts.domain.types import KeyGrant
 from accounts.services import rates_take
-from trading_portal.kernel.errors import Reason
-
-_SENTENCES = {
-    "SCOPE_MISSING": "This API key may not do this.",
-    "ADDRESS_NOT_ALLOWED": "This API key may not be used from this address.",
-}
-
-
-def grant_problem(why: Reason) -> Problem:
-    """Return the refusal of a key that is valid, but not for this."""
-    sentence = _SENTENCES[why.code]
-    return Problem(403, sentence, errors=(error_of(why, sentence),))
 
 
 class ApiView(APIView):

@@ -67,13 +67,14 @@ class RateRequest:
 
 @dataclass(frozen=True, slots=True)
 class RateAnswer:
-    """Say whether it was taken, what is left, and in how many seconds more comes free (rounded up)."""
+    """Say whether the cost was taken, what is left, and in how many seconds more comes free (rounded up)."""
 
     key: str
     is_allowed: bool
     limit: int
     remaining: int
     wait_seconds: int
+    cost: int = 1
 
     @property
     def policy(self) -> str:

@@ -13,11 +13,10 @@ from asgiref.sync import sync_to_async
 from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
 from django_eventstream.views import events as eventstream_view
 
-from accounts.api.authentication import address_of, credentials_of
+from accounts.api.authentication import credentials_of, grant_of
 from accounts.api.errors import NOT_FOUND, UNAUTHORIZED, Problem, ProblemError, problem_of, problem_response
 from accounts.api.rates import rate_problem, reads_request
-from accounts.api.views import grant_problem
-from accounts.domain.keys import SCOPE_READ, grant_refusal
+from accounts.domain.keys import SCOPE_READ
 from accounts.selectors import account_visible, keys_verify
 from accounts.services import rates_take
 from marketdata.hub import TooManyConnections
@@ -61,11 +60,7 @@ def _reader_of(request: HttpRequest, account_id: UUID) -> StreamReader:
         if not reader.may_read(account_id):
             raise ProblemError(NOT_FOUND)
         return reader
-    (grant,) = keys_verify([credentials], clock.now())
-    if grant is None:
-        raise ProblemError(UNAUTHORIZED)
-    if why := grant_refusal(grant, scope=SCOPE_READ, address=address_of(request)):
-        raise ProblemError(grant_problem(why))
+    grant = grant_of(request, scope=SCOPE_READ)
     if grant.account_id != account_id:
         raise ProblemError(NOT_FOUND)
     (rate,) = rates_take([reads_request(grant)])

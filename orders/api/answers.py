@@ -5,24 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from accounts.api.errors import CLIENT_ORDER_ID_TAKEN, Problem
+from orders.api.bodies import BulkBody
+from orders.api.problems import refusal
 from orders.broadcasts import order_json
 from orders.domain.facts import CancelOutcome, Placement
-from orders.domain.reasons import reason_dict, sentence
-from trading_portal.kernel.errors import Reason
 
 NO_ORDER = Problem(404, "There is no such order.")
-_TOO_LARGE = "BODY_TOO_LARGE"
-
-
-def refusal(status: int, reasons: Sequence[Reason], *, code: int = 0, **beside: object) -> Problem:
-    """Return the problem that reasons make; its message is every reason's sentence."""
-    message = " ".join(sentence(why.code, why.facts) for why in reasons)
-    return Problem(status, message, code=code, errors=tuple(reason_dict(why) for why in reasons), extra=beside)
-
-
-def unreadable(reasons: Sequence[Reason]) -> Problem:
-    """Return the problem of a body that is not what it should be."""
-    return refusal(413 if reasons[0].code == _TOO_LARGE else 422, reasons)
+OK = 200
 
 
 def placement_problem(placement: Placement) -> Problem | None:
@@ -35,6 +24,12 @@ def placement_problem(placement: Placement) -> Problem | None:
     return refusal(422, placement.refusal, code=CLIENT_ORDER_ID_TAKEN if placement.status == "conflict" else 0)
 
 
+def placement_json(placement: Placement) -> dict[str, object]:
+    """Return the order of an accepted placement."""
+    assert placement.order is not None
+    return order_json(placement.order)
+
+
 def cancel_problem(outcome: CancelOutcome) -> Problem | None:
     """Return why a cancel was refused, None when it was taken."""
     if outcome.status == "not_found":
@@ -42,3 +37,34 @@ def cancel_problem(outcome: CancelOutcome) -> Problem | None:
     if outcome.status == "refused" and outcome.refusal is not None:
         return refusal(422, [outcome.refusal])
     return None
+
+
+def cancel_json(outcome: CancelOutcome, *, path: str, request_id: str) -> dict[str, object]:
+    """Return one answer of a cancel of many."""
+    problem = cancel_problem(outcome)
+    order = order_json(outcome.order) if outcome.order else None
+    body = problem.body(path=f"{path}/{outcome.order_id}", request_id=request_id) if problem else order
+    return {"id": str(outcome.order_id), "status": problem.status if problem else OK, "body": body}
+
+
+def bulk_json(
+    body: BulkBody, placements: Sequence[Placement], *, path: str, request_id: str
+) -> dict[str, object]:
+    """Return one answer for each order of a bulk, in their order."""
+    decided = iter(placements)
+    results: list[dict[str, object]] = []
+    for index, each in enumerate(body.parsed):
+        placement = None if isinstance(each, Problem) else next(decided)
+        problem = each if isinstance(each, Problem) else placement_problem(placement) if placement else None
+        order = placement.order if placement else None
+        results.append(
+            {
+                "index": index,
+                "status": problem.status if problem else OK,
+                "client_order_id": order.client_order_id if order else body.named(index),
+                "order": order_json(order) if order else None,
+                "error": problem.body(path=path, request_id=request_id) if problem else None,
+            }
+        )
+    accepted = sum(result["status"] == OK for result in results)
+    return {"accepted": accepted, "refused": len(results) - accepted, "results": results}

@@ -8,7 +8,7 @@ from decimal import Decimal
 from accounts.api.errors import ProblemError
 from accounts.domain.types import AccountFacts
 from marketdata.selectors import instruments_by_symbol
-from orders.api.answers import unreadable
+from orders.api.problems import unreadable
 from orders.domain.commands import OrderFields
 from orders.domain.facts import PAPER_VENUE
 from orders.domain.parsing import grid_reasons
@@ -18,7 +18,10 @@ from risk.domain.types import OrderIntent
 from risk.services import orders_preview
 from trading_portal.kernel.errors import reason
 from trading_portal.kernel.ids import uuid7
-from trading_portal.kernel.money import plain
+from trading_portal.kernel.money import ZERO, plain
+
+# The paper venue charges nothing.
+PAPER_FEE = ZERO
 
 
 def preview_json(account: AccountFacts, fields: OrderFields, *, at: datetime) -> dict[str, object]:
@@ -61,7 +64,7 @@ def _shown(preview: Preview) -> dict[str, object]:
         "approved": preview.approved,
         "reasons": [reason_dict(why) for why in preview.reasons],
         "notional": _text(preview.notional),
-        "fees": _text(preview.fees),
+        "fees": _text(PAPER_FEE),
         "worst_price": _text(preview.worst_price),
         "reference_price": _text(preview.reference_price),
         "slippage": _text(preview.slippage),

@@ -13,17 +13,39 @@ from rest_framework.response import Response
 from accounts.api.errors import Problem, ProblemError
 from accounts.api.openapi import problems
 from accounts.api.parameters import Parameters
+from accounts.api.rates import orders_request
 from accounts.api.views import ApiView
+from accounts.domain.rates import RateRequest
+from accounts.selectors import account_by_id
 from audit.selectors import events_of_account, events_of_stream
 from marketdata.selectors import instruments_all
-from orders.api.answers import NO_ORDER, cancel_problem
-from orders.api.documents import CancelDocument, EventDocument, OrderDocument
+from orders.api.answers import (
+    NO_ORDER,
+    bulk_json,
+    cancel_json,
+    cancel_problem,
+    placement_json,
+    placement_problem,
+)
+from orders.api.bodies import bulk_read, order_read
+from orders.api.documents import (
+    BulkRequestDocument,
+    BulkResultDocument,
+    CancelDocument,
+    EventDocument,
+    OrderDocument,
+    OrderRequestDocument,
+    PreviewDocument,
+)
+from orders.api.preview import preview_json
 from orders.broadcasts import order_json
+from orders.domain.commands import OrderFields, Source, place_order
 from orders.domain.facts import OrderFacts
 from orders.domain.parsing import CLIENT_ORDER_ID_LIMIT
 from orders.eventstream import event_json
 from orders.selectors import OrderQuery, order_by_client_order_id, order_by_id, orders_list
-from orders.services import orders_cancel_all
+from orders.services import order_cancel, orders_cancel_all
+from orders.services.queue import Placed, placement_queue
 from positions.domain.types import Side
 from trading_portal.kernel import clock
 
@@ -31,6 +53,11 @@ PAGE_DEFAULT, PAGE_LIMIT = 50, 500
 SYMBOLS_LIMIT = 200
 EVENTS_DEFAULT, EVENTS_LIMIT = 100, 1000
 NEXT_PAGE = "X-Next-Page-Token"
+IDEMPOTENCY_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    location=OpenApiParameter.HEADER,
+    description="The same request under the same key gets the same answer again, for 24 hours.",
+)
 Status = Literal["open", "closed", "all"]
 
 
@@ -42,8 +69,45 @@ def order_or_404(grant_account_id: UUID, order_id: UUID) -> OrderFacts:
     return order
 
 
+def placed_now(request: Request, orders: tuple[OrderFields, ...], *, source: Source) -> Placed:
+    """Place orders for a caller whom REST framework has let in."""
+    commands = tuple(
+        place_order(
+            fields,
+            account_id=request.auth.account_id,
+            by=request.user.actor,
+            source=source,
+            correlation_id=request.correlation_id,
+            placed_at=clock.now(),
+            api_key_pk=request.auth.key_pk,
+        )
+        for fields in orders
+    )
+    return placement_queue().place_blocking(commands)
+
+
 class OrderList(ApiView):
     """The account's orders."""
+
+    def budget(self, request: Request) -> RateRequest | None:
+        """Return what a request takes: a placed order counts as an order."""
+        return orders_request(request.auth) if request.method == "POST" else super().budget(request)
+
+    @extend_schema(
+        operation_id="order_place",
+        parameters=[IDEMPOTENCY_KEY],
+        request=OrderRequestDocument,
+        responses={200: OrderDocument, **problems(413, 422)},
+    )
+    def post(self, request: Request) -> Response:
+        """Place one order; the answer follows its commit. `commands.order_place` is what this address runs."""
+        fields = order_read(request.body)
+        if isinstance(fields, Problem):
+            raise ProblemError(fields)
+        (placement,) = placed_now(request, (fields,), source="api").placements
+        if problem := placement_problem(placement):
+            raise ProblemError(problem)
+        return Response(placement_json(placement))
 
     @extend_schema(
         operation_id="orders_list",
@@ -105,20 +169,7 @@ class OrderList(ApiView):
             correlation_id=request.correlation_id,
             at=clock.now(),
         )
-        request_id = getattr(request, "request_id", "")
-        answers: list[dict[str, object]] = []
-        for outcome in outcomes:
-            problem = cancel_problem(outcome)
-            path = f"{request.path}/{outcome.order_id}"
-            answers.append(
-                {
-                    "id": str(outcome.order_id),
-                    "status": problem.status if problem else 200,
-                    "body": problem.body(path=path, request_id=request_id)
-                    if problem
-                    else outcome.order and order_json(outcome.order),
-                }
-            )
+        answers = [cancel_json(outcome, path=request.path, request_id=request.request_id) for outcome in outcomes]
         return Response(answers, status=207)
 
 
@@ -139,6 +190,61 @@ class OrderOne(ApiView):
     def get(self, request: Request, order_id: UUID) -> Response:
         """Return an order as it stands now."""
         return Response(order_json(order_or_404(self.grant.account_id, order_id)))
+
+    @extend_schema(operation_id="order_cancel", responses={204: None, **problems(404, 422)})
+    def delete(self, request: Request, order_id: UUID) -> Response:
+        """Ask for the cancel of one order. `commands.order_cancel_one` is what this address runs."""
+        outcome = order_cancel(
+            order_id=order_id,
+            account_id=self.grant.account_id,
+            by=request.user.actor,
+            correlation_id=request.correlation_id,
+            at=clock.now(),
+        )
+        if problem := cancel_problem(outcome):
+            raise ProblemError(problem)
+        return Response(status=204)
+
+
+class OrderBulk(ApiView):
+    """Many orders at once."""
+
+    def budget(self, request: Request) -> RateRequest | None:
+        """Return what the bulk takes: each order counts."""
+        body = bulk_read(request.body)
+        return orders_request(request.auth, 1 if isinstance(body, Problem) else len(body.orders))
+
+    @extend_schema(
+        operation_id="orders_place_bulk",
+        parameters=[IDEMPOTENCY_KEY],
+        request=BulkRequestDocument,
+        responses={200: BulkResultDocument, **problems(413, 422)},
+    )
+    def post(self, request: Request) -> Response:
+        """Place up to 1,000 orders, each decided on its own. `commands.orders_place_bulk` is what this address runs."""
+        body = bulk_read(request.body)
+        if isinstance(body, Problem):
+            raise ProblemError(body)
+        placed = placed_now(request, body.orders, source="bulk")
+        return Response(bulk_json(body, placed.placements, path=request.path, request_id=request.request_id))
+
+
+class OrderPreview(ApiView):
+    """What would become of an order."""
+
+    @extend_schema(
+        operation_id="order_preview",
+        request=OrderRequestDocument,
+        responses={200: PreviewDocument, **problems(413, 422)},
+    )
+    def post(self, request: Request) -> Response:
+        """Return cost, checks and what would be left, and place nothing."""
+        fields = order_read(request.body)
+        if isinstance(fields, Problem):
+            raise ProblemError(fields)
+        account = account_by_id(self.grant.account_id)
+        assert account is not None
+        return Response(preview_json(account, fields, at=clock.now()))
 
 
 class OrderByClientOrderId(ApiView):

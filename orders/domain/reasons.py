@@ -16,6 +16,8 @@ SENTENCES: Mapping[str, str] = {
     "FIELD_UNKNOWN": "There is no field {field}.",
     "FIELD_REQUIRED": "{field} is required.",
     "FIELD_NOT_TEXT": "{field} must be text.",
+    "FIELD_NOT_A_LIST": "{field} must be a list.",
+    "BULK_SIZE": "A bulk holds 1 to {limit} orders, not {count}.",
     "FIELD_NOT_BOOLEAN": "{field} must be true or false.",
     "FIELD_NOT_A_NUMBER": "{field} must be a plain decimal number.",
     "FIELD_NOT_POSITIVE": "{field} must be greater than zero.",

@@ -1,0 +1,18 @@
+"""Addresses of orders under the API's root."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from accounts.api.pool import resource
+from orders.api import commands, views
+
+urlpatterns = [
+    path("orders", resource(views.OrderList, post=commands.order_place), name="api-orders"),
+    path("orders:by_client_order_id", resource(views.OrderByClientOrderId), name="api-order-by-client-order-id"),
+    path("orders/bulk", resource(views.OrderBulk, post=commands.orders_place_bulk), name="api-orders-bulk"),
+    path("orders/preview", resource(views.OrderPreview), name="api-orders-preview"),
+    path("orders/<uuid:order_id>", resource(views.OrderOne, delete=commands.order_cancel_one), name="api-order"),
+    path("orders/<uuid:order_id>/events", resource(views.OrderEvents), name="api-order-events"),
+    path("account/events", resource(views.AccountEvents), name="api-account-events"),
+]
