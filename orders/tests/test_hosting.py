@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
+from uuid import UUID
 
 import pytest
 import redis
@@ -16,11 +24,12 @@ from orders.tests.venue import DEEP, FaultyAdapter, Venue, running_threads, unti
 from trading_portal.kernel import clock
 
 pytestmark = pytest.mark.django_db
+POINTS = ("venue.after_claim", "venue.after_intent", "venue.after_send", "venue.before_record")
 
 
 @pytest.fixture
 def venue() -> Iterator[Venue]:
-    made = Venue()
+    made = Venue(accounts=4)
     yield made
     made.close()
 
@@ -157,6 +166,73 @@ def test_an_unknown_order_that_the_venue_never_heard_of_is_rejected(venue: Venue
     adapter.is_silent = False
     venue.until_base(orders, "rejected")
     assert Execution.objects.filter(order_id__in=orders).count() == 0
+
+
+def test_a_cancel_that_was_lost_in_silence_is_sent_again_once_the_venue_speaks(venue: Venue, quick: None):
+    adapter = FaultyAdapter(venue.adapter())
+    venue.host(lambda: adapter)
+    (resting,) = venue.place(limit="95")
+    venue.until_base([resting], "new")
+    adapter.loses_cancels = adapter.is_silent = True
+    venue.cancel(resting)
+    until(lambda: Order.objects.get(id=resting).is_unknown)
+    adapter.loses_cancels = adapter.is_silent = False
+    venue.until_base([resting], "canceled")
+    assert not Order.objects.get(id=resting).is_unknown
+
+
+@pytest.mark.parametrize("passes", [0, 2])
+@pytest.mark.parametrize(
+    "point", ["venue.after_claim", "venue.after_intent", "venue.after_send", "venue.before_record"]
+)
+def test_a_worker_killed_at_any_point_loses_and_doubles_nothing(venue: Venue, tmp_path: Path, point: str, passes: int):
+    (tmp_path / point).write_text(str(passes))
+    orders: list[UUID] = []
+    with hosted_elsewhere(venue, tmp_path) as process:
+        deadline = clock.monotonic() + 20
+        while process.poll() is None:
+            assert clock.monotonic() < deadline, f"{point} was never reached"
+            orders += venue.place(4)
+            time.sleep(0.1)
+    assert process.returncode == -signal.SIGKILL
+    venue.expire_lease()
+    venue.host()
+    venue.show(*DEEP)
+    venue.until_base(orders, "filled")
+    venue.assert_books_agree()
+
+
+def test_a_stopped_worker_that_wakes_up_again_says_nothing_more(venue: Venue, tmp_path: Path):
+    with hosted_elsewhere(venue, tmp_path) as process:
+        first = venue.place(5)
+        venue.until_base(first, "filled")
+        process.send_signal(signal.SIGSTOP)
+        second = venue.place(5)
+        venue.expire_lease()
+        venue.host()
+        venue.until_base(second, "filled")
+        process.send_signal(signal.SIGCONT)
+        third = venue.place(5)
+        venue.until_base(third, "filled")
+        fence = VenueLease.objects.get(venue=venue.name).fence
+        assert set(VenueIntent.objects.filter(order_id__in=second + third).values_list("fence", flat=True)) == {fence}
+        venue.assert_books_agree()
+        process.terminate()
+        assert process.wait(20) == 0
+
+
+@contextmanager
+def hosted_elsewhere(venue: Venue, failpoints: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Host the venue in another process, which dies where a failpoint is armed."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "orders.tests.host_process", venue.name],
+        env={**os.environ, "PORTAL_FAILPOINTS": str(failpoints)},
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_a_stopping_host_records_what_the_venue_did_and_frees_the_lease(venue: Venue):

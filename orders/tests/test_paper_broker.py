@@ -18,7 +18,6 @@ from django.conf import settings
 from django.db import connection
 
 from marketdata.domain.channels import PRICES, quote_key
-from marketdata.models import Instrument
 from orders.brokers.paper.broker import PaperBroker
 from orders.brokers.paper.profile import PaperProfile
 from orders.brokers.protocol import VenueGone, VenueOrder
@@ -26,6 +25,7 @@ from orders.domain.reports import ReportKind
 from orders.models import PaperOrder, PaperReport
 from orders.tests.broker_contract import BrokerContract, Line
 from orders.tests.paper import AT_ONCE, PaperDriver, price
+from positions.tests.helpers import new_instrument
 from trading_portal.kernel import clock
 
 pytestmark = pytest.mark.django_db
@@ -171,11 +171,7 @@ def _end_connections_of_brokers() -> None:
 
 
 def test_it_trades_on_the_prices_that_the_feed_publishes(opened: Opened):
-    symbol = f"T{uuid4().hex[:10].upper()}"
-    Instrument.objects.create(
-        symbol=symbol, name=symbol, asset_class="crypto", exchange="TEST", currency="USD", tick_size="0.1",
-        lot_size="1", calendar="24/7",
-    )  # fmt: skip
+    symbol = new_instrument().symbol
     client = redis.Redis.from_url(settings.REDIS_URL)
     client.set(quote_key(symbol), msgspec.json.encode(price(symbol, bids=BIDS, asks=ASKS)), ex=5)
     line = Line(PaperBroker(f"paper-{uuid4().hex[:8]}", AT_ONCE))

@@ -108,8 +108,15 @@ class Venue:
         found = dict(Order.objects.filter(id__in=order_ids).values_list("id", "base"))
         return [found[order_id] for order_id in order_ids]
 
+    def states(self, order_ids: Sequence[UUID]) -> list[Any]:
+        return rows(
+            "SELECT o.base, o.is_unknown, i.kind, i.state, i.attempts FROM orders_order o "
+            "LEFT JOIN orders_venueintent i ON i.order_id = o.id WHERE o.id = ANY(%s) AND o.base <> 'filled'",
+            list(order_ids),
+        )
+
     def until_base(self, order_ids: Sequence[UUID], base: str) -> None:
-        until(lambda: set(self.bases(order_ids)) == {base}, lambda: self.bases(order_ids))
+        until(lambda: set(self.bases(order_ids)) == {base}, lambda: self.states(order_ids))
 
     def assert_books_agree(self) -> None:
         """Check that what we booked is, fill by fill, what the venue's drop copy says."""
