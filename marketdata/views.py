@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from functools import wraps
 from typing import Any, cast
 from uuid import UUID
@@ -26,6 +27,7 @@ from trading_portal.kernel.money import plain
 
 INTERVALS = ("1m", "5m", "1h", "1d")
 CANDLES_DEFAULT, CANDLES_LIMIT = 500, 2000
+LAST_SECOND = 253_402_300_799
 SIGNED_OUT = Problem(401, "Your session has ended. Sign in again.")
 
 
@@ -71,7 +73,7 @@ def instruments(request: HttpRequest) -> HttpResponse:
 @require_GET
 @_answers
 def candles(request: HttpRequest) -> HttpResponse:
-    """Return an instrument's latest candles, oldest first."""
+    """Return an instrument's latest candles, oldest first; `before` (seconds since 1970) asks for older ones."""
     symbol = request.GET.get("symbol", "")
     interval = request.GET.get("interval", "1m")
     instrument = instruments_by_symbol([symbol]).get(symbol) if symbol.isprintable() else None
@@ -79,19 +81,25 @@ def candles(request: HttpRequest) -> HttpResponse:
         raise ProblemError(Problem(404, "There is no such instrument."))
     if interval not in INTERVALS:
         raise ProblemError(Problem(422, f"interval must be one of {', '.join(INTERVALS)}."))
-    found = candles_list(instrument.id, interval, limit=_limit(request))
+    limit = _whole(request, "limit", CANDLES_DEFAULT, CANDLES_LIMIT)
+    before = _whole(request, "before", 0, LAST_SECOND)
+    end = datetime.fromtimestamp(before, UTC) if before else None
+    found = candles_list(instrument.id, interval, end=end, limit=limit)
     return JsonResponse({"symbol": symbol, "interval": interval, "candles": [_candle_json(candle) for candle in found]})
 
 
-def _limit(request: HttpRequest) -> int:
-    written = request.GET.get("limit", str(CANDLES_DEFAULT))
-    if not (written.isascii() and written.isdigit()) or not 1 <= int(written[:6]) <= CANDLES_LIMIT:
-        raise ProblemError(Problem(422, f"limit must be a whole number from 1 to {CANDLES_LIMIT}."))
+def _whole(request: HttpRequest, name: str, default: int, most: int) -> int:
+    written = request.GET.get(name)
+    if written is None:
+        return default
+    if not (written.isascii() and written.isdigit()) or not 1 <= int(written[:12]) <= most or len(written) > 12:
+        raise ProblemError(Problem(422, f"{name} must be a whole number from 1 to {most}."))
     return int(written)
 
 
 def _instrument_json(one: InstrumentFacts, last: LastClose | None, previous: LastClose | None) -> dict[str, object]:
     return {
+        "id": str(one.id),
         "symbol": one.symbol,
         "name": one.name,
         "asset_class": one.asset_class,
