@@ -179,7 +179,9 @@ def test_an_order_placed_a_moment_ago_is_a_duplicate_until_the_window_is_over():
 
 
 WORDS = st.sampled_from(["buy", "sell", "market", "limit", "day", "gtc", "ioc", "fok", "", "BUY", "short", "stop"])
-ODD = st.sampled_from([None, *map(Decimal, ["NaN", "sNaN", "Infinity", "-Infinity", "0", "-0", "-5", "1e400", "1e-400"])])
+ODD = st.sampled_from(
+    [None, *map(Decimal, ["NaN", "sNaN", "Infinity", "-Infinity", "0", "-0", "-5", "1e400", "1e-400"])]
+)
 NUMBERS = ODD | st.decimals(allow_nan=True, allow_infinity=True)
 
 
@@ -191,8 +193,11 @@ def test_no_malformed_order_is_approved_and_none_raises(side, kind, tif, quantit
     )
     decision = judged(order, snapshot(holding=d("10")))
     if decision.approved:
-        assert side in ("buy", "sell") and tif in ("day", "gtc", "ioc", "fok")
-        assert quantity.is_finite() and 0 < quantity <= 10000 and stop is None
+        assert side in ("buy", "sell")
+        assert tif in ("day", "gtc", "ioc", "fok")
+        assert stop is None
+        assert quantity.is_finite()
+        assert 0 < quantity <= 10000
         assert (limit is None) if kind == "market" else (limit.is_finite() and limit > 0)
     assert decision.approved is not bool(decision.reasons)
 
@@ -212,7 +217,10 @@ def test_nothing_is_approved_on_inputs_that_are_not_known(reference, age, rate, 
     met = snapshot(price=known, rate=rate, equity=equity, is_open=is_open, holding=d("10"))
     decision = judged(intent(price=kind, side=side), met)
     if decision.approved:
-        assert reference.is_finite() and reference > 0 and age.is_finite() and rate is not None and is_open is not None
+        assert reference.is_finite()
+        assert reference > 0
+        assert age.is_finite()
+        assert None not in (rate, is_open)
         assert side == "sell" or (equity is not None and equity > 0)
         assert side == "sell" or not is_open or abs(age) <= 5
 

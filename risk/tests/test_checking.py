@@ -126,9 +126,7 @@ def test_a_batch_of_a_hundred_orders_over_many_accounts_takes_few_statements():
 def test_checking_a_batch_costs_far_less_than_a_third_of_a_millisecond_an_order():
     stock = new_instrument("100")
     accounts = [new_account() for _ in range(10)]
-    batches = [
-        [order(accounts[n % 10], stock, str(1 + n), f"{90 + run}") for n in range(100)] for run in range(4)
-    ]
+    batches = [[order(accounts[n % 10], stock, str(1 + n), f"{90 + run}") for n in range(100)] for run in range(4)]
     spent = []
     for batch in batches:
         with transaction.atomic():

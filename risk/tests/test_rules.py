@@ -99,7 +99,14 @@ def test_the_price_lies_on_the_tick(at, passes):
 NEAR = [
     ("max_quantity", "QUANTITY_ABOVE_LIMIT", "10", intent("9"), intent("10"), intent("11")),
     ("max_notional", "NOTIONAL_ABOVE_LIMIT", "1000", intent("9"), intent("10"), intent("11")),
-    ("price_collar", "PRICE_OUTSIDE_COLLAR", "0.05", intent(price="104.99"), intent(price="105"), intent(price="105.01")),
+    (
+        "price_collar",
+        "PRICE_OUTSIDE_COLLAR",
+        "0.05",
+        intent(price="104.99"),
+        intent(price="105"),
+        intent(price="105.01"),
+    ),
     ("max_position", "POSITION_ABOVE_LIMIT", "10", intent("9"), intent("10"), intent("11")),
     ("concentration", "CONCENTRATION_ABOVE_LIMIT", "0.001", intent("9"), intent("10"), intent("11")),
 ]
@@ -193,9 +200,7 @@ def test_working_orders_count_towards_the_position():
 
 
 def test_concentration_counts_holding_working_orders_and_this_one():
-    met = snapshot(
-        equity=d("10000"), cash=d("10000"), holding=d("10"), working_buy=d("5"), working_buy_value=d("500")
-    )
+    met = snapshot(equity=d("10000"), cash=d("10000"), holding=d("10"), working_buy=d("5"), working_buy_value=d("500"))
     assert judged(intent("5", "100"), met).approved
     assert codes(judged(intent("6", "100"), met)) == {"CONCENTRATION_ABOVE_LIMIT"}
 
@@ -317,7 +322,9 @@ def test_an_order_that_would_meet_an_own_one_is_refused_and_the_own_one_named(or
 def test_an_own_bid_away_from_the_market_does_not_stop_a_market_exit():
     met = snapshot(holding=d("10"), buys=(Resting(uuid7(), d("95")),))
     assert judged(intent(price=None, side="sell"), met).approved
-    assert codes(judged(intent(price=None, side="sell"), but(met, buys=(Resting(uuid7(), d("100")),)))) == {"SELF_TRADE"}
+    assert codes(judged(intent(price=None, side="sell"), but(met, buys=(Resting(uuid7(), d("100")),)))) == {
+        "SELF_TRADE"
+    }
 
 
 def test_an_exit_skips_exposure_rules_and_the_duplicate_but_not_size_rate_and_count():
