@@ -99,7 +99,7 @@ class TestServers:
 
 
 @contextlib.contextmanager
-def running_portal(*, seconds: float = 180.0, **environment: str) -> Iterator[dict[str, Any]]:
+def running_portal(*, seconds: float = 300.0, **environment: str) -> Iterator[dict[str, Any]]:
     """Start a whole portal with its own data folder and port; yield its portal.json; stop it and forget its data."""
     path = Path(tempfile.mkdtemp(prefix="portal-whole-"))
     folder = DataFolder(path / "data")

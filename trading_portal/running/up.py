@@ -26,7 +26,7 @@ from trading_portal.running.ports import HOST, free_port, is_free
 from trading_portal.running.problems import Problem
 from trading_portal.running.supervisor import TURN_SECONDS, Supervisor
 
-READY_SECONDS = 90.0
+READY_SECONDS = 180.0
 SERVERS = ("valkey", "postgres")
 
 
