@@ -12,8 +12,11 @@ from django.db import connection, transaction
 from accounts.services import accounts_lock, accounts_sequences_save
 from audit.domain.types import NewEvent
 from audit.services import events_append
+from orders import services
 from orders.domain import events
+from orders.domain.reports import ReportKind
 from orders.models import Execution, Order
+from orders.tests.desk import Desk
 from positions.domain.types import FillFact, NewReservation, Side
 from positions.services import fills_apply, reservations_open
 from positions.tests.helpers import BY, new_account, new_instrument
@@ -246,6 +249,37 @@ def test_every_invariant_has_a_corruption_that_it_finds():
 
 def test_sound_rows_break_nothing(seeded):
     assert [finding for finding in invariants_check(accounts=[seeded.account_id]) if finding.hits] == []
+
+
+def test_orders_that_lived_through_everything_break_nothing():
+    desk = Desk()
+    filled, cancelled, over, late, restated, lost, refused = (desk.working(quantity=str(n)) for n in range(10, 17))
+    desk.cancel(desk.accepted(quantity="18"))
+    desk.place_all([desk.command(quantity="1e12")])
+    desk.record(desk.trade(filled, "4", "99.123456789"), desk.trade(filled, "6", "98", fee="1.25"))
+    desk.cancel(cancelled)
+    desk.record(
+        desk.trade(cancelled, "0.3333333333", "99.9999999999"),
+        desk.report(cancelled, ReportKind.CANCELED),
+        desk.trade(over, "13"),
+        desk.report(late, ReportKind.EXPIRED),
+        desk.trade(late, "2"),
+        desk.report(filled, ReportKind.SUSPENDED),
+    )
+    wrong, gone = desk.trade(restated, "5", "97"), desk.trade(restated, "3", "96", fee="2")
+    desk.record(wrong, gone)
+    correction = desk.report(
+        restated, ReportKind.TRADE_CORRECT, ref_exec_id=wrong.exec_id, quantity="4", price="95", fee="1"
+    )
+    desk.record(correction, desk.report(restated, ReportKind.TRADE_CANCEL, ref_exec_id=gone.exec_id))
+    silent = desk.sent(quantity="19")
+    services.orders_unknown_mark(venue=desk.venue, sent_before=clock.now(), fence=None, at=clock.now())
+    desk.record(desk.report(silent, ReportKind.STATUS_UNKNOWN_ORDER))
+    desk.record(desk.trade(lost, "1", "94.5"), desk.report(refused, ReportKind.REJECTED, reason="no"))
+    desk.record(desk.trade(desk.working(quantity="8", side=Side.SELL, limit_price="101"), "8", "101"))
+    desk.accepted(quantity="17")
+    assert [(f.invariant, f.hits) for f in invariants_check(accounts=desk.accounts) if f.hits] == []
+    assert len(desk.parked()) == 1
 
 
 def test_an_over_fill_that_an_anomaly_names_is_no_breach_and_without_it_is(seeded):
