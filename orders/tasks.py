@@ -10,7 +10,7 @@ from django.conf import settings
 from kombu.exceptions import OperationalError
 from redis import Redis, RedisError
 
-from orders import selectors
+from orders import selectors, services
 from orders.hosting.worker import host_wake, queue_of
 from trading_portal.kernel import clock
 
@@ -89,3 +89,10 @@ def venues_sweep() -> None:
     """Wake every venue that has something due: a second line, should a wake-up have been lost."""
     for venue in selectors.venues_due(at=clock.now()):
         venue_wake(venue)
+
+
+@shared_task(name="orders.expire")
+def orders_expire() -> None:
+    """End the day orders that were never sent and whose session is over."""
+    while services.orders_expire_due(at=clock.now()):
+        log.info("orders.expired_unsent")

@@ -181,12 +181,11 @@ def test_a_cancel_that_was_lost_in_silence_is_sent_again_once_the_venue_speaks(v
     assert not Order.objects.get(id=resting).is_unknown
 
 
-@pytest.mark.parametrize("passes", [0, 2])
 @pytest.mark.parametrize(
     "point", ["venue.after_claim", "venue.after_intent", "venue.after_send", "venue.before_record"]
 )
-def test_a_worker_killed_at_any_point_loses_and_doubles_nothing(venue: Venue, tmp_path: Path, point: str, passes: int):
-    (tmp_path / point).write_text(str(passes))
+def test_a_worker_killed_at_any_point_loses_and_doubles_nothing(venue: Venue, tmp_path: Path, point: str):
+    (tmp_path / point).write_text("1")
     orders: list[UUID] = []
     with hosted_elsewhere(venue, tmp_path) as process:
         deadline = clock.monotonic() + 20

@@ -45,17 +45,25 @@ class Venue:
         self.hosts: list[VenueHost] = []
         self._quantities = count(1)
         self._redis = redis.Redis.from_url(settings.REDIS_URL)
-        self.show(*DEEP)
+        self._shown = DEEP
+        self._closing = threading.Event()
+        self._feed = threading.Thread(target=self._keep_fresh, daemon=True)
+        self._feed.start()
+
+    def _keep_fresh(self) -> None:
+        """Publish what is shown again and again, as a feed does."""
+        while not self._closing.wait(0.5):
+            self.show(*self._shown)
 
     def show(self, bids: Levels, asks: Levels) -> None:
+        self._shown = (bids, asks)
         update = price(self.symbol, bids=bids, asks=asks)
         self._redis.set(quote_key(self.symbol), msgspec.json.encode(update), ex=5)
         self._redis.publish(PRICES, msgspec.json.encode([update]))
 
-    def place(self, number_of: int = 1, *, limit: str | None = None, show: bool = True) -> list[UUID]:
+    def place(self, number_of: int = 1, *, limit: str | None = None) -> list[UUID]:
         """Place orders to buy 1, 2, 3…: no two of the same quantity, which risk would take for a slip."""
-        if show:
-            self.show(*DEEP)
+        self.show(*DEEP)
         commands = [
             PlaceOrder(
                 account_id=self.accounts[number % len(self.accounts)],
@@ -96,6 +104,8 @@ class Venue:
     def close(self) -> None:
         for host in self.hosts:
             host.stop()
+        self._closing.set()
+        self._feed.join()
         self._redis.close()
 
     def expire_lease(self) -> None:
