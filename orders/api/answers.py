@@ -47,9 +47,7 @@ def cancel_json(outcome: CancelOutcome, *, path: str, request_id: str) -> dict[s
     return {"id": str(outcome.order_id), "status": problem.status if problem else OK, "body": body}
 
 
-def bulk_json(
-    body: BulkBody, placements: Sequence[Placement], *, path: str, request_id: str
-) -> dict[str, object]:
+def bulk_json(body: BulkBody, placements: Sequence[Placement], *, path: str, request_id: str) -> dict[str, object]:
     """Return one answer for each order of a bulk, in their order."""
     decided = iter(placements)
     results: list[dict[str, object]] = []
