@@ -1,22 +1,13 @@
-"""Serve the application with uvicorn, which loads it before its loop runs, and beat from that loop."""
+"""Serve the application with uvicorn, loading it inside the loop: so its heartbeat finds the loop that serves.
+
+uvicorn's own command loads the application before there is a loop.
+"""
 
 from __future__ import annotations
 
 import argparse
-import socket
 
 import uvicorn
-
-from trading_portal.running.heartbeat import start_asyncio_heartbeat
-
-
-class BeatingServer(uvicorn.Server):
-    """Beat as long as the loop that serves turns."""
-
-    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start the heartbeat, then serve."""
-        start_asyncio_heartbeat()
-        await super().serve(sockets)
 
 
 def main() -> None:
@@ -34,7 +25,7 @@ def main() -> None:
         lifespan="off",
         timeout_graceful_shutdown=5,
     )
-    BeatingServer(config).run()
+    uvicorn.Server(config).run()
 
 
 if __name__ == "__main__":
