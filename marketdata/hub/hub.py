@@ -84,9 +84,10 @@ class Hub:
         """End every reader and the hub's own tasks."""
         for client in list(self._clients):
             client.leave()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        while self._tasks:  # A cancellation while redis-py connects can get lost in it.
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.wait(self._tasks, timeout=0.1)
 
     def accounts_watched(self) -> list[str]:
         """Return the accounts that have readers here."""
