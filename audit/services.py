@@ -8,16 +8,21 @@ from datetime import datetime
 from uuid import UUID
 
 import msgspec
+import psycopg
 from django.db import connection, transaction
 
 from audit.domain.types import EventRecord, NewEvent
 from trading_portal.kernel.ids import uuid7
 
+# All rows are one JSON text: bound as arrays, every payload would have every quote escaped, one array at a time.
 _INSERT = """
 INSERT INTO audit_event (id, stream, sequence, account_id, account_sequence, type, version, payload,
                          actor, correlation_id, causation_id, valid_at, recorded_at)
-SELECT * FROM unnest(%s::uuid[], %s::text[], %s::bigint[], %s::uuid[], %s::bigint[], %s::text[], %s::smallint[],
-                     %s::jsonb[], %s::text[], %s::uuid[], %s::uuid[], %s::timestamptz[], %s::timestamptz[])
+SELECT id, stream, sequence, account_id, account_sequence, type, version, payload,
+       actor, correlation_id, causation_id, valid_at, %s
+FROM json_to_recordset(%s::json) AS new(
+    id uuid, stream text, sequence bigint, account_id uuid, account_sequence bigint, type text, version smallint,
+    payload jsonb, actor text, correlation_id uuid, causation_id uuid, valid_at timestamptz)
 """
 _HEADS = """
 INSERT INTO audit_streamhead AS head (stream, sequence)
@@ -49,25 +54,25 @@ def events_append(*, events: Sequence[NewEvent], at: datetime) -> list[UUID]:
         return []
     sequences = _sequences_taken(events)
     ids = [uuid7() for _ in events]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _INSERT,
-            [
-                ids,
-                [event.stream for event in events],
-                sequences,
-                [event.account_id for event in events],
-                [event.account_sequence for event in events],
-                [event.payload.TYPE for event in events],
-                [event.payload.VERSION for event in events],
-                [_encoder.encode(event.payload).decode() for event in events],
-                [str(event.actor) for event in events],
-                [event.correlation_id for event in events],
-                [event.causation_id for event in events],
-                [event.valid_at for event in events],
-                [at] * len(events),
-            ],
-        )
+    rows = [
+        {
+            "id": event_id,
+            "stream": event.stream,
+            "sequence": sequence,
+            "account_id": event.account_id,
+            "account_sequence": event.account_sequence,
+            "type": event.payload.TYPE,
+            "version": event.payload.VERSION,
+            "payload": event.payload,
+            "actor": str(event.actor),
+            "correlation_id": event.correlation_id,
+            "causation_id": event.causation_id,
+            "valid_at": event.valid_at,
+        }
+        for event_id, sequence, event in zip(ids, sequences, events, strict=True)
+    ]
+    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
+        cursor.execute(_INSERT, [at, _encoder.encode(rows).decode()])
     return ids
 
 
