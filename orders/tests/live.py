@@ -1,4 +1,4 @@
-"""A whole ASGI server in a thread of the test, on the test's own database and Redis."""
+"""The site as it serves, in threads of the test: an ASGI server, the relay, and the paper venue."""
 
 from __future__ import annotations
 
@@ -10,7 +10,13 @@ from collections.abc import Iterator
 
 import uvicorn
 
+from audit.relay import Relay
+from orders.domain.facts import PAPER_VENUE
+from orders.hosting.host import VenueHost
+from orders.services import venue_waker_set
+from orders.tests.paper import AT_ONCE, PaperBroker
 from trading_portal.asgi import application
+from trading_portal.wiring import consumers
 
 
 @contextlib.contextmanager
@@ -31,3 +37,29 @@ def serving() -> Iterator[str]:
         server.should_exit = True
         thread.join(10)
         listener.close()
+
+
+@contextlib.contextmanager
+def relaying() -> Iterator[None]:
+    """Hand committed events to their consumers, as the relay process does."""
+    relay = Relay(consumers(), beat=lambda: None)
+    thread = threading.Thread(target=relay.run, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        relay.stop()
+        thread.join(10)
+
+
+@contextlib.contextmanager
+def trading() -> Iterator[VenueHost]:
+    """Carry orders to the paper venue and back, as the venue's worker does."""
+    host = VenueHost(PAPER_VENUE, lambda: PaperBroker(PAPER_VENUE, AT_ONCE))
+    host.start()
+    venue_waker_set(lambda _venue: host.wake())
+    try:
+        yield host
+    finally:
+        venue_waker_set(None)
+        host.stop()

@@ -1,0 +1,348 @@
+"""The unmodified alpaca-py SDK works: orders, account, positions, assets, clock, calendar, errors and the stream."""
+
+import asyncio
+import contextlib
+import threading
+import time
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from itertools import count
+
+import msgspec
+import pytest
+import redis
+import websockets
+from alpaca.common.enums import Sort
+from alpaca.common.exceptions import APIError
+from alpaca.trading.client import TradingClient
+from alpaca.trading.enums import AssetClass, OrderSide, OrderStatus, QueryOrderStatus, TimeInForce
+from alpaca.trading.models import TradeUpdate
+from alpaca.trading.requests import (
+    GetAssetsRequest,
+    GetCalendarRequest,
+    GetOrdersRequest,
+    LimitOrderRequest,
+    MarketOrderRequest,
+)
+from alpaca.trading.stream import TradingStream
+from django.conf import settings
+
+from accounts.services import api_key_revoke
+from marketdata.domain.channels import PRICES, quote_key
+from orders.tests.api import new_caller
+from orders.tests.live import relaying, trading
+from orders.tests.paper import price
+from positions.tests.helpers import BY, new_instrument
+from risk.services import firm_defaults_ensure
+from trading_portal.kernel import clock
+from trading_portal.kernel.ids import uuid7
+
+quantities = count(1)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _site(live):
+    firm_defaults_ensure(at=clock.now())
+    with relaying(), trading():
+        yield
+
+
+@pytest.fixture(scope="module")
+def market():
+    """Show a market of 100.00 to 100.02, deep enough, for as long as the module runs."""
+    symbol, stopping = new_instrument().symbol, threading.Event()
+
+    def show():
+        client = redis.Redis.from_url(settings.REDIS_URL)
+        while not stopping.is_set():
+            update = price(symbol, bids=[("100", "100000")], asks=[("100.02", "100000")])
+            client.set(quote_key(symbol), msgspec.json.encode(update), ex=5)
+            client.publish(PRICES, msgspec.json.encode([update]))
+            stopping.wait(0.25)
+        client.close()
+
+    thread = threading.Thread(target=show)
+    thread.start()
+    yield symbol
+    stopping.set()
+    thread.join()
+
+
+@pytest.fixture
+def caller():
+    return new_caller()
+
+
+def sdk(live, caller):
+    return TradingClient(caller.key_id, caller.secret, url_override=f"http://{live}")
+
+
+def limit(symbol, **changes):
+    given = {"qty": next(quantities), "limit_price": 99.5, "side": OrderSide.BUY, "time_in_force": TimeInForce.GTC}
+    return LimitOrderRequest(symbol=symbol, **{**given, **changes})
+
+
+def market_order(symbol, **changes):
+    given = {"qty": next(quantities), "side": OrderSide.BUY, "time_in_force": TimeInForce.DAY}
+    return MarketOrderRequest(symbol=symbol, **{**given, **changes})
+
+
+def until(holds, seconds=15):
+    deadline = time.monotonic() + seconds
+    while not (found := holds()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+    return found
+
+
+class Following:
+    """The SDK's own stream, in a thread, and what it heard."""
+
+    def __init__(self, live, caller):
+        self.updates = []
+        self.stream = TradingStream(caller.key_id, caller.secret, url_override=f"ws://{live}/stream")
+        self.stream.subscribe_trade_updates(self._take)
+
+    async def _take(self, update):
+        self.updates.append(update)
+
+    @property
+    def events(self):
+        return [update.event for update in self.updates]
+
+    def __enter__(self):
+        self.thread = threading.Thread(target=self.stream.run, daemon=True)
+        self.thread.start()
+        until(lambda: self.stream._running)
+        time.sleep(0.5)
+        return self
+
+    def __exit__(self, *error):
+        self.stream.stop()
+        self.thread.join(15)
+
+
+def test_orders_are_placed_filled_listed_and_cancelled(live, market, caller):
+    client = sdk(live, caller)
+    bought = client.submit_order(market_order(market, qty=3, client_order_id="buy-3"))
+    assert (bought.status, bought.side, bought.qty) == (OrderStatus.ACCEPTED, OrderSide.BUY, "3")
+    filled = until(lambda: (o := client.get_order_by_id(bought.id)).status is OrderStatus.FILLED and o)
+    assert (filled.filled_qty, filled.filled_avg_price) == ("3", "100.02")
+    assert client.get_order_by_client_id("buy-3") == filled
+
+    resting = client.submit_order(limit(market))
+    until(lambda: client.get_order_by_id(resting.id).status is OrderStatus.NEW)
+    assert [order.id for order in client.get_orders()] == [resting.id]
+    everything = GetOrdersRequest(
+        status=QueryOrderStatus.ALL,
+        direction=Sort.ASC,
+        symbols=[market],
+        after=datetime.now(UTC) - timedelta(hours=1),
+        limit=10,
+        nested=True,
+        side=OrderSide.BUY,
+    )
+    assert [order.id for order in client.get_orders(everything)] == [bought.id, resting.id]
+    client.cancel_order_by_id(resting.id)
+    until(lambda: client.get_order_by_id(resting.id).status is OrderStatus.CANCELED)
+
+    ids = {client.submit_order(limit(market)).id for _ in range(2)}
+    answers = client.cancel_orders()
+    assert ({answer.id for answer in answers}, {answer.status for answer in answers}) == (ids, {200})
+    until(lambda: client.get_orders() == [])
+
+
+def test_account_and_positions_follow_the_fills(live, market, caller):
+    client = sdk(live, caller)
+    before = client.get_account()
+    assert (before.status.value, before.currency, before.cash) == ("ACTIVE", "USD", "1000000")
+    client.submit_order(market_order(market, qty=10))
+    position = until(lambda: next(iter(client.get_all_positions()), None))
+    assert (position.symbol, position.qty, position.avg_entry_price) == (market, "10", "100.02")
+    assert (position.side.value, Decimal(position.cost_basis)) == ("long", Decimal("1000.2"))
+    assert client.get_open_position(market).asset_id == position.asset_id
+    assert client.get_open_position(position.asset_id).symbol == market
+    account = client.get_account()
+    assert Decimal(account.cash) == Decimal(1_000_000) - Decimal("1000.2")
+    assert Decimal(account.equity) == Decimal(account.cash) + Decimal(position.market_value)
+    with pytest.raises(APIError) as missing:
+        client.get_open_position("NOSUCH")
+    assert (missing.value.status_code, missing.value.code) == (404, 40410000)
+
+
+def test_every_refusal_is_a_proper_api_error(live, market, caller):
+    client = sdk(live, caller)
+    with pytest.raises(APIError) as refused:
+        client.submit_order(market_order(market, side=OrderSide.SELL, qty=20_001))
+    assert (refused.value.status_code, refused.value.code) == (403, 40310000)
+    assert "short" in refused.value.message.lower()
+    with pytest.raises(APIError) as unknown:
+        client.submit_order(market_order("NOSUCH"))
+    assert (unknown.value.status_code, unknown.value.code) == (422, 42210000)
+    with pytest.raises(APIError) as missing:
+        client.cancel_order_by_id(uuid7())
+    assert (missing.value.status_code, missing.value.code) == (404, 40410000)
+    client.submit_order(limit(market, client_order_id="once"))
+    with pytest.raises(APIError) as twice:
+        client.submit_order(limit(market, client_order_id="once"))
+    assert (twice.value.status_code, twice.value.code) == (422, 40010001)
+    stranger = TradingClient(caller.key_id, "wrong", url_override=f"http://{live}")
+    with pytest.raises(APIError) as unauthorized:
+        stranger.get_account()
+    assert (unauthorized.value.status_code, unauthorized.value.code) == (401, 40110000)
+
+
+def test_assets_clock_and_calendar_parse(live, market, caller):
+    client = sdk(live, caller)
+    crypto = new_instrument(f"X{uuid7().hex[-6:].upper()}/USD")
+    assets = client.get_all_assets(GetAssetsRequest(asset_class=AssetClass.US_EQUITY))
+    assert market in {asset.symbol for asset in assets}
+    for name in (crypto.symbol, crypto.symbol.replace("/", ""), crypto.symbol.replace("/", "%2F"), str(crypto.id)):
+        assert client.get_asset(name).id == crypto.id
+    with pytest.raises(APIError) as missing:
+        client.get_asset("NOSUCH")
+    assert missing.value.code == 40410000
+    now = client.get_clock()
+    assert abs((now.timestamp - datetime.now(UTC)).total_seconds()) < 5
+    assert now.next_close > now.timestamp
+    days = client.get_calendar(GetCalendarRequest(start=date(2026, 1, 5), end=date(2026, 1, 9)))
+    assert [day.date.day for day in days] == [5, 6, 7, 8, 9]
+    assert all(day.open < day.close for day in days)
+    assert client.get_calendar()
+
+
+def test_the_stream_tells_every_step_of_an_order(live, market, caller):
+    client = sdk(live, caller)
+    with Following(live, caller) as following:
+        bought = client.submit_order(market_order(market, qty=4))
+        until(lambda: "fill" in following.events)
+        resting = client.submit_order(limit(market))
+        until(lambda: following.events.count("new") == 2)
+        client.cancel_order_by_id(resting.id)
+        until(lambda: "canceled" in following.events)
+        with pytest.raises(APIError):
+            client.submit_order(market_order(market, side=OrderSide.SELL, qty=20_001))
+        until(lambda: "rejected" in following.events)
+    first = [update.event for update in following.updates if update.order.id == bought.id]
+    assert first[0] == "accepted"
+    assert [event for event in first if event != "partial_fill"] == ["accepted", "pending_new", "new", "fill"]
+    second = [update.event for update in following.updates if update.order.id == resting.id]
+    assert second == ["accepted", "pending_new", "new", "pending_cancel", "canceled"]
+    fill = next(update for update in following.updates if update.event == "fill")
+    assert (fill.order.status, fill.order.filled_qty, fill.price) == (OrderStatus.FILLED, "4", 100.02)
+    assert fill.position_qty == 4.0
+    assert fill.execution_id is not None
+
+
+def test_the_stream_has_no_gap_and_no_double_through_the_loss_of_redis_subscriptions(live, market, caller):
+    client = sdk(live, caller)
+    placed = []
+    with Following(live, caller) as following:
+        for number in range(30):
+            placed.append(client.submit_order(limit(market)).id)
+            if number % 10 == 5:
+                connection = redis.Redis.from_url(settings.REDIS_URL)
+                connection.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+                connection.close()
+        until(lambda: following.events.count("new") >= 30, seconds=30)
+    for order_id in placed:
+        told = [update.event for update in following.updates if update.order.id == order_id]
+        assert told == ["accepted", "pending_new", "new"]
+
+
+def test_nobody_hears_of_another_accounts_orders(live, market, caller):
+    other = new_caller()
+    with Following(live, other) as following:
+        sdk(live, caller).submit_order(limit(market))
+        mine = sdk(live, other).submit_order(limit(market))
+        until(lambda: "new" in following.events)
+    assert {update.order.id for update in following.updates} == {mine.id}
+
+
+async def _raw(live, *frames, count=1, headers=None):
+    """Send frames by hand; return what is answered, then the close code if it is closed."""
+    answers = []
+    async with websockets.connect(f"ws://{live}/stream", additional_headers=headers or {}) as socket:
+        for frame in frames:
+            await socket.send(frame)
+        with contextlib.suppress(TimeoutError):
+            try:
+                while True:
+                    answers.append(await asyncio.wait_for(socket.recv(), 2 if len(answers) >= count else 10))
+            except websockets.ConnectionClosed as closed:
+                answers.append(closed.rcvd.code if closed.rcvd else None)
+    return answers
+
+
+def raw(live, *frames, **options):
+    return asyncio.run(
+        _raw(live, *(f if isinstance(f, bytes | str) else msgspec.json.encode(f) for f in frames), **options)
+    )
+
+
+def authenticate(caller, **changes):
+    data = {"key_id": caller.key_id, "secret_key": caller.secret, **changes}
+    return {"action": "authenticate", "data": data}
+
+
+LISTEN = {"action": "listen", "data": {"streams": ["trade_updates", "account_updates"]}}
+
+
+def test_the_handshake_is_alpacas_in_json_and_in_msgpack(live, caller):
+    authorized = {"stream": "authorization", "data": {"status": "authorized", "action": "authenticate"}}
+    listening = {"stream": "listening", "data": {"streams": ["trade_updates"]}}
+    answers = raw(live, authenticate(caller), LISTEN, count=2)
+    assert all(isinstance(answer, bytes) for answer in answers)
+    assert [msgspec.json.decode(answer) for answer in answers] == [authorized, listening]
+    packed = [msgspec.msgpack.encode(frame) for frame in (authenticate(caller), LISTEN)]
+    assert [msgspec.msgpack.decode(answer) for answer in raw(live, *packed, count=2)] == [authorized, listening]
+    headers = {"Content-Type": "application/msgpack"}
+    (answer,) = raw(live, authenticate(caller), headers=headers)
+    assert msgspec.msgpack.decode(answer) == authorized
+
+
+def test_the_stream_lets_nobody_in_who_may_not_read(live, caller):
+    unauthorized = {"stream": "authorization", "data": {"status": "unauthorized", "action": "authenticate"}}
+    blind = new_caller(account_id=caller.account_id, scopes=["x:y"])
+    elsewhere = new_caller(account_id=caller.account_id, allowed_networks=["10.0.0.0/8"])
+    for frame in (authenticate(caller, secret_key="wrong"), authenticate(blind), authenticate(elsewhere)):
+        first, code = raw(live, frame, count=2)
+        assert (msgspec.json.decode(first), code) == (unauthorized, 4401)
+    (answer,) = raw(live, LISTEN)
+    assert msgspec.json.decode(answer)["data"]["status"] == "unauthorized"
+    for malformed in ("{", "[]", b"\xc1", "x" * 70_000):
+        assert raw(live, malformed) == [4400]
+
+
+def test_a_revoked_key_is_cut_off(live, caller):
+    """The account's own event tells the connection at once; nothing is sent to it any more."""
+
+    async def cut_off():
+        async with websockets.connect(f"ws://{live}/stream") as socket:
+            await socket.send(msgspec.json.encode(authenticate(caller)))
+            await socket.send(msgspec.json.encode(LISTEN))
+            for _ in range(2):
+                await socket.recv()
+            await asyncio.to_thread(api_key_revoke, key_id=caller.key_id, by=BY, at=clock.now())
+            with pytest.raises(websockets.ConnectionClosed) as closed:
+                await asyncio.wait_for(socket.recv(), 10)
+            return closed.value.rcvd.code
+
+    assert asyncio.run(cut_off()) == 4401
+
+
+def test_an_update_parses_whatever_its_event(live, market, caller):
+    """alpaca-py casts each frame itself; here the raw frame is checked against its model, field by field."""
+
+    async def first_update():
+        async with websockets.connect(f"ws://{live}/stream") as socket:
+            await socket.send(msgspec.json.encode(authenticate(caller)))
+            await socket.send(msgspec.json.encode(LISTEN))
+            for _ in range(2):
+                await socket.recv()
+            await asyncio.to_thread(sdk(live, caller).submit_order, limit(market))
+            return msgspec.json.decode(await asyncio.wait_for(socket.recv(), 10))
+
+    frame = asyncio.run(first_update())
+    assert frame["stream"] == "trade_updates"
+    assert TradeUpdate(**frame["data"]).event == "accepted"
