@@ -72,6 +72,8 @@ def test_packages_are_installed_again_when_the_pins_change(tmp_path: Path, monke
     assert not bootstrap.is_current(bootstrap.RUNTIME)
     layout.write_json(bootstrap.STAMP, {bootstrap.DEVELOPMENT: bootstrap.fingerprint(bootstrap.DEVELOPMENT)})
     assert bootstrap.is_current(bootstrap.RUNTIME)
+    layout.write_json(bootstrap.STAMP, {**layout.read_json(bootstrap.STAMP), "place": "/where/it/was"})
+    assert not bootstrap.is_current(bootstrap.RUNTIME)
     (tmp_path / bootstrap.DEVELOPMENT).write_text("django==5.2.20\n")
     assert not bootstrap.is_current(bootstrap.DEVELOPMENT)
 

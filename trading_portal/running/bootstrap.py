@@ -34,7 +34,7 @@ def fingerprint(*names: str) -> str:
 def is_current(requirements: str) -> bool:
     """Tell whether `.venv` holds exactly what a requirements file pins."""
     stamped = read_json(STAMP)
-    if not VENV_PYTHON.exists():
+    if not VENV_PYTHON.exists() or _has_moved():
         return False
     if requirements == RUNTIME and stamped.get(DEVELOPMENT) == fingerprint(DEVELOPMENT):
         return True
@@ -53,7 +53,7 @@ def install(requirements: str) -> None:
                 _make_venv()
         with step("Python packages") as this:
             this.note = _install(requirements)
-            write_json(STAMP, {**read_json(STAMP), requirements: fingerprint(requirements)})
+            write_json(STAMP, {**read_json(STAMP), "place": str(VENV), requirements: fingerprint(requirements)})
 
 
 @contextlib.contextmanager
@@ -96,8 +96,13 @@ def tool_environment() -> dict[str, str]:
     return environment
 
 
+def _has_moved() -> bool:
+    """Tell whether the folder was moved since: the programs of a virtual environment name its path."""
+    return bool(read_json(STAMP).get("place", str(VENV)) != str(VENV))
+
+
 def _python_works() -> bool:
-    if not VENV_PYTHON.exists():
+    if not VENV_PYTHON.exists() or _has_moved():
         return False
     probe = [str(VENV_PYTHON), "-c", "import sys; print(sys.version_info[:2])"]
     done = subprocess.run(probe, capture_output=True, text=True, check=False)
