@@ -24,7 +24,7 @@ class KeyHelp extends Panel {
       this.#show();
     });
     this.listen(desk, "keys", () => this.#open());
-    this.listen(this.dialog, "keydown", (event) => this.#learn(event));
+    this.listen(document, "keydown", (event) => this.#learn(event));
     this.listen(this.dialog, "close", () => { this.learning = null; });
   }
 

@@ -21,7 +21,7 @@ class Ticket extends Panel {
     this.#listenToFields();
     this.#listenToDesk();
     this.listen(this.cells.review, "click", () => this.review());
-    this.listen(this.cells.back, "click", () => this.#edit());
+    this.listen(this.cells.back, "click", (event) => this.#isSecondHalf(event) || this.#edit());
     this.listen(this.cells.confirm, "click", (event) => this.#confirm(event));
     this.listen(this.placing, "change", () => this.#showPlacing());
     this.listen(document, "keydown", (event) => this.#shortcut(event));
@@ -182,11 +182,14 @@ class Ticket extends Panel {
     this.cells.confirm.focus();
   }
 
-  /** Send, unless this click is the second half of the one that opened the review. */
+  /** Tell whether a click is only the second half of the one that opened the review. */
+  #isSecondHalf(event) {
+    const age = performance.now() - this.reviewedAt;
+    return event.detail > 0 && age < DOUBLE_CLICK * (event.detail > 1 ? 2 : 1);
+  }
+
   #confirm(event) {
-    if (event.detail > 1 && performance.now() - this.reviewedAt < DOUBLE_CLICK * 2) return;
-    if (performance.now() - this.reviewedAt < DOUBLE_CLICK && event.detail > 0) return;
-    this.placing.send();
+    if (!this.#isSecondHalf(event)) this.placing.send();
   }
 
   #edit({ focus = true } = {}) {

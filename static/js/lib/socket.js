@@ -32,7 +32,7 @@ export class Socket extends EventTarget {
   open() {
     this.#ticker = setInterval(() => this.#tick(), 500);
     addEventListener("online", () => this.#hurry());
-    addEventListener("offline", () => this.#enter("offline"));
+    addEventListener("offline", () => this.state !== "ended" && this.#enter("offline"));
     addEventListener("portal:session-ended", () => this.#end());
     document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && this.#hurry());
     this.#connect();
@@ -186,13 +186,19 @@ export class Socket extends EventTarget {
     this.#socket?.close();
   }
 
+  /** Try at once: the network is back, or the page is looked at again. A line from before the gap is not trusted. */
   #hurry() {
-    if (this.state === "ended" || this.#isOpen) {
-      if (this.#isOpen) this.#ping();
+    if (this.state === "ended") return;
+    if (this.state === "offline") {
+      const old = this.#socket;
+      this.#socket = null;
+      old?.close();
+      this.#enter("reconnecting");
+    } else if (this.#isOpen) {
+      this.#ping();
       return;
     }
     this.#attempt = 0;
-    if (this.state === "offline") this.#enter("reconnecting");
     this.#connect();
   }
 
@@ -205,7 +211,7 @@ export class Socket extends EventTarget {
       dead.close();
       return;
     }
-    if (silence > LIVE_WITHIN) this.#enter("stale");
+    if (silence > LIVE_WITHIN && this.state !== "offline") this.#enter("stale");
     if (performance.now() - this.#pingedAt > PING_EVERY) this.#ping();
     if (this.state === "stale") this.#emit("state");
   }

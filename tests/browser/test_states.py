@@ -1,0 +1,98 @@
+"""What the page says and keeps when the connection, the session or a panel fails."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import WebSocketRoute, expect
+
+from tests.browser.desk import WAIT, Desk
+from tests.browser.traders import Trader
+
+pytestmark = pytest.mark.browser
+
+
+def _say_nothing(socket: WebSocketRoute) -> None:
+    """Take the place of the server, and stay silent."""
+
+
+def test_offline_locks_the_ticket_keeps_the_draft_and_comes_back_live(desk: Desk) -> None:
+    desk.fill_ticket(quantity="12")
+    desk.page.context.set_offline(True)
+    expect(desk.connection).to_contain_text("Offline", timeout=WAIT)
+    expect(desk.part("tp-ticket", "review")).to_be_disabled()
+    expect(desk.page.locator("tp-banner")).to_contain_text("draft is kept", timeout=WAIT)
+
+    desk.page.context.set_offline(False)
+    expect(desk.connection).to_contain_text("Live", timeout=WAIT)
+    expect(desk.page.locator("#ticket-quantity")).to_have_value("12")
+    expect(desk.part("tp-ticket", "review")).to_be_enabled()
+
+
+def test_a_silent_line_is_called_stale_and_market_orders_are_locked(
+    open_desk: Callable[..., Desk], trader: Trader
+) -> None:
+    desk = open_desk()
+    desk.sign_in(trader)
+    desk.fill_ticket(quantity="2")
+    desk.page.clock.install()
+    desk.page.route_web_socket("**/ws", _say_nothing)
+    desk.page.reload()
+    expect(desk.connection).to_contain_text("Resyncing", timeout=WAIT)
+    desk.page.clock.fast_forward(12_000)
+    expect(desk.connection).to_contain_text("Stale", timeout=WAIT)
+    expect(desk.part("tp-ticket", "lock")).to_contain_text("Market orders are locked")
+    expect(desk.part("tp-ticket", "review")).to_be_disabled()
+    desk.ticket.locator("[data-type=limit]").click()
+    desk.page.fill("#ticket-limit", "1")
+    expect(desk.part("tp-ticket", "review")).to_be_enabled()
+
+
+def test_an_ended_session_is_taken_up_again_in_place_with_the_draft(desk: Desk, trader: Trader) -> None:
+    desk.fill_ticket(quantity="31", limit=desk.price_away(5))
+    other = desk.page.context.new_page()
+    other.goto(desk.url)
+    other.get_by_role("button", name="Sign out").click()
+    expect(other).to_have_url(re.compile("/sign-in"))
+
+    dialog = desk.page.get_by_role("dialog", name="Session ended")
+    expect(dialog).to_be_visible(timeout=30_000)
+    dialog.get_by_label("Password").fill(trader.password)
+    dialog.get_by_role("button", name="Sign in").click()
+    expect(dialog).to_be_hidden(timeout=WAIT)
+    desk.wait_live()
+    expect(desk.page.locator("#ticket-quantity")).to_have_value("31")
+    desk.review()
+    desk.part("tp-ticket", "confirm").click()
+    expect(desk.orders().first).to_have_attribute("data-status", "new", timeout=WAIT)
+
+
+def test_one_failing_panel_leaves_the_others_alive(open_desk: Callable[..., Desk], trader: Trader) -> None:
+    desk = open_desk()
+    problem = {"title": "Internal Server Error", "detail": "The portal failed.", "request_id": "r-42", "status": 500}
+    desk.page.route("**/prices/candles**", lambda route: route.fulfill(status=500, json=problem))
+    desk.sign_in(trader, expect_live=False)
+    chart = desk.page.locator("tp-chart")
+    expect(chart).to_contain_text("Chart failed", timeout=WAIT)
+    expect(chart).to_contain_text("r-42")
+    expect(desk.page.locator("tp-watchlist [data-key=AAPL] [data-cell=last]")).to_have_text(re.compile(r"\d"))
+    desk.fill_ticket(quantity="1")
+    expect(desk.part("tp-ticket", "checks-note")).to_contain_text("pass", timeout=WAIT)
+
+    desk.page.unroute("**/prices/candles**")
+    chart.get_by_role("button", name="Retry").click()
+    expect(desk.part("tp-chart", "last")).to_have_text(re.compile(r"\d"), timeout=WAIT)
+    expect(chart.locator("canvas").first).to_be_visible()
+
+
+def test_too_many_wrong_passwords_lock_the_name_out_from_here(
+    open_desk: Callable[..., Desk], traders: Callable[[], Trader]
+) -> None:
+    desk, trader = open_desk(), traders()
+    for _ in range(5):
+        desk.sign_in(Trader(trader.username, "wrong", "", ""), expect_live=False)
+        expect(desk.page.get_by_role("alert")).to_contain_text("do not belong together")
+    desk.sign_in(trader, expect_live=False)
+    expect(desk.page.get_by_role("alert")).to_contain_text("Too many tries")
