@@ -223,11 +223,13 @@ def sign_in_succeeded(*, username: str, address: str) -> None:
 def person_preferences_change(*, user_id: UUID, chosen: Mapping[str, object]) -> None:
     """Keep how a person wants the pages to look; raise InvalidInput for what is no choice."""
     for name, value in chosen.items():
-        if value not in sign_in.CHOICES.get(name, ()):
+        if not isinstance(value, str) or value not in sign_in.CHOICES.get(name, ()):
             why = reason("PREFERENCE_UNKNOWN", name=name[:40])
             raise InvalidInput(why, f"{name[:40]} cannot be set to that.")
     with transaction.atomic():
         person = User.objects.select_for_update().get(id=user_id)
         person.theme = str(chosen.get("theme", person.theme))
-        person.preferences = {**person.preferences, **{k: v for k, v in chosen.items() if k != "theme"}}
-        person.save(update_fields=["theme", "preferences"])
+        person.time_zone = str(chosen.get("time_zone", person.time_zone))
+        others = {name: value for name, value in chosen.items() if name not in ("theme", "time_zone")}
+        person.preferences = {**person.preferences, **others}
+        person.save(update_fields=["theme", "time_zone", "preferences"])

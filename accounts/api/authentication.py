@@ -18,6 +18,7 @@ from accounts.selectors import keys_verify
 from audit.domain.types import Actor
 from trading_portal.kernel import clock
 from trading_portal.kernel.errors import Reason
+from trading_portal.kernel.ids import uuid7
 
 _KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,40}", re.ASCII)
 _SECRET_LENGTH = 128
@@ -69,6 +70,12 @@ def credentials_of(request: HttpRequest | Request) -> tuple[str, str] | None:
 def address_of(request: HttpRequest | Request) -> str:
     """Return the address the request comes from, as the server sees it."""
     return str(request.META.get("REMOTE_ADDR") or "")
+
+
+def correlation_of(request: HttpRequest | Request) -> UUID:
+    """Return the id that joins all that a request sets off."""
+    given: UUID | None = getattr(request, "correlation_id", None)
+    return given or uuid7()
 
 
 def grant_of(request: HttpRequest, *, scope: str) -> KeyGrant:

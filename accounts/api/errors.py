@@ -114,8 +114,6 @@ def problem_of(error: Exception) -> Problem:
 def _problem_of_framework(error: exceptions.APIException) -> Problem:
     if isinstance(error, exceptions.NotAuthenticated | exceptions.AuthenticationFailed):
         return UNAUTHORIZED
-    if isinstance(error, exceptions.Throttled):
-        return Problem(429, "Too many requests.", retry_after=int(error.wait or RETRY_SECONDS))
     if isinstance(error, exceptions.ValidationError):
         return Problem(422, "A parameter is not valid.", errors=tuple(_field_errors(error.detail)))
     return Problem(error.status_code, str(error.detail))

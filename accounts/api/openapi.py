@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any, ClassVar
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
@@ -30,7 +32,17 @@ class ApiKeyScheme(OpenApiAuthenticationExtension):
         return {name: [] for name in self.name}
 
 
-class ErrorEntry(serializers.Serializer[Any]):
+class Document(serializers.Serializer[Any]):
+    """Describe a JSON object; `more` holds fields whose names a class attribute cannot have."""
+
+    more: ClassVar[Mapping[str, serializers.Field[Any, Any, Any, Any]]] = {}
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        """Return the declared fields, then `more`."""
+        return {**super().get_fields(), **deepcopy(dict(self.more))}
+
+
+class ErrorEntry(Document):
     """One reason."""
 
     code = serializers.CharField(help_text="What was wrong, in UPPER_CASE.")
@@ -38,7 +50,7 @@ class ErrorEntry(serializers.Serializer[Any]):
     sentence = serializers.CharField(help_text="The same for people.")
 
 
-class ProblemDocument(serializers.Serializer[Any]):
+class ProblemDocument(Document):
     """RFC 9457, with Alpaca's `code` and `message`."""
 
     type = serializers.CharField()
@@ -49,7 +61,7 @@ class ProblemDocument(serializers.Serializer[Any]):
     request_id = serializers.CharField()
     code = serializers.IntegerField()
     message = serializers.CharField()
-    errors = ErrorEntry(many=True)
+    more: ClassVar = {"errors": ErrorEntry(many=True)}
 
 
 _SENTENCES = {

@@ -6,7 +6,7 @@ again: several milliseconds for a read of one.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -20,7 +20,7 @@ THREADS = 8
 _pool = ThreadPoolExecutor(THREADS, thread_name_prefix="api")
 
 T = TypeVar("T")
-AsyncView = Callable[..., Awaitable[HttpResponseBase]]
+AsyncView = Callable[..., Coroutine[Any, Any, HttpResponseBase]]
 
 
 async def in_pool(work: Callable[..., T], *args: Any, **kwargs: Any) -> T:

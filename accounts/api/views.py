@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
+from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from rest_framework.permissions import SAFE_METHODS
@@ -11,13 +12,14 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.api import openapi  # noqa: F401 - registers the description of the API key
-from accounts.api.authentication import address_of, grant_problem
+from accounts.api.authentication import Principal, address_of, correlation_of, grant_problem
 from accounts.api.errors import NOT_FOUND, ProblemError, problem_response
 from accounts.api.rates import rate_headers, rate_problem, reads_request
 from accounts.domain.keys import SCOPE_READ, SCOPE_TRADE, grant_refusal
 from accounts.domain.rates import RateAnswer, RateRequest
 from accounts.domain.types import KeyGrant
 from accounts.services import rates_take
+from audit.domain.types import Actor
 
 
 class ApiView(APIView):
@@ -28,20 +30,34 @@ class ApiView(APIView):
     @property
     def grant(self) -> KeyGrant:
         """Return what the caller's key grants."""
-        grant: KeyGrant = self.request.auth
-        return grant
+        return cast(KeyGrant, self.request.auth)
 
-    def budget(self, request: Request) -> RateRequest | None:
+    @property
+    def actor(self) -> Actor:
+        """Return who the event log names."""
+        return cast(Principal, self.request.user).actor
+
+    @property
+    def correlation_id(self) -> UUID:
+        """Return the id that joins all that this request sets off."""
+        return correlation_of(self.request)
+
+    @property
+    def request_id(self) -> str:
+        """Return the id that the caller can name this request by."""
+        return str(getattr(self.request, "request_id", ""))
+
+    def budget(self) -> RateRequest | None:
         """Return what a request takes from its key's budget; nothing for a cancel, which is never refused."""
-        return None if request.method == "DELETE" else reads_request(request.auth)
+        return None if self.request.method == "DELETE" else reads_request(self.grant)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Authenticate, then check scope, address and rate."""
         super().initial(request, *args, **kwargs)
         scope = SCOPE_READ if request.method in SAFE_METHODS else SCOPE_TRADE
-        if why := grant_refusal(request.auth, scope=scope, address=address_of(request)):
+        if why := grant_refusal(self.grant, scope=scope, address=address_of(request)):
             raise ProblemError(grant_problem(why))
-        if budget := self.budget(request):
+        if budget := self.budget():
             (self._rate,) = rates_take([budget])
             if not self._rate.is_allowed:
                 raise ProblemError(rate_problem(self._rate))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from hashlib import sha256
+from zoneinfo import available_timezones
 
 from accounts.domain.rates import RateRequest
 
@@ -11,7 +13,8 @@ TRIES_OF_ONE = 5
 TRIES_AT_A_NAME = 50
 TRIES_FROM_AN_ADDRESS = 100
 
-CHOICES = {
+CHOICES: Mapping[str, Collection[str]] = {
+    "time_zone": available_timezones(),
     "theme": ("auto", "dark", "light"),
     "direction": ("default", "safest"),
     "density": ("compact", "comfortable"),

@@ -15,6 +15,9 @@ class Blotter extends Panel {
     this.listen(this.cells.filter, "click", (event) => this.#filter(event.target.closest("[data-filter]")));
     this.listen(desk, "view", (event) => this.show(event.detail));
     this.listen(desk, "orders positions fills", () => this.#count());
+    this.listen(desk, "refused", ({ detail }) => {
+      if (detail.ch === "account") throw Object.assign(new Error(detail.message), { title: "The account cannot be followed" });
+    });
     this.#count();
   }
 

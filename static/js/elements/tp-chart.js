@@ -37,10 +37,9 @@ class Chart extends Panel {
     this.listen(matchMedia("(prefers-color-scheme: light)"), "change", () => this.#dress());
     this.listen(this.cells.symbol, "click", () => desk.emit("search"));
     this.listen(this.cells.intervals, "click", (event) => this.#choose(event.target.closest("[data-interval]")));
-    if (desk.symbol) {
-      this.#showQuote();
-      this.#load();
-    }
+    if (!desk.symbol) return desk.loadInstruments();
+    this.#showQuote();
+    return this.#load();
   }
 
   stop() {
@@ -152,9 +151,18 @@ class Chart extends Panel {
     const change = quote?.change;
     put(this.cells.change, change ? `${numbers.arrow(change)} ${numbers.signed(change, decimals)} (${numbers.signed(quote.change_percent, 2)}%)` : "");
     dress(this.cells.change, `chart-change ${numbers.direction(change)}`);
-    mark(this.cells.quality, "hidden", Boolean(quote));
-    put(this.cells.quality, "No live price");
+    const quality = this.#quality(quote);
+    mark(this.cells.quality, "hidden", !quality);
+    put(this.cells.quality, quality);
     this.#follow(quote);
+  }
+
+  /** Return what is not ordinary about this price, in words. */
+  #quality(quote) {
+    if (desk.instrument?.is_halted) return "Halted";
+    if (!quote) return "No live price";
+    if (quote.open === false) return "Closed";
+    return quote.synthetic ? "Synthetic quote" : "";
   }
 
   /** Draw the running candle up to the last price: the stored candle comes a moment later, and one price is shown once. */

@@ -9,7 +9,9 @@ class DisplayMenu extends Panel {
     const root = document.documentElement;
     const menu = this.querySelector("[popover]");
     for (const radio of this.querySelectorAll("input[type=radio]")) radio.checked = root.dataset[radio.name] === radio.value;
-    this.listen(this, "change", (event) => this.#choose(event.target, menu.dataset.action));
+    this.zones = this.querySelector("select[name=time_zone]");
+    this.listen(this, "change", (event) => (event.target === this.zones ? this.#move(menu.dataset.action) : this.#choose(event.target, menu.dataset.action)));
+    this.listen(this.zones, "focus", () => this.#listZones());
     this.listen(menu, "toggle", (event) => event.newState === "open" && this.#place(menu));
   }
 
@@ -17,6 +19,19 @@ class DisplayMenu extends Panel {
     const box = this.querySelector("button").getBoundingClientRect();
     menu.style.insetBlockStart = `${box.bottom + 4}px`;
     menu.style.insetInlineEnd = `${Math.max(8, document.documentElement.clientWidth - box.right)}px`;
+  }
+
+  /** List the zones only when somebody wants to choose: there are hundreds. */
+  #listZones() {
+    if (this.zones.options.length > 1) return;
+    const chosen = this.zones.dataset.value;
+    const names = new Set(["UTC", chosen, ...Intl.supportedValuesOf("timeZone")]);
+    this.zones.replaceChildren(...[...names].sort().map((name) => new Option(name, name, false, name === chosen)));
+  }
+
+  async #move(action) {
+    await post(action, { time_zone: this.zones.value });
+    location.reload();
   }
 
   async #choose(radio, action) {

@@ -14,6 +14,7 @@ class SignInAgain extends Panel {
       "form",
       { class: "dialog-body" },
       make("p", {}, `Signed in as ${this.dataset.username} until now. What you typed is kept.`),
+      make("input", { class: "visually-hidden", type: "text", autocomplete: "username", value: this.dataset.username, readonly: true, tabindex: "-1", "aria-hidden": "true" }),
       make("div", { class: "field" }, make("label", { for: "again-password" }, "Password"), this.password),
       this.problem,
       make("div", { class: "dialog-actions" }, later, this.go),

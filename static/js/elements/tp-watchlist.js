@@ -16,6 +16,8 @@ class Watchlist extends Panel {
     this.listen(rows, "click", (event) => desk.select(event.target.closest("tr[data-key]")?.dataset.key));
     this.listen(search, "click", () => desk.emit("search"));
     if (desk.instruments.size) this.#list();
+    else return desk.loadInstruments();
+    return undefined;
   }
 
   #list() {

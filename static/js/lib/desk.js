@@ -25,14 +25,9 @@ class Desk extends EventTarget {
   #fillIds = new Set();
   #changed = new Set();
   #isFlushing = false;
+  #loading = null;
 
-  /** Begin with everything: account and market. `config` comes from the page's own data attributes. */
-  async start(config) {
-    this.open(config);
-    await this.loadInstruments();
-  }
-
-  /** Begin with the account alone. */
+  /** Begin: `config` comes from the page's own data attributes. */
   open(config) {
     this.config = config;
     const scheme = location.protocol === "https:" ? "wss:" : "ws:";
@@ -44,7 +39,15 @@ class Desk extends EventTarget {
     this.socket.open();
   }
 
-  async loadInstruments() {
+  /** Load the instruments; who asks while they are on their way waits for the same answer. */
+  loadInstruments() {
+    this.#loading ??= this.#fetchInstruments().finally(() => {
+      this.#loading = null;
+    });
+    return this.#loading;
+  }
+
+  async #fetchInstruments() {
     const answer = await get("/prices/instruments");
     const listed = answer.instruments ?? [];
     this.instruments = new Map(listed.map((one) => [one.symbol, one]));

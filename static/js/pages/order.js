@@ -1,5 +1,6 @@
 // An order's own page: the same socket, this order's events.
 
+import "../lib/begin.js";
 import "../elements/tp-announcer.js";
 import "../elements/tp-cancel-dialog.js";
 import "../elements/tp-connection.js";
@@ -8,10 +9,6 @@ import "../elements/tp-display-menu.js";
 import "../elements/tp-order-events.js";
 import "../elements/tp-order-head.js";
 import "../elements/tp-sign-in-again.js";
-import { desk } from "../lib/desk.js";
-import { useZone, zoneName } from "../lib/time.js";
+import { zoneName } from "../lib/time.js";
 
-const { accountId, canTrade, zone } = document.querySelector("#main").dataset;
-useZone(zone);
 for (const name of document.querySelectorAll("[data-zone-name]")) name.textContent = zoneName();
-desk.open({ accountId, canTrade: canTrade === "yes" });

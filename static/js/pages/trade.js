@@ -1,5 +1,6 @@
 // The trade workspace: load the elements, start the desk, wire what lies between them.
 
+import "../lib/begin.js";
 import "../elements/tp-account-strip.js";
 import "../elements/tp-announcer.js";
 import "../elements/tp-banner.js";
@@ -21,7 +22,6 @@ import "../elements/tp-watchlist.js";
 import { desk } from "../lib/desk.js";
 import { mark } from "../lib/dom.js";
 import { listenToKeys } from "../lib/keys.js";
-import { useZone } from "../lib/time.js";
 
 const workspace = document.querySelector("#main");
 const sheet = document.querySelector("#sheet");
@@ -71,7 +71,6 @@ function go(name) {
   document.querySelector(`#view-${name}`).focus();
 }
 
-useZone(workspace.dataset.zone);
 placeTicket();
 phone.addEventListener("change", placeTicket);
 listenToKeys((name) => ACTS[name](), new AbortController().signal);
@@ -86,9 +85,3 @@ document.querySelector("#account-select")?.addEventListener("change", (event) =>
 desk.addEventListener("ticket", () => phone.matches && openTicket());
 desk.addEventListener("price", () => phone.matches && openTicket());
 
-const { accountId, accountNumber, currency, canTrade, zone, symbol } = workspace.dataset;
-desk
-  .start({ accountId, accountNumber, currency, canTrade: canTrade === "yes", zone, symbol })
-  .catch((error) => {
-    for (const panel of document.querySelectorAll("tp-watchlist, tp-chart")) panel.fail(error);
-  });
