@@ -22,7 +22,7 @@ PERMISSIONS = {
         "view_breach",
     ],
     "accounts": ["view_tradingaccount"],
-    "marketdata": ["view_instrument"],
+    "marketdata": ["change_instrument", "view_instrument"],
 }
 
 
