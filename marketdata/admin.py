@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import cast
+from uuid import UUID
+
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
@@ -51,6 +54,6 @@ class InstrumentAdmin(admin.ModelAdmin):
             is_halted=obj.is_halted,
             is_tradable=obj.is_tradable,
             reason_given=form.cleaned_data["reason"],
-            by=Actor.user(request.user.pk),
+            by=Actor.user(cast(UUID, request.user.pk)),
             at=clock.now(),
         )

@@ -14,6 +14,7 @@ import structlog
 from django.conf import settings
 from django.db import connection
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
@@ -88,7 +89,7 @@ def _redis() -> redis.Redis[bytes]:
         settings.REDIS_URL,
         socket_timeout=REDIS_SECONDS,
         socket_connect_timeout=REDIS_SECONDS,
-        retry=Retry(NoBackoff(), 1),
+        retry=Retry(NoBackoff(), 1, (RedisConnectionError,)),  # a broken connection once more; a silence never
     )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import ClassVar
 
 from rest_framework import serializers
 
+from accounts.api.openapi import Document
 
-class AssetDocument(serializers.Serializer[Any]):
+
+class AssetDocument(Document):
     """An instrument that can be traded."""
 
     id = serializers.UUIDField()
@@ -27,14 +29,10 @@ class AssetDocument(serializers.Serializer[Any]):
     currency = serializers.CharField()
     halted = serializers.BooleanField()
 
-    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
-        """Add `class`, which Python does not let an attribute be called."""
-        fields = super().get_fields()
-        fields["class"] = serializers.ChoiceField(choices=["us_equity", "crypto"])
-        return fields
+    more: ClassVar = {"class": serializers.ChoiceField(choices=["us_equity", "crypto"])}
 
 
-class ClockDocument(serializers.Serializer[Any]):
+class ClockDocument(Document):
     """The clock of the equity market; times are the market's own."""
 
     timestamp = serializers.DateTimeField()
@@ -43,7 +41,7 @@ class ClockDocument(serializers.Serializer[Any]):
     next_close = serializers.DateTimeField()
 
 
-class CalendarDocument(serializers.Serializer[Any]):
+class CalendarDocument(Document):
     """One day of the equity market; times are the market's own."""
 
     date = serializers.DateField()
