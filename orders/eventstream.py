@@ -68,7 +68,7 @@ def event_json(event: EventRecord) -> dict[str, object]:
     }
 
 
-class AuditLogStorage(StorageBase):  # type: ignore[misc]
+class AuditLogStorage(StorageBase):
     """Give django-eventstream the event log to read."""
 
     def append_event(self, channel: str, event_type: str, data: object) -> Event:
@@ -104,7 +104,7 @@ def _connection_give_back() -> None:
         connection.close()
 
 
-class AccountChannelManager(ChannelManagerBase):  # type: ignore[misc]
+class AccountChannelManager(ChannelManagerBase):
     """Give each account a channel, and let only those read it who may see the account."""
 
     def get_channels_for_request(self, request: object, view_kwargs: Mapping[str, Any]) -> set[str]:

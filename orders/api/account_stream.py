@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
@@ -93,7 +93,8 @@ async def account_events(request: HttpRequest, account_id: UUID) -> HttpResponse
     except Exception as error:  # noqa: BLE001 - every failure is told as a problem document
         return problem_response(problem_of(error), request)
     if isinstance(response, StreamingHttpResponse):
-        response.streaming_content = _followed(response.streaming_content, account_id)
+        parts = cast(AsyncIterator[bytes], response.streaming_content)
+        response.streaming_content = _followed(parts, account_id)
     return response
 
 

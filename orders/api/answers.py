@@ -20,7 +20,7 @@ def placement_problem(placement: Placement) -> Problem | None:
         return None
     if placement.status == "refused":
         beside: Mapping[str, object] = {"order": order_json(placement.order)} if placement.order else {}
-        return refusal(403, placement.refusal, **beside)
+        return refusal(403, placement.refusal, beside=beside)
     return refusal(422, placement.refusal, code=CLIENT_ORDER_ID_TAKEN if placement.status == "conflict" else 0)
 
 

@@ -6,7 +6,7 @@ through the placement queue, which verifies keys and counts rates for a whole ba
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import wraps
 from typing import Any
 from uuid import UUID
@@ -14,7 +14,7 @@ from uuid import UUID
 import orjson
 from django.http import HttpRequest, HttpResponse
 
-from accounts.api.authentication import address_of, credentials_of, grant_of, grant_problem
+from accounts.api.authentication import address_of, correlation_of, credentials_of, grant_of, grant_problem
 from accounts.api.errors import MEDIA_TYPE, UNAUTHORIZED, Problem, ProblemError, problem_of, problem_response
 from accounts.api.pool import in_pool
 from accounts.api.rates import orders_request, rate_headers, rate_problem
@@ -37,7 +37,7 @@ from trading_portal.kernel import clock
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 REPLAYED = {"Idempotent-Replayed": "true"}
-View = Callable[..., Awaitable[HttpResponse]]
+View = Callable[..., Coroutine[Any, Any, HttpResponse]]
 
 
 def answered(view: View) -> View:
@@ -105,12 +105,6 @@ def _cancel(request: HttpRequest, order_id: UUID) -> Problem | None:
         at=clock.now(),
     )
     return cancel_problem(outcome)
-
-
-def correlation_of(request: HttpRequest) -> UUID:
-    """Return the id that joins all that this request sets off."""
-    correlation_id: UUID = request.correlation_id  # type: ignore[attr-defined]
-    return correlation_id
 
 
 async def _place(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import ClassVar
 
 from rest_framework import serializers
 
-from accounts.api.openapi import ErrorEntry, ProblemDocument
+from accounts.api.openapi import Document, ErrorEntry, ProblemDocument
 from orders.domain.parsing import CLIENT_ORDER_ID_LIMIT, ORDER_TYPES, TIMES_IN_FORCE
 from positions.domain.types import Side
 
@@ -20,7 +20,7 @@ STATUSES = (
 _DECIMAL = "A decimal, as a string or as a JSON number; read exactly, never rounded."
 
 
-class OrderRequestDocument(serializers.Serializer[Any]):
+class OrderRequestDocument(Document):
     """What is to be ordered; a field that is not listed is refused."""
 
     symbol = serializers.CharField(max_length=24)
@@ -41,7 +41,7 @@ class OrderRequestDocument(serializers.Serializer[Any]):
     )
 
 
-class OrderDocument(serializers.Serializer[Any]):
+class OrderDocument(Document):
     """An order; the fields from account_id on are this portal's own."""
 
     id = serializers.UUIDField()
@@ -85,12 +85,12 @@ class OrderDocument(serializers.Serializer[Any]):
     reasons = ErrorEntry(many=True)
     leaves_qty = serializers.CharField()
     event_sequence = serializers.IntegerField()
-    source = serializers.CharField()
     venue = serializers.CharField()
     status_text = serializers.CharField()
+    more: ClassVar = {"source": serializers.CharField()}
 
 
-class CancelDocument(serializers.Serializer[Any]):
+class CancelDocument(Document):
     """What became of one cancel."""
 
     id = serializers.UUIDField()
@@ -98,14 +98,14 @@ class CancelDocument(serializers.Serializer[Any]):
     body = serializers.DictField(allow_null=True)
 
 
-class BulkRequestDocument(serializers.Serializer[Any]):
+class BulkRequestDocument(Document):
     """Up to 1,000 orders; each is decided on its own, in this order."""
 
     orders = OrderRequestDocument(many=True)
     all_or_none = serializers.BooleanField(required=False, default=False, help_text="Not supported yet: only false.")
 
 
-class BulkAnswerDocument(serializers.Serializer[Any]):
+class BulkAnswerDocument(Document):
     """What became of one order."""
 
     index = serializers.IntegerField()
@@ -115,38 +115,46 @@ class BulkAnswerDocument(serializers.Serializer[Any]):
     error = ProblemDocument(allow_null=True)
 
 
-class BulkResultDocument(serializers.Serializer[Any]):
+class BulkResultDocument(Document):
     """One answer for each order, in their order."""
 
+    accepted = serializers.IntegerField()
+    refused = serializers.IntegerField()
     results = BulkAnswerDocument(many=True)
 
 
-class CheckDocument(serializers.Serializer[Any]):
+class CheckDocument(Document):
     """One rule of risk and how the order stands to it."""
 
     rule = serializers.CharField()
-    label = serializers.CharField()
     passed = serializers.BooleanField()
+    verdict = serializers.CharField()
     value = serializers.CharField(allow_null=True)
     limit = serializers.CharField(allow_null=True)
     percent = serializers.CharField(allow_null=True)
+    scope = serializers.CharField()
     sentence = serializers.CharField()
+    more: ClassVar = {"label": serializers.CharField()}
 
 
-class PreviewDocument(serializers.Serializer[Any]):
+class PreviewDocument(Document):
     """What would become of an order if it were placed now."""
 
+    approved = serializers.BooleanField()
+    reasons = ErrorEntry(many=True)
     notional = serializers.CharField(allow_null=True)
     fees = serializers.CharField(allow_null=True)
     worst_price = serializers.CharField(allow_null=True)
+    reference_price = serializers.CharField(allow_null=True)
     slippage = serializers.CharField(allow_null=True)
+    buying_power = serializers.CharField(allow_null=True)
     buying_power_after = serializers.CharField(allow_null=True)
+    position = serializers.CharField(allow_null=True)
     position_after = serializers.CharField(allow_null=True)
-    approved = serializers.BooleanField()
     checks = CheckDocument(many=True)
 
 
-class EventDocument(serializers.Serializer[Any]):
+class EventDocument(Document):
     """One event of the log."""
 
     id = serializers.UUIDField()

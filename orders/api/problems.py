@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from accounts.api.errors import Problem
 from orders.domain.reasons import reason_dict, sentence
 from trading_portal.kernel.errors import Reason
 
+NOTHING: Mapping[str, object] = {}
 _TOO_LARGE = "BODY_TOO_LARGE"
 
 
-def refusal(status: int, reasons: Sequence[Reason], *, code: int = 0, **beside: object) -> Problem:
+def refusal(
+    status: int, reasons: Sequence[Reason], *, code: int = 0, beside: Mapping[str, object] = NOTHING
+) -> Problem:
     """Return the problem that reasons make; its message is every reason's sentence."""
     message = " ".join(sentence(why.code, why.facts) for why in reasons)
     return Problem(status, message, code=code, errors=tuple(reason_dict(why) for why in reasons), extra=beside)

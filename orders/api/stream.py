@@ -34,7 +34,7 @@ log = structlog.get_logger(__name__)
 Facts = Mapping[str, Any]
 
 
-class TradeStream(AsyncWebsocketConsumer):  # type: ignore[misc]
+class TradeStream(AsyncWebsocketConsumer):
     """One connection: one key, one account."""
 
     # No layer: the hub carries everything, and a waiting Redis read for each connection would drown the server.

@@ -16,11 +16,12 @@ class FrameError(ValueError):
 
 def frame_read(text: str | None, data: bytes | None) -> tuple[dict[str, Any], bool]:
     """Return a frame's object and whether it was msgpack; raise FrameError for anything else."""
-    if len(text or data or "") > FRAME_LIMIT:
+    raw = text.encode() if text is not None else data or b""
+    if len(raw) > FRAME_LIMIT:
         raise FrameError("too large")
-    is_packed = bool(data) and data[:1] != b"{"
+    is_packed = text is None and not raw.startswith(b"{")
     try:
-        message = msgpack.unpackb(data) if is_packed else msgspec.json.decode(text or data or "")
+        message = msgpack.unpackb(raw) if is_packed else msgspec.json.decode(raw)
     except (ValueError, msgpack.UnpackException, msgspec.MsgspecError, RecursionError) as error:
         raise FrameError("neither JSON nor msgpack") from error
     if not isinstance(message, dict):

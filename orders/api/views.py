@@ -69,17 +69,17 @@ def order_or_404(grant_account_id: UUID, order_id: UUID) -> OrderFacts:
     return order
 
 
-def placed_now(request: Request, orders: tuple[OrderFields, ...], *, source: Source) -> Placed:
-    """Place orders for a caller whom REST framework has let in."""
+def placed_now(view: ApiView, orders: tuple[OrderFields, ...], *, source: Source) -> Placed:
+    """Place orders for a caller whom a view has let in."""
     commands = tuple(
         place_order(
             fields,
-            account_id=request.auth.account_id,
-            by=request.user.actor,
+            account_id=view.grant.account_id,
+            by=view.actor,
             source=source,
-            correlation_id=request.correlation_id,
+            correlation_id=view.correlation_id,
             placed_at=clock.now(),
-            api_key_pk=request.auth.key_pk,
+            api_key_pk=view.grant.key_pk,
         )
         for fields in orders
     )
@@ -89,9 +89,9 @@ def placed_now(request: Request, orders: tuple[OrderFields, ...], *, source: Sou
 class OrderList(ApiView):
     """The account's orders."""
 
-    def budget(self, request: Request) -> RateRequest | None:
+    def budget(self) -> RateRequest | None:
         """Return what a request takes: a placed order counts as an order."""
-        return orders_request(request.auth) if request.method == "POST" else super().budget(request)
+        return orders_request(self.grant) if self.request.method == "POST" else super().budget()
 
     @extend_schema(
         operation_id="order_place",
@@ -104,7 +104,7 @@ class OrderList(ApiView):
         fields = order_read(request.body)
         if isinstance(fields, Problem):
             raise ProblemError(fields)
-        (placement,) = placed_now(request, (fields,), source="api").placements
+        (placement,) = placed_now(self, (fields,), source="api").placements
         if problem := placement_problem(placement):
             raise ProblemError(problem)
         return Response(placement_json(placement))
@@ -165,11 +165,11 @@ class OrderList(ApiView):
         """Ask for the cancel of every open order, and say of each what became of it."""
         outcomes = orders_cancel_all(
             account_id=self.grant.account_id,
-            by=request.user.actor,
-            correlation_id=request.correlation_id,
+            by=self.actor,
+            correlation_id=self.correlation_id,
             at=clock.now(),
         )
-        answers = [cancel_json(outcome, path=request.path, request_id=request.request_id) for outcome in outcomes]
+        answers = [cancel_json(outcome, path=request.path, request_id=self.request_id) for outcome in outcomes]
         return Response(answers, status=207)
 
 
@@ -197,8 +197,8 @@ class OrderOne(ApiView):
         outcome = order_cancel(
             order_id=order_id,
             account_id=self.grant.account_id,
-            by=request.user.actor,
-            correlation_id=request.correlation_id,
+            by=self.actor,
+            correlation_id=self.correlation_id,
             at=clock.now(),
         )
         if problem := cancel_problem(outcome):
@@ -209,10 +209,10 @@ class OrderOne(ApiView):
 class OrderBulk(ApiView):
     """Many orders at once."""
 
-    def budget(self, request: Request) -> RateRequest | None:
+    def budget(self) -> RateRequest | None:
         """Return what the bulk takes: each order counts."""
-        body = bulk_read(request.body)
-        return orders_request(request.auth, 1 if isinstance(body, Problem) else len(body.orders))
+        body = bulk_read(self.request.body)
+        return orders_request(self.grant, 1 if isinstance(body, Problem) else len(body.orders))
 
     @extend_schema(
         operation_id="orders_place_bulk",
@@ -225,8 +225,8 @@ class OrderBulk(ApiView):
         body = bulk_read(request.body)
         if isinstance(body, Problem):
             raise ProblemError(body)
-        placed = placed_now(request, body.orders, source="bulk")
-        return Response(bulk_json(body, placed.placements, path=request.path, request_id=request.request_id))
+        placed = placed_now(self, body.orders, source="bulk")
+        return Response(bulk_json(body, placed.placements, path=request.path, request_id=self.request_id))
 
 
 class OrderPreview(ApiView):

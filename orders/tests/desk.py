@@ -121,9 +121,7 @@ class Desk:
 
     def events(self, order_id: UUID) -> list[str]:
         """Return the types of an order's events, its sequence checked for gaps."""
-        found = rows(
-            "SELECT sequence, type FROM audit_event WHERE stream = %s ORDER BY sequence", f"order:{order_id}"
-        )
+        found = rows("SELECT sequence, type FROM audit_event WHERE stream = %s ORDER BY sequence", f"order:{order_id}")
         assert [row[0] for row in found] == list(range(1, len(found) + 1))
         return [row[1].removeprefix("order.") for row in found]
 

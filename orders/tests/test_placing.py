@@ -105,9 +105,7 @@ def test_a_batch_with_an_unknown_account_stores_nothing(desk):
 
 
 def test_a_market_order_and_an_immediate_one_are_taken(desk):
-    answers = desk.place_all(
-        [desk.command(order_type=OrderType.MARKET), desk.command(time_in_force=TimeInForce.FOK)]
-    )
+    answers = desk.place_all([desk.command(order_type=OrderType.MARKET), desk.command(time_in_force=TimeInForce.FOK)])
     assert [answer.status for answer in answers] == ["accepted", "accepted"]
     assert answers[0].order.limit_price is None
 

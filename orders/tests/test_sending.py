@@ -56,9 +56,7 @@ def test_a_cancel_waits_for_the_submit_that_is_to_be_sent_again(desk):
 
 
 def desk_retry(desk, order_id, kind=IntentKind.SUBMIT):
-    return services.sends_retry(
-        venue=desk.venue, order_ids=[order_id], kinds=[kind], fence=None, at=clock.now()
-    )
+    return services.sends_retry(venue=desk.venue, order_ids=[order_id], kinds=[kind], fence=None, at=clock.now())
 
 
 def test_a_submit_sent_again_says_so_and_makes_no_second_event(desk):
@@ -110,9 +108,7 @@ def test_a_lease_given_back_is_free_at_once(desk):
 
 
 def mark(desk, fence=None):
-    return services.orders_unknown_mark(
-        venue=desk.venue, sent_before=clock.now(), fence=fence, at=clock.now()
-    )
+    return services.orders_unknown_mark(venue=desk.venue, sent_before=clock.now(), fence=fence, at=clock.now())
 
 
 def test_silence_makes_an_order_unknown_and_nothing_else(desk):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rest_framework import serializers
+
+from accounts.api.openapi import Document
 
 _AMOUNT = "A decimal string; null when a price or rate it needs is not known."
 
@@ -13,7 +13,7 @@ def _amount(text: str = _AMOUNT) -> serializers.CharField:
     return serializers.CharField(allow_null=True, help_text=text)
 
 
-class AccountDocument(serializers.Serializer[Any]):
+class AccountDocument(Document):
     """What the key's account has and may spend, in its currency."""
 
     id = serializers.UUIDField()
@@ -59,7 +59,7 @@ class AccountDocument(serializers.Serializer[Any]):
     is_live = serializers.BooleanField(help_text="Every position is marked to a price that lives.")
 
 
-class PositionDocument(serializers.Serializer[Any]):
+class PositionDocument(Document):
     """What the account holds of one instrument, in that instrument's currency."""
 
     asset_id = serializers.UUIDField()

@@ -1,6 +1,6 @@
 import pytest
 
-from orders.tests.live import serving
+from tests.live import serving
 
 
 @pytest.fixture(scope="session")

@@ -30,10 +30,10 @@ from django.conf import settings
 from accounts.services import api_key_revoke
 from marketdata.domain.channels import PRICES, quote_key
 from orders.tests.api import new_caller
-from orders.tests.live import relaying, trading
 from orders.tests.paper import price
 from positions.tests.helpers import BY, new_instrument
 from risk.services import firm_defaults_ensure
+from tests.live import relaying, trading
 from trading_portal.kernel import clock
 from trading_portal.kernel.ids import uuid7
 
