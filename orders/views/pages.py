@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_safe
@@ -29,6 +29,8 @@ def trade(request: HttpRequest) -> HttpResponse:
     user_id = cast(UUID, request.user.pk)
     accounts = accounts_visible(user_id)
     account = _chosen(accounts, request.GET.get("account"))
+    if account is None and request.user.is_staff:
+        return redirect("admin:index")
     can_trade = account is not None and account_for_trading(user_id, account.id) is not None
     return render(
         request,

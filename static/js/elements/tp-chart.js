@@ -204,6 +204,7 @@ class Chart extends Panel {
         color: colour(order.side === "buy" ? "up" : "down"), lineStyle: LineStyle.Dashed,
       });
     }
+    const isSmall = this.cells.canvas.clientWidth < 480;
     const position = desk.positions.get(desk.symbol);
     if (position?.avg_entry_price) {
       wanted.set("cost", {
@@ -217,6 +218,7 @@ class Chart extends Panel {
       }
     }
     for (const [key, options] of wanted) {
+      if (isSmall) options.title = "";
       const line = this.#lines.get(key);
       if (line) line.applyOptions(options);
       else this.#lines.set(key, this.series.createPriceLine({ ...options, lineWidth: 1, axisLabelVisible: true }));
@@ -239,7 +241,7 @@ class Chart extends Panel {
         position: fill.side === "buy" ? "belowBar" : "aboveBar",
         shape: fill.side === "buy" ? "arrowUp" : "arrowDown",
         color: fill.side === "buy" ? up : down,
-        text: `${fill.side === "buy" ? "B" : "S"} ${numbers.quantity(fill.qty)}`,
+        text: this.cells.canvas.clientWidth < 480 ? "" : `${fill.side === "buy" ? "B" : "S"} ${numbers.quantity(fill.qty)}`,
       })),
     );
   }

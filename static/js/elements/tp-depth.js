@@ -6,7 +6,7 @@ import * as numbers from "../lib/numbers.js";
 import { Panel, define } from "../lib/panel.js";
 import { isWorking } from "../lib/words.js";
 
-const LEVELS = 10;
+const MOST_LEVELS = 20;
 
 class Depth extends Panel {
   start() {
@@ -14,7 +14,7 @@ class Depth extends Panel {
     this.quality = quality;
     this.sides = {};
     const side = (name) => {
-      const rows = Array.from({ length: LEVELS }, () => this.#row());
+      const rows = Array.from({ length: MOST_LEVELS }, () => this.#row());
       this.sides[name] = rows;
       return make("div", { class: "ladder-side", "data-side": name }, ...rows);
     };
@@ -22,11 +22,25 @@ class Depth extends Panel {
     this.side = make("span", { class: "muted label" }, "Last");
     const middle = make("div", { class: "ladder-mid" }, this.side, this.last);
     ladder.replaceChildren(side("ask"), middle, side("bid"));
+    this.levels = 10;
     this.listen(desk, "depth quotes orders symbol", () => this.show());
+    const watcher = new ResizeObserver(() => this.guard(() => this.#fit(ladder, middle)));
+    watcher.observe(ladder);
+    this.signal.addEventListener("abort", () => watcher.disconnect());
     this.listen(ladder, "click", (event) => {
       const price = event.target.closest("[data-price]")?.dataset.price;
       if (price) desk.emit("price", price);
     });
+    this.show();
+  }
+
+  /** Show as many levels as fit whole. */
+  #fit(ladder, middle) {
+    const row = matchMedia("(max-width: 719px)").matches ? 32 : 24;
+    const room = (ladder.clientHeight - middle.offsetHeight) / 2;
+    const levels = Math.max(1, Math.min(MOST_LEVELS, Math.floor(room / row)));
+    if (levels === this.levels) return;
+    this.levels = levels;
     this.show();
   }
 
@@ -45,7 +59,7 @@ class Depth extends Panel {
     const most = Math.max(...sizes, 0);
     for (const name of ["ask", "bid"]) {
       this.sides[name].forEach((row, index) => {
-        const level = name === "ask" ? book.ask[LEVELS - 1 - index] : book.bid[index];
+        const level = name === "ask" ? book.ask[MOST_LEVELS - 1 - index] : book.bid[index];
         this.#showRow(row, level, name, most, own);
       });
     }
@@ -61,7 +75,7 @@ class Depth extends Panel {
     const known = new Set(levels.map(([price]) => numbers.fixed(price, decimals)));
     const extra = [...own.values()].filter((one) => one.side === side && !known.has(one.shown)).map((one) => [one.price, null]);
     const better = side === "bid" ? -1 : 1;
-    return [...levels, ...extra].sort(([a], [b]) => better * numbers.compare(a, b)).slice(0, LEVELS);
+    return [...levels, ...extra].sort(([a], [b]) => better * numbers.compare(a, b)).slice(0, this.levels);
   }
 
   #showRow(row, level, side, most, own) {

@@ -85,7 +85,7 @@ class Ticket extends Panel {
       this.#edit({ focus: false });
     }
     this.draft.change(values);
-    this.#showMessage();
+    if (this.placing.isDone) this.placing.leave();
     this.#fill();
   }
 
@@ -216,7 +216,7 @@ class Ticket extends Panel {
         this.draft.change({ quantity: "" });
         this.#fill();
       }
-    } else if (state === "invalid") this.#edit({ focus: false });
+    } else if (state === "invalid" || state === "none") this.#edit({ focus: false });
     else this.#enter("review");
     mark(cells.back, "hidden", placing.isBusy || state === "unsure");
     this.#showMessage();

@@ -18,6 +18,11 @@ export class Placing extends EventTarget {
   detail = "";
   reasons = [];
 
+  /** Tell whether the last command has its answer, and only tells of it. */
+  get isDone() {
+    return ["placed", "refused", "invalid"].includes(this.state);
+  }
+
   get isBusy() {
     return BUSY.has(this.state);
   }

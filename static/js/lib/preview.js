@@ -85,7 +85,8 @@ const SECONDS = new Set(["stale_price", "duplicate_window"]);
 function figure(rule, value) {
   if (FRACTIONS.has(rule)) return numbers.percentage(value, 2).replace(/^\+/, "");
   if (SECONDS.has(rule)) return `${numbers.fixed(value, numbers.places(value) ? 1 : 0)} s`;
-  return numbers.places(value) > 8 ? numbers.fixed(value, 8) : numbers.quantity(value);
+  const most = /^-?\d{3}/.test(value) ? 2 : 8;
+  return numbers.places(value) > most ? numbers.fixed(value, most) : numbers.quantity(value);
 }
 
 function item(check) {
