@@ -169,3 +169,19 @@ class EventDocument(Document):
     valid_at = serializers.DateTimeField(help_text="When it held, by the clock of who says so.")
     recorded_at = serializers.DateTimeField(help_text="When the portal recorded it.")
     payload = serializers.DictField()
+
+
+class DecisionDocument(Document):
+    """What risk decided, on what, and how each rule judged."""
+
+    approved = serializers.BooleanField()
+    decided_at = serializers.DateTimeField()
+    inputs = serializers.DictField()
+    checks = CheckDocument(many=True)
+    reasons = ErrorEntry(many=True)
+
+
+class OrderEventDocument(EventDocument):
+    """One event of an order; its first one carries risk's decision."""
+
+    decision = DecisionDocument(required=False)

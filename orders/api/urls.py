@@ -1,4 +1,4 @@
-"""Addresses of orders under the API's root."""
+"""Addresses of orders, and of the account that places them, under the API's root."""
 
 from __future__ import annotations
 
@@ -14,5 +14,6 @@ urlpatterns = [
     path("orders/preview", resource(views.OrderPreview), name="api-orders-preview"),
     path("orders/<uuid:order_id>", resource(views.OrderOne, delete=commands.order_cancel_one), name="api-order"),
     path("orders/<uuid:order_id>/events", resource(views.OrderEvents), name="api-order-events"),
+    path("account", resource(views.TradingAccount), name="api-account"),
     path("account/events", resource(views.AccountEvents), name="api-account-events"),
 ]

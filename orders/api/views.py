@@ -34,19 +34,22 @@ from orders.api.documents import (
     CancelDocument,
     EventDocument,
     OrderDocument,
+    OrderEventDocument,
     OrderRequestDocument,
     PreviewDocument,
 )
 from orders.api.preview import preview_json
 from orders.broadcasts import order_json
 from orders.domain.commands import OrderFields, Source, place_order
-from orders.domain.facts import OrderFacts
+from orders.domain.facts import PAPER_VENUE, OrderFacts
 from orders.domain.parsing import CLIENT_ORDER_ID_LIMIT
 from orders.eventstream import event_json
 from orders.selectors import OrderQuery, order_by_client_order_id, order_by_id, orders_list
 from orders.services import order_cancel, orders_cancel_all
 from orders.services.queue import Placed, placement_queue
+from positions.api.views import Account
 from positions.domain.types import Side
+from risk.selectors import decision_of, send_allowed
 from trading_portal.kernel import clock
 
 PAGE_DEFAULT, PAGE_LIMIT = 50, 500
@@ -58,6 +61,8 @@ IDEMPOTENCY_KEY = OpenApiParameter(
     location=OpenApiParameter.HEADER,
     description="The same request under the same key gets the same answer again, for 24 hours.",
 )
+NO_INSTRUMENT = UUID(int=0)
+DECIDED = ("order.accepted", "order.refused")
 Status = Literal["open", "closed", "all"]
 
 
@@ -270,11 +275,30 @@ class OrderByClientOrderId(ApiView):
 class OrderEvents(ApiView):
     """What happened to an order."""
 
-    @extend_schema(operation_id="order_events", responses={200: EventDocument(many=True), **problems(404)})
+    @extend_schema(operation_id="order_events", responses={200: OrderEventDocument(many=True), **problems(404)})
     def get(self, request: Request, order_id: UUID) -> Response:
         """Return every event of an order, first to last, with the decision of risk."""
         order = order_or_404(self.grant.account_id, order_id)
-        return Response([event_json(event) for event in events_of_stream(f"order:{order.id}")])
+        decision = decision_of(order.id)
+        events = [event_json(event) for event in events_of_stream(f"order:{order.id}")]
+        for event in events:
+            if event["type"] in DECIDED and decision is not None:
+                event["decision"] = {
+                    "approved": decision.is_approved,
+                    "decided_at": decision.decided_at,
+                    "inputs": decision.inputs,
+                    "checks": decision.checks,
+                    "reasons": decision.reasons,
+                }
+        return Response(events)
+
+
+class TradingAccount(Account):
+    """The account that the key acts for, and whether it may trade."""
+
+    def is_trading_blocked(self) -> bool:
+        """Tell whether a halt or a kill switch stops the whole account; one of an instrument alone does not."""
+        return bool(send_allowed([self.grant.account_id], [NO_INSTRUMENT], PAPER_VENUE))
 
 
 class AccountEvents(ApiView):

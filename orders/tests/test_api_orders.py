@@ -8,13 +8,14 @@ import pytest
 from django.test import Client
 from rest_framework.test import APIRequestFactory
 
-from accounts.services import api_key_revoke
+from accounts.services import api_key_revoke, person_ensure
+from audit.domain.types import Actor
 from orders.api import views
 from orders.domain.facts import PAPER_VENUE
 from orders.tests.api import assert_problem, new_caller
 from orders.tests.desk import rows
 from positions.tests.helpers import BY, new_instrument, set_live
-from risk.services import firm_defaults_ensure
+from risk.services import firm_defaults_ensure, kill_switch_latch
 from trading_portal.kernel import clock
 from trading_portal.kernel.ids import uuid7
 
@@ -340,8 +341,35 @@ def test_an_orders_events_and_the_accounts_are_one_story(caller, order):
     assert events[0]["actor"] == f"api_key:{caller.key_id}"
     everything = caller.get("/v2/account/events", since=0, limit=1000).json()
     assert [event["account_sequence"] for event in everything] == list(range(1, len(everything) + 1))
+    decision = events[0].pop("decision")
+    assert decision["approved"] is True
+    assert {"max_notional", "buying_power"} <= {check["rule"] for check in decision["checks"]}
     assert everything[-2:] == events
     assert caller.get("/v2/account/events", since=everything[-2]["account_sequence"]).json() == events[1:]
+
+
+def test_the_account_says_whether_trading_is_stopped(caller, order):
+    assert caller.get("/v2/account").json()["trading_blocked"] is False
+    officer, _ = person_ensure(
+        username=f"o-{uuid7()}",
+        email="",
+        first_name="",
+        last_name="",
+        password="",
+        groups=["Risk officers"],
+        is_staff=True,
+    )
+    kill_switch_latch(
+        account_id=caller.account_id,
+        instrument_id=None,
+        venue="",
+        reason="a drill",
+        by=Actor.user(officer),
+        at=clock.now(),
+    )
+    assert caller.get("/v2/account").json()["trading_blocked"] is True
+    problem = assert_problem(caller.post("/v2/orders", order()), 403, 40310000)
+    assert "KILL_SWITCH_ON" in {error["code"] for error in problem["errors"]}
 
 
 def test_one_correlation_id_runs_from_the_request_to_the_event(caller, order):

@@ -12,7 +12,9 @@ from positions.domain.valuation import AccountSummary
 NOTHING = "0"
 
 
-def trade_account_json(account: AccountFacts, summary: AccountSummary) -> dict[str, object]:
+def trade_account_json(
+    account: AccountFacts, summary: AccountSummary, *, is_trading_blocked: bool
+) -> dict[str, object]:
     """Return an account: it has cash and no margin, so every buying power is the same."""
     money = account_json(summary)
     is_active = account.status == "ACTIVE"
@@ -40,7 +42,7 @@ def trade_account_json(account: AccountFacts, summary: AccountSummary) -> dict[s
         "multiplier": "1",
         "daytrade_count": 0,
         "pattern_day_trader": False,
-        "trading_blocked": not is_active,
+        "trading_blocked": is_trading_blocked or not is_active,
         "transfers_blocked": not is_active,
         "account_blocked": not is_active,
         "trade_suspended_by_user": False,

@@ -1,4 +1,4 @@
-"""Addresses of accounts and positions under the API's root."""
+"""Addresses of positions under the API's root."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from accounts.api.pool import resource
 from positions.api import views
 
 urlpatterns = [
-    path("account", resource(views.Account), name="api-account"),
     path("positions", resource(views.Positions), name="api-positions"),
     path("positions/<path:symbol_or_id>", resource(views.Position), name="api-position"),
 ]

@@ -18,7 +18,11 @@ from trading_portal.kernel import clock
 
 
 class Account(ApiView):
-    """The account that the key acts for."""
+    """The account that the key acts for. Its address is given by an app that knows whether trading is stopped."""
+
+    def is_trading_blocked(self) -> bool:
+        """Tell whether anything above positions keeps this account from trading."""
+        return False
 
     @extend_schema(operation_id="account_read", responses={200: AccountDocument, **problems()})
     def get(self, request: Request) -> Response:
@@ -26,7 +30,7 @@ class Account(ApiView):
         summary = account_summary(self.grant.account_id, clock.now())
         account = account_by_id(self.grant.account_id)
         assert account is not None
-        return Response(trade_account_json(account, summary))
+        return Response(trade_account_json(account, summary, is_trading_blocked=self.is_trading_blocked()))
 
 
 class Positions(ApiView):
