@@ -17,8 +17,8 @@ from accounts.selectors import account_for_trading, account_visible
 from audit.domain.types import Actor
 from audit.selectors import events_of_stream
 from orders.api.answers import NO_ORDER, cancel_problem, placement_problem
-from orders.api.problems import unreadable
 from orders.api.preview import preview_json
+from orders.api.problems import unreadable
 from orders.broadcasts import order_json
 from orders.domain.commands import OrderFields, PlaceOrder, place_order
 from orders.domain.facts import OrderFacts

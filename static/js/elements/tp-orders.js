@@ -101,6 +101,7 @@ class Orders extends Panel {
     mark(row.cancel_, "hidden", !isCancelable(order));
     mark(row.querySelector(".turner"), "aria-expanded", String(this.open.has(order.id)));
     mark(row, "data-status", order.status);
+    mark(row, "data-traded", numbers.signOf(order.filled_qty) ? "" : null);
   }
 
   #makeDetail(order) {
