@@ -12,7 +12,7 @@ from trading_portal.running.supervisor import Program
 CELERY = ("-m", "celery", "-A", "trading_portal.celery", "worker", "-P", "threads", "-c", "4", "-l", "INFO")
 APPLICATION = "trading_portal.asgi:application"
 WEB = {
-    "daphne": ("-m", "daphne", "-v", "0", "-b", HOST, "-p", "{port}", APPLICATION),
+    "daphne": ("-m", "trading_portal.running.daphne_server", "-v", "0", "-b", HOST, "-p", "{port}", APPLICATION),
     "uvicorn": ("-m", "trading_portal.running.uvicorn_server", "--host", HOST, "--port", "{port}", APPLICATION),
 }
 OTHERS: dict[str, tuple[str, ...]] = {

@@ -1,0 +1,63 @@
+"""Serve the application with daphne, whose WebSocket sends wait for readers that do not read.
+
+Daphne itself buffers without end what a stopped browser does not take; here a send returns when there is room again,
+so that whoever sends (the price hub) can conflate for slow readers and drop those that are stuck.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from daphne.cli import CommandLineInterface
+from daphne.server import Server
+
+
+class Gate:
+    """Stand between an application and one connection's transport: closed while its buffer is full."""
+
+    def __init__(self) -> None:
+        self._has_room = asyncio.Event()
+        self._has_room.set()
+
+    async def passed(self) -> None:
+        """Return when there is room, or no connection any more."""
+        await self._has_room.wait()
+
+    # What Twisted calls: it takes a connection's writer for a "push producer" and regulates it.
+
+    def pauseProducing(self) -> None:  # noqa: N802
+        """Close: the buffer is full."""
+        self._has_room.clear()
+
+    def resumeProducing(self) -> None:  # noqa: N802
+        """Open: the buffer is empty again."""
+        self._has_room.set()
+
+    def stopProducing(self) -> None:  # noqa: N802
+        """Open for good: the connection is gone."""
+        self._has_room.set()
+
+
+class PatientServer(Server):
+    """Let a WebSocket's sender wait for its reader."""
+
+    async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
+        """Pass a message on, and wait for room after it."""
+        await super().handle_reply(protocol, message)
+        if message["type"] == "websocket.accept" and protocol.transport is not None:
+            protocol.gate = Gate()
+            protocol.transport.unregisterProducer()  # the HTTP channel's, which is done with this connection
+            protocol.transport.registerProducer(protocol.gate, True)
+        elif message["type"] == "websocket.send" and (gate := getattr(protocol, "gate", None)) is not None:
+            await gate.passed()
+
+
+class PatientCommand(CommandLineInterface):
+    """Daphne's own command line, with the patient server."""
+
+    server_class = PatientServer
+
+
+if __name__ == "__main__":
+    PatientCommand.entrypoint()
