@@ -16,7 +16,7 @@ from trading_portal.kernel.money import parse, to_tick
 MAX_SPEED = "max"
 FASTEST = Decimal(100_000)
 ROWS_PER_POLL = 2000
-HEARTBEAT_SECONDS = 1.0
+HEARTBEAT = timedelta(seconds=1)
 REFUSALS_LOGGED = 20
 BASIS_POINTS = Decimal(10_000)
 
@@ -65,9 +65,10 @@ class ReplayFeed:
         self._rows: Iterator[Row] = iter(())
         self._next: Row | None = None
         self._has_quotes = False
-        self._started_at: datetime | None = None
+        self._played = timedelta(0)
+        self._polled_at: datetime | None = None
         self._first_at: datetime | None = None
-        self._heartbeat_at: datetime | None = None
+        self._confirmed_at: datetime | None = None
         self._refusals_seen = 0
 
     def start(self, at: datetime) -> None:
@@ -99,8 +100,8 @@ class ReplayFeed:
         self._report_refusals()
         if self._next is None:
             self._end_pass()
-        if self._heartbeat_at is None or at >= self._heartbeat_at:
-            self._heartbeat_at = at + timedelta(seconds=HEARTBEAT_SECONDS)
+        if self._confirmed_at is None or abs(at - self._confirmed_at) >= HEARTBEAT:
+            self._confirmed_at = at
             events.append(FeedHeartbeat(symbols=self.symbols, at=at))
         return events
 
@@ -109,7 +110,7 @@ class ReplayFeed:
         self._refusals_seen = 0
         self._rows = self._recording.rows()
         self._next = next(self._rows, None)
-        self._started_at = at
+        self._played, self._polled_at = timedelta(0), at
         self._first_at = self._next[0] if self._next else None
         self.is_over = self._next is None
         self._has_quotes = False
@@ -125,10 +126,12 @@ class ReplayFeed:
         self.is_over = not self._is_looped
 
     def _time_in_recording(self, at: datetime) -> datetime | None:
-        """Return how far the recording's own clock has come; None when it is not waited for."""
-        if self._speed is None or self._started_at is None or self._first_at is None:
+        """Return how far the recording's own clock has come, which never goes back; None when it is not waited for."""
+        self._played += max(at - (self._polled_at or at), timedelta(0))
+        self._polled_at = at
+        if self._speed is None or self._first_at is None:
             return None
-        return self._first_at + (at - self._started_at) * float(self._speed)
+        return self._first_at + self._played * float(self._speed)
 
     def _events_of(self, row: Row) -> list[FeedEvent]:
         events: list[FeedEvent] = []

@@ -26,7 +26,7 @@ from trading_portal.kernel.money import to_tick
 LEVELS = 8
 QUOTES_PER_SECOND = 2.5
 TRADES_PER_SECOND = 0.9
-HEARTBEAT_SECONDS = 1.0
+HEARTBEAT = timedelta(seconds=1)
 LONGEST_STEP_SECONDS = 5.0
 TYPICAL_TRADE = {"us_equity": 40_000.0, "crypto": 15_000.0}
 UNKNOWN_START = Decimal(100)
@@ -104,14 +104,14 @@ class SimulatedFeed:
             worth = middle * dollars_per(instrument.currency)
             self._books[instrument.symbol] = _Book(instrument, walker, middle, lots / worth)
         self._walk = Walk([book.walker for book in self._books.values()], self._chance)
-        self._heartbeat_at: datetime | None = None
+        self._confirmed_at: datetime | None = None
         self._traded = 0
 
     def start(self, at: datetime) -> None:
         """Begin at an instant."""
         for book in self._books.values():
             book.last_at = at
-        self._heartbeat_at = None
+        self._confirmed_at = None
 
     def stop(self) -> None:
         """End; nothing is held."""
@@ -129,8 +129,8 @@ class SimulatedFeed:
                 events += [book.quote, book.depth(book.quote, self._chance)]
             if share > 0:
                 events += self._trades(book, book.quote, passed, at)
-        if self._heartbeat_at is None or at >= self._heartbeat_at:
-            self._heartbeat_at = at + timedelta(seconds=HEARTBEAT_SECONDS)
+        if self._confirmed_at is None or abs(at - self._confirmed_at) >= HEARTBEAT:
+            self._confirmed_at = at
             events.append(FeedHeartbeat(symbols=self.symbols, at=at))
         return events
 

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.test import Client
 
-from accounts.models import User
 from audit.selectors import events_of_stream
 from marketdata.domain.candles import CandleBuilder
 from marketdata.selectors import (
@@ -27,14 +27,16 @@ from trading_portal.kernel import clock
 from trading_portal.kernel.errors import InvalidInput, NotFound
 from trading_portal.kernel.ids import uuid7
 
+User = get_user_model()
+
 
 @pytest.fixture
-def person() -> User:
+def person() -> Any:
     return User.objects.create_user(username=f"p{uuid7().hex}", password="correct horse battery staple")
 
 
 @pytest.fixture
-def pages(person: User) -> Client:
+def pages(person: Any) -> Client:
     client = Client()
     client.force_login(person)
     return client
@@ -69,7 +71,7 @@ def test_a_symbol_is_taken_once_and_an_unknown_instrument_cannot_be_switched() -
         instrument_switch(instrument_id=uuid7(), is_halted=True, reason_given="?", by=TESTER, at=clock.now())
 
 
-def test_pages_read_instruments_the_watched_ones_first(pages: Client, person: User) -> None:
+def test_pages_read_instruments_the_watched_ones_first(pages: Client, person: Any) -> None:
     first, second = stored_instrument(), stored_instrument()
     watchlist_ensure(user_id=person.id, name="Mine", symbols=[second.symbol, "NO/SUCH", first.symbol])
     watchlist_ensure(user_id=person.id, name="Mine", symbols=[])

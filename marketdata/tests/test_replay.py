@@ -87,6 +87,15 @@ def test_between_trades_the_quote_is_confirmed_and_after_the_end_it_is_not(tmp_p
     assert found.poll(AT + timedelta(seconds=70)) == []
 
 
+def test_a_clock_set_back_neither_stops_the_recording_nor_its_confirmations(tmp_path: Path) -> None:
+    found = feed(recording(tmp_path, *ROWS), speed=Decimal(1))
+    found.start(AT)
+    found.poll(AT)
+    back = AT - timedelta(hours=1)
+    assert [type(event) for event in found.poll(back)] == [FeedHeartbeat]
+    assert len(trades_in(found.poll(back + timedelta(seconds=11)))) == 1
+
+
 def test_a_loop_rewinds_before_each_further_pass(tmp_path: Path) -> None:
     found = feed(recording(tmp_path, *ROWS), is_looped=True)
     found.start(AT)
