@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -18,6 +19,14 @@ def require_transaction() -> None:
         raise transaction.TransactionManagementError("Orders are written inside a transaction.")
 
 
+@contextmanager
+def pipelined() -> Iterator[None]:
+    """Send the statements of a block without waiting for each; what fails raises at its end, or at the next read."""
+    connection.ensure_connection()
+    with connection.wrap_database_errors, connection.connection.pipeline():
+        yield
+
+
 def fetch(sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> list[tuple[Any, ...]]:
     """Return the rows of a statement, in the transaction that is open on this thread."""
     connection.ensure_connection()
@@ -27,7 +36,7 @@ def fetch(sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> list[tup
 
 
 def execute(sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> int:
-    """Run a statement and return how many rows it touched."""
+    """Run a statement and return how many rows it touched; -1 in a pipeline, where nobody waits to hear."""
     connection.ensure_connection()
     with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
         cursor.execute(sql, parameters)

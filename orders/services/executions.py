@@ -20,7 +20,7 @@ from orders.domain.reports import VenueReport
 from orders.domain.types import PendingOperation
 from orders.selectors.executions import executions_by_exec_id, executions_live
 from orders.selectors.rows import orders_fetch
-from orders.selectors.sql import as_json, execute, fetch
+from orders.selectors.sql import as_json, execute, fetch, pipelined
 from orders.services.intents import intents_settle
 from orders.services.leasing import lease_require
 from orders.services.narrating import Outcomes, narrate
@@ -230,19 +230,20 @@ def _store(
     at: datetime,
 ) -> RecordOutcome:
     """Write what the batch left: report ids, orders, messages settled, reservations, parked reports and events."""
-    fresh = {key: order_id for key, order_id in batch.recorded.items() if key not in batch.known.recorded}
-    if fresh:
-        execute(_REMEMBER, [batch.known.venue, list(fresh), list(fresh.values())])
     orders = changed_orders(batch)
-    _reserve(orders, locked, instruments, at)
-    intents_settle({o.facts.id: o.state.pending is not PendingOperation.NONE for o in orders}, at=at)
     parked = [move for move in batch.moves if isinstance(move, Parked)]
-    if parked:
-        execute(_PARK, [batch.known.venue, at, as_json([_parked_row(each) for each in parked])])
+    fresh = {key: order_id for key, order_id in batch.recorded.items() if key not in batch.known.recorded}
     journal = Journal(locked, at=at)
     narrate(batch, outcomes, journal)
-    orders_save([order for order in batch.orders.values() if order.sequence > order.facts.event_sequence], at=at)
-    journal.write()
+    with pipelined():
+        if fresh:
+            execute(_REMEMBER, [batch.known.venue, list(fresh), list(fresh.values())])
+        _reserve(orders, locked, instruments, at)
+        intents_settle({o.facts.id: o.state.pending is not PendingOperation.NONE for o in orders}, at=at)
+        if parked:
+            execute(_PARK, [batch.known.venue, at, as_json([_parked_row(each) for each in parked])])
+        orders_save([order for order in batch.orders.values() if order.sequence > order.facts.event_sequence], at=at)
+        journal.write()
     return RecordOutcome(
         recorded=len(batch.moves) - len(parked),
         repeats=batch.repeats,

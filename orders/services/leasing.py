@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from django.db import transaction
+
 from orders.domain.errors import LeaseLost
 from orders.selectors.sql import execute, fetch, require_transaction
 
 LEASE_SECONDS = 10
 
+# Whoever relies on a fence holds this lock shared until it commits; whoever takes the lease over, alone. A queue, not
+# a row lock: readers that come one after the other would keep a row lock from its own holder's renewals.
+_HOLD = "SELECT pg_advisory_xact_lock_shared(hashtextextended('venue-lease ' || %s, 0))"
+_TAKE_OVER = "SELECT pg_advisory_xact_lock(hashtextextended('venue-lease ' || %s, 0))"
+_WAIT_BRIEFLY = "SELECT set_config('lock_timeout', '3s', true)"
+_IS_FREE = """
+SELECT NOT EXISTS (SELECT 1 FROM orders_venuelease
+                   WHERE venue = %s AND expires_at > clock_timestamp() AND holder <> %s)
+"""
 _ACQUIRE = """
 INSERT INTO orders_venuelease AS lease (venue, holder, fence, renewed_at, expires_at, drop_copy_id)
 VALUES (%(venue)s, %(holder)s, 1, clock_timestamp(), clock_timestamp() + %(seconds)s * interval '1 second', 0)
 ON CONFLICT (venue) DO UPDATE SET
-    holder = excluded.holder, fence = lease.fence + 1, renewed_at = excluded.renewed_at,
-    expires_at = excluded.expires_at
+    holder = excluded.holder, fence = lease.fence + 1, renewed_at = clock_timestamp(),
+    expires_at = clock_timestamp() + %(seconds)s * interval '1 second'
 WHERE lease.expires_at <= clock_timestamp() OR lease.holder = excluded.holder
 RETURNING lease.fence
 """
@@ -25,13 +36,20 @@ _RELEASE = """
 UPDATE orders_venuelease SET renewed_at = least(renewed_at, clock_timestamp()), expires_at = clock_timestamp()
 WHERE venue = %s AND holder = %s AND fence = %s AND expires_at > clock_timestamp()
 """
-# FOR SHARE: nobody can take the lease over while a transaction that relies on it is still open.
-_HELD = "SELECT fence, expires_at > clock_timestamp() FROM orders_venuelease WHERE venue = %s FOR SHARE"
+_HELD = "SELECT fence, expires_at > clock_timestamp() FROM orders_venuelease WHERE venue = %s"
 
 
 def lease_acquire(*, venue: str, holder: str, seconds: float = LEASE_SECONDS) -> int | None:
-    """Take a venue's lease when it is free, expired or one's own, and return its new fence; None when it is held."""
-    rows = fetch(_ACQUIRE, {"venue": venue, "holder": holder, "seconds": seconds})
+    """Take a venue's lease when it is free, expired or one's own, and return its new fence; None when it is held.
+
+    Raise OperationalError when a transaction under the old fence does not end: then try again.
+    """
+    if not fetch(_IS_FREE, [venue, holder])[0][0]:
+        return None  # a worker that stands by must not get in the way of the one that holds it
+    with transaction.atomic():
+        fetch(_WAIT_BRIEFLY)
+        fetch(_TAKE_OVER, [venue])
+        rows = fetch(_ACQUIRE, {"venue": venue, "holder": holder, "seconds": seconds})
     return rows[0][0] if rows else None
 
 
@@ -53,6 +71,7 @@ def lease_require(*, venue: str, fence: int | None, must_last: bool = False) -> 
     if fence is None:
         return
     require_transaction()
+    fetch(_HOLD, [venue])
     rows = fetch(_HELD, [venue])
     if not rows or rows[0][0] != fence or (must_last and not rows[0][1]):
         raise LeaseLost(venue, fence)

@@ -15,7 +15,7 @@ from orders.domain.commands import PlaceOrder
 from orders.domain.events import OrderAccepted, OrderRefused
 from orders.domain.facts import OrderFacts
 from orders.domain.types import BaseState, IntentKind, PendingOperation, TimeInForce
-from orders.selectors.sql import as_json, execute
+from orders.selectors.sql import as_json, execute, pipelined
 from orders.services.intents import intents_insert
 from orders.services.working import Journal, WorkingOrder, reasons_stored
 from positions.domain.types import NewReservation
@@ -86,14 +86,17 @@ def decided(new: NewOrder, decision: Decision, *, at: datetime) -> DecidedOrder:
 def orders_store(orders: Sequence[DecidedOrder], *, locked: LockedAccounts, at: datetime) -> None:
     """Write everything that decided orders are made of, in the caller's transaction."""
     approved = [each for each in orders if each.decision.approved]
-    execute(_INSERT, [at, as_json([_row(each) for each in orders])])
-    intents_insert([(each.new.order_id, each.new.venue, IntentKind.SUBMIT, each.new.due_at(at)) for each in approved])
-    reservations_open(reservations=[_reservation(each, locked) for each in approved], at=at)
-    decisions_record(decisions=[each.decision for each in orders], at=at)
     journal = Journal(locked, at=at)
     for each in orders:
         _note(journal, each, at)
-    journal.write()
+    with pipelined():
+        execute(_INSERT, [at, as_json([_row(each) for each in orders])])
+        intents_insert(
+            [(each.new.order_id, each.new.venue, IntentKind.SUBMIT, each.new.due_at(at)) for each in approved]
+        )
+        reservations_open(reservations=[_reservation(each, locked) for each in approved], at=at)
+        decisions_record(decisions=[each.decision for each in orders], at=at)
+        journal.write()
 
 
 def _facts(new: NewOrder, decision: Decision, at: datetime) -> OrderFacts:

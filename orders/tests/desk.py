@@ -77,7 +77,8 @@ class Desk:
     def accepted(self, **changes: Any) -> UUID:
         """Place one order, which must be accepted."""
         placement = self.place_all([self.command(**changes)])[0]
-        assert placement.status == "accepted" and placement.order is not None, placement
+        assert placement.status == "accepted", placement
+        assert placement.order is not None
         return placement.order.id
 
     def sent(self, **changes: Any) -> UUID:

@@ -112,7 +112,8 @@ def test_a_market_order_and_an_immediate_one_are_taken(desk):
 
 def test_a_day_order_knows_when_its_day_ends(desk):
     order = desk.order(desk.accepted(time_in_force=TimeInForce.DAY))
-    assert order.expires_at is not None and order.expires_at > clock.now()
+    assert order.expires_at is not None
+    assert order.expires_at > clock.now()
     assert desk.order(desk.accepted()).expires_at is None
 
 
