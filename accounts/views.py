@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView, LogoutView
@@ -30,7 +30,7 @@ class SignInForm(AuthenticationForm):
     def clean(self) -> dict[str, Any]:
         """Count the try before the password is looked at."""
         username = str(self.cleaned_data.get("username", ""))
-        address = address_of(self.request)
+        address = address_of(cast(HttpRequest, self.request))
         try:
             wait = sign_in_try(username=username, address=address)
             if wait:

@@ -31,7 +31,7 @@ REQUESTS, REQUESTS_SECONDS = 100, 10.0
 log = structlog.get_logger(__name__)
 
 
-class BrowserConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
+class BrowserConsumer(AsyncWebsocketConsumer):
     """One page's connection: a signed-in person, whatever accounts and symbols the page follows."""
 
     # No layer: the hub carries everything, and a waiting Redis read for each connection would drown the server.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from functools import wraps
 from typing import Any, cast
 from uuid import UUID
@@ -34,7 +34,7 @@ SIGNED_OUT = Problem(401, "Your session has ended. Sign in again; what you typed
 NO_ACCOUNT = Problem(404, "There is no such account.")
 
 SyncView = Callable[..., HttpResponse]
-AsyncView = Callable[..., Awaitable[HttpResponse]]
+AsyncView = Callable[..., Coroutine[Any, Any, HttpResponse]]
 
 
 def answers(view: SyncView) -> SyncView:
