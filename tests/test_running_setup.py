@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from django.conf import settings
 
-from trading_portal.running import assets, bootstrap, holding, layout, provision, servers, table
+from trading_portal.running import assets, bootstrap, holding, layout, provision, servers, static_files, table
 from trading_portal.running.layout import MANAGE, ROOT, DataFolder
 from trading_portal.running.problems import Problem
 
@@ -125,3 +125,18 @@ def test_words_that_a_command_does_not_know_are_refused() -> None:
     done = subprocess.run([sys.executable, MANAGE, "up", "--fast"], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "takes no further words" in done.stderr
+
+
+def test_static_files_are_collected_again_only_when_they_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(static_files, "ROOT", tmp_path)
+    monkeypatch.setattr(static_files.bootstrap, "fingerprint", lambda *names: "")
+    folder = DataFolder(tmp_path / ".data")
+    (folder.path / "static").mkdir(parents=True)
+    (tmp_path / "static").mkdir()
+    assert not static_files.are_current(folder)
+    static_files.note_current(folder)
+    assert static_files.are_current(folder)
+    (tmp_path / "static" / "page.css").write_text("body {}")
+    assert not static_files.are_current(folder)

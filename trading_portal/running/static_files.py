@@ -26,7 +26,7 @@ def _note(folder: DataFolder) -> Path:
 
 def _fingerprint() -> str:
     digest = hashlib.sha256(bootstrap.fingerprint(bootstrap.RUNTIME).encode())
-    for place in [ROOT / "static", *sorted(ROOT.glob("*/static"))]:
+    for place in [ROOT / "static", *sorted(ROOT.glob("[a-z]*/static"))]:
         for file in sorted(place.rglob("*")):
             if file.is_file():
                 seen = file.stat()
