@@ -191,6 +191,7 @@ class KillSwitch(models.Model):
                 name="kill_switch_released_by_a_person",
             ),
         ]
+        verbose_name_plural = "kill switches"
         default_permissions = ("add", "change", "view")
 
     def __str__(self) -> str:
@@ -286,6 +287,7 @@ class Breach(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["order_id", "code"], name="breach_once_per_order_and_code"),
         ]
+        verbose_name_plural = "breaches"
         default_permissions = ("view", "change")
 
     def __str__(self) -> str:

@@ -10,6 +10,7 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from risk.admin.desk import DeskAdmin
+from risk.domain.records import grouped
 from risk.models import Decision
 from risk.selectors import decision_shown
 
@@ -79,6 +80,25 @@ class DecisionAdmin(DeskAdmin):
             row=row,
             template="admin/risk/decision.html",
             decision=shown,
-            account=row.account,
-            decided=self.decided(row),
+            facts=_facts(row),
         )
+
+
+def _facts(row: Decision) -> dict[str, Any]:
+    """Return what the decision was made on, in the order people ask."""
+    asked = row.inputs
+    source = {"quote": "live", "close": "last close"}.get(asked.get("price_source", ""), "none")
+    return {
+        "Account": row.account,
+        "Order": row.order_id,
+        "Decided": f"{row.decided_at:%Y-%m-%d %H:%M:%S.%f} UTC",
+        "Verdict": str(row),
+        "Asked": f"{asked.get('side')} {asked.get('quantity')} {asked.get('symbol')}",
+        "Type": f"{asked.get('type')}, {asked.get('time_in_force')}",
+        "Limit price": grouped(asked.get("limit_price")),
+        "Reference price": f"{grouped(asked.get('reference_price'))} ({source}, {asked.get('price_age', '-')} s old)",
+        "Worst price": grouped(asked.get("worst_price")),
+        "Rate": asked.get("rate") or "-",
+        "In session": "yes" if asked.get("in_session") else "no",
+        "Only reduces": "yes" if asked.get("is_reducing") else "no",
+    }

@@ -124,3 +124,8 @@ class LatchForm(SwitchScopeForm, ReasonForm):
 
     confirmed = forms.BooleanField(label="Stop this scope and cancel everything that is open in it")
     field_order = ("account", "symbol", "venue", "reason", "confirmed")
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, auto_id="latch_%s", **options)
+        for name in ("account", "symbol", "venue"):
+            self.fields[name].widget = forms.HiddenInput()

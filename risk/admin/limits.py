@@ -14,6 +14,7 @@ from django.utils.html import format_html
 from risk import services
 from risk.admin.desk import DeskAdmin, actor_of, attempt, scope_of
 from risk.admin.forms import LimitAddForm, LimitForm
+from risk.domain.records import grouped
 from risk.models import ChangeRequest, Limit
 from risk.selectors.checking import scope_name
 from risk.selectors.utilisation import Use, utilisation_top
@@ -56,7 +57,7 @@ def is_of(use: Use, limit: Limit) -> bool:
 class LimitAdmin(DeskAdmin):
     """Change limits: tighter at once, looser by two."""
 
-    list_display = ("rule", "scope", "value_plain", "is_enforced", "used", "headroom", "pending", "version", "changed")
+    list_display = ("rule", "scope", "value_plain", "is_enforced", "used", "headroom", "pending", "version")
     list_filter = ("rule", "is_enforced")
     search_fields = ("account__number", "instrument__symbol")
     list_select_related = ("account", "instrument")
@@ -79,13 +80,13 @@ class LimitAdmin(DeskAdmin):
     def value_plain(self, row: Limit) -> str:
         """Return the limit without trailing zeros, and how long a temporary one holds."""
         until = f" until {row.temporary_until:%Y-%m-%d %H:%M} UTC" if row.temporary_until else ""
-        return f"{plain(row.value)}{until}"
+        return f"{grouped(plain(row.value))}{until}"
 
     @admin.display(description="used")
     def used(self, row: Any) -> str:
         """Show the fullest use of it as a meter, with whose it is."""
         if row.use is None:
-            return "per order" if row.rule in PER_ORDER else "nothing"
+            return "per order" if row.rule in PER_ORDER else "not used"
         return format_html(
             '<meter min="0" max="100" low="80" high="99.9" optimum="0" value="{}"></meter> {}% · {} {}',
             min(row.use.percent, 100),
@@ -97,7 +98,7 @@ class LimitAdmin(DeskAdmin):
     @admin.display(description="headroom")
     def headroom(self, row: Any) -> str:
         """Return what is left of it."""
-        return row.use.headroom if row.use else "-"
+        return row.use.headroom_shown if row.use else "-"
 
     @admin.display(description="pending change")
     def pending(self, row: Any) -> str:
@@ -105,11 +106,6 @@ class LimitAdmin(DeskAdmin):
         if row.pending is None:
             return "-"
         return format_html('<a href="../changerequest/{}/change/">{}</a>', row.pending.pk, row.pending.after["value"])
-
-    @admin.display(description="changed", ordering="changed_at")
-    def changed(self, row: Limit) -> str:
-        """Return when it was changed last."""
-        return f"{row.changed_at:%Y-%m-%d %H:%M:%S} UTC"
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -199,7 +195,7 @@ class LimitAdmin(DeskAdmin):
 def _facts(row: Limit) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "Scope": scope_of(row),
-        "Limit": plain(row.value),
+        "Limit": grouped(plain(row.value)),
         "Enforced": "yes" if row.is_enforced else "no",
         "Version": row.version,
         "Changed": f"{row.changed_at:%Y-%m-%d %H:%M:%S} UTC",

@@ -35,6 +35,21 @@ class CheckShown:
     code: str
     sentence: str
 
+    @property
+    def value_shown(self) -> str:
+        """Return the exposure in groups of three digits."""
+        return grouped(self.value)
+
+    @property
+    def limit_shown(self) -> str:
+        """Return the limit in groups of three digits."""
+        return grouped(self.limit)
+
+
+def grouped(text: str | None) -> str:
+    """Return a plain number as people read it: 1,234,567.89; a dash for none."""
+    return "-" if text is None else format(Decimal(text), ",f")
+
 
 def number(value: Decimal | None) -> str | None:
     """Return a number plainly, rounded once to what a column holds."""

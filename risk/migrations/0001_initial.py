@@ -91,6 +91,7 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
+                "verbose_name_plural": "breaches",
                 "default_permissions": ("view", "change"),
                 "indexes": [
                     models.Index(fields=["-breached_at"], name="breach_newest"),
@@ -286,6 +287,7 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
+                "verbose_name_plural": "kill switches",
                 "default_permissions": ("add", "change", "view"),
                 "constraints": [
                     models.UniqueConstraint(

@@ -14,7 +14,7 @@ from marketdata.selectors import instruments_by_id
 from positions.domain.types import AccountExposure
 from positions.selectors import AccountValuation, exposures, valuations
 from risk.domain.book import Book, Stake
-from risk.domain.records import number, percent_used
+from risk.domain.records import grouped, number, percent_used
 from risk.domain.rules import LABELS
 from risk.domain.types import LimitFacts
 from risk.selectors.checking import check_rows
@@ -36,6 +36,21 @@ class Use:
     percent: Decimal
     limit_scope: str
 
+    @property
+    def value_shown(self) -> str:
+        """Return the use in groups of three digits."""
+        return grouped(self.value)
+
+    @property
+    def limit_shown(self) -> str:
+        """Return the limit in groups of three digits."""
+        return grouped(self.limit)
+
+    @property
+    def headroom_shown(self) -> str:
+        """Return what is left in groups of three digits."""
+        return grouped(self.headroom)
+
 
 def utilisation(account_ids: Collection[UUID], at: datetime) -> list[Use]:
     """Return the use of every limit that accumulates, the fullest first; a few statements for all accounts."""
@@ -56,8 +71,9 @@ def utilisation(account_ids: Collection[UUID], at: datetime) -> list[Use]:
 
 
 def utilisation_top(at: datetime, limit: int) -> list[Use]:
-    """Return the fullest limits of all open accounts."""
-    return utilisation([account.id for account in accounts_open()], at)[:limit]
+    """Return the fullest limits of all open accounts, of those that are used at all."""
+    uses = utilisation([account.id for account in accounts_open()], at)
+    return [use for use in uses if use.percent > 0][:limit]
 
 
 def _account_uses(
