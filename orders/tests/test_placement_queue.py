@@ -1,0 +1,360 @@
+"""The queue: everybody gets the answer to what they asked, whatever happens to those beside them."""
+
+import asyncio
+import threading
+import time
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from django.db import DataError, OperationalError, connection
+
+from accounts.domain.rates import RateAnswer
+from accounts.services import api_key_create, api_key_revoke
+from orders import services
+from orders.domain.commands import OrderFields
+from orders.domain.errors import KeyForbidden, KeyNotAccepted, RateLimited
+from orders.domain.types import OrderType, TimeInForce
+from orders.services.authorising import KeyedOrders, keyed_orders_let_in
+from orders.services.queue import PlacementQueue, placement_queue
+from orders.tests.desk import Desk, rows
+from positions.domain.types import Side
+from positions.tests.helpers import BY
+from trading_portal.kernel import clock
+from trading_portal.kernel.errors import NotFound, Unavailable, reason
+from trading_portal.kernel.ids import uuid7
+
+
+@pytest.fixture
+def desk():
+    return Desk()
+
+
+@pytest.fixture
+def queue():
+    queue = PlacementQueue()
+    yield queue
+    assert queue.stop()
+
+
+class Gate:
+    """Place orders for real, but only once it is opened; remember the batches."""
+
+    def __init__(self, desk):
+        self.desk = desk
+        self.opened, self.entered = threading.Event(), threading.Event()
+        self.batches = []
+
+    def __call__(self, *, commands, at):
+        self.batches.append(len(commands))
+        self.entered.set()
+        assert self.opened.wait(20)
+        return services.orders_place(commands=commands, at=at, venue=self.desk.venue)
+
+
+async def test_many_requests_at_once_get_each_their_own_answer(desk, queue):
+    commands = [desk.command() for _ in range(50)]
+    placements = await asyncio.gather(*(queue.place(command) for command in commands))
+    assert [p.order.client_order_id for p in placements] == [c.client_order_id for c in commands]
+    assert {p.status for p in placements} == {"accepted"}
+
+
+async def test_what_gathers_while_a_batch_commits_is_the_next_batch(desk):
+    gate = Gate(desk)
+    queue = PlacementQueue(place=gate)
+    first = asyncio.ensure_future(queue.place(desk.command()))
+    await asyncio.to_thread(gate.entered.wait, 20)
+    rest = [asyncio.ensure_future(queue.place(desk.command())) for _ in range(20)]
+    await asyncio.sleep(0)
+    gate.opened.set()
+    await asyncio.gather(first, *rest)
+    assert gate.batches == [1, 20]
+    assert queue.stop()
+
+
+async def test_a_full_queue_refuses_at_once_and_loses_nothing(desk):
+    gate = Gate(desk)
+    queue = PlacementQueue(place=gate, capacity=3)
+    kept = [asyncio.ensure_future(queue.place(desk.command())) for _ in range(3)]
+    await asyncio.sleep(0)
+    with pytest.raises(Unavailable) as refused:
+        await queue.place(desk.command())
+    assert refused.value.reason.code == "PLACEMENT_QUEUE_FULL"
+    gate.opened.set()
+    assert {p.status for p in await asyncio.gather(*kept)} == {"accepted"}
+    assert (await queue.place(desk.command())).status == "accepted"
+    assert queue.stop()
+
+
+async def test_a_batch_that_fails_is_split_until_the_culprit_is_alone(desk):
+    poison = desk.command(quantity="777")
+    sizes = []
+
+    def place(*, commands, at):
+        sizes.append(len(commands))
+        if poison in commands:
+            raise DataError("a poison order")
+        return services.orders_place(commands=commands, at=at, venue=desk.venue)
+
+    gate = threading.Event()
+    queue = PlacementQueue(place=lambda **asked: (gate.wait(20), place(**asked))[1])
+    blocker = asyncio.ensure_future(queue.place(desk.command()))
+    await asyncio.sleep(0.1)
+    commands = [desk.command() for _ in range(7)]
+    commands.insert(3, poison)
+    waiting = [asyncio.ensure_future(queue.place(command)) for command in commands]
+    await asyncio.sleep(0)
+    gate.set()
+    answers = await asyncio.gather(blocker, *waiting, return_exceptions=True)
+    failed = [answer for answer in answers if isinstance(answer, Exception)]
+    assert [error.reason.code for error in failed] == ["PLACEMENT_FAILED"]
+    assert answers.index(failed[0]) == 4
+    assert sizes == [1, 8, 4, 2, 2, 1, 1, 4]
+    assert queue.stop()
+
+
+async def test_an_unknown_account_fails_alone(desk, queue):
+    answers = await asyncio.gather(
+        queue.place(desk.command()),
+        queue.place(desk.command(account_id=uuid7())),
+        queue.place(desk.command()),
+        return_exceptions=True,
+    )
+    assert isinstance(answers[1], NotFound)
+    assert [answers[0].status, answers[2].status] == ["accepted", "accepted"]
+
+
+async def test_a_lost_connection_is_tried_again_once(desk):
+    lost = [OperationalError("gone")]
+
+    def place(*, commands, at):
+        if lost:
+            raise lost.pop()
+        return services.orders_place(commands=commands, at=at, venue=desk.venue)
+
+    queue = PlacementQueue(place=place)
+    assert (await queue.place(desk.command())).status == "accepted"
+    assert queue.stop()
+
+
+async def test_a_database_that_stays_away_is_said_to_be_unavailable_and_the_queue_lives_on(desk):
+    is_away = True
+
+    def place(*, commands, at):
+        if is_away:
+            raise OperationalError("gone")
+        return services.orders_place(commands=commands, at=at, venue=desk.venue)
+
+    queue = PlacementQueue(place=place)
+    with pytest.raises(Unavailable) as refused:
+        await queue.place(desk.command())
+    assert refused.value.status == 503
+    is_away = False
+    assert (await queue.place(desk.command())).status == "accepted"
+    assert queue.stop()
+
+
+def test_a_connection_that_the_server_killed_is_replaced(desk):
+    backends = []
+
+    def place(*, commands, at):
+        backends.append(rows("SELECT pg_backend_pid()")[0][0])
+        return services.orders_place(commands=commands, at=at, venue=desk.venue)
+
+    queue = PlacementQueue(place=place)
+    queue.place_blocking((desk.command(),))
+    with connection.cursor() as cursor:
+        cursor.execute("SET ROLE NONE")
+        cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [backends[0]])
+        cursor.execute("RESET ROLE")
+    assert queue.place_blocking((desk.command(),)).placements[0].status == "accepted"
+    assert backends[-1] != backends[0]
+    assert queue.stop()
+
+
+async def test_stopping_answers_what_waits_and_refuses_what_is_new(desk):
+    gate = Gate(desk)
+    queue = PlacementQueue(place=gate)
+    waiting = [asyncio.ensure_future(queue.place(desk.command())) for _ in range(5)]
+    await asyncio.sleep(0)
+    stopped = asyncio.ensure_future(asyncio.to_thread(queue.stop))
+    await asyncio.sleep(0.05)
+    with pytest.raises(Unavailable) as refused:
+        await queue.place(desk.command())
+    assert refused.value.reason.code == "PLACEMENT_STOPPING"
+    gate.opened.set()
+    assert {p.status for p in await asyncio.gather(*waiting)} == {"accepted"}
+    assert await stopped
+
+
+async def test_whoever_gives_up_waiting_costs_the_others_nothing(desk):
+    gate = Gate(desk)
+    queue = PlacementQueue(place=gate)
+    command = desk.command()
+    gone, stays = asyncio.ensure_future(queue.place(command)), asyncio.ensure_future(queue.place(desk.command()))
+    await asyncio.sleep(0.05)
+    gone.cancel()
+    gate.opened.set()
+    assert (await stays).status == "accepted"
+    again = await queue.place(command)
+    assert (again.status, again.is_replay) == ("accepted", True)
+    assert queue.stop()
+
+
+def test_threads_without_an_event_loop_place_too(desk, queue):
+    assert queue.place_blocking((desk.command(),)).placements[0].status == "accepted"
+
+
+def test_answers_for_a_loop_that_is_closed_are_dropped(desk, queue):
+    loop = asyncio.new_event_loop()
+    loop.call_soon(lambda: loop.create_task(queue.place(desk.command())))
+    loop.call_later(0.001, loop.stop)
+    loop.run_forever()
+    for task in asyncio.all_tasks(loop):
+        task.cancel()
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.close()
+    assert queue.place_blocking((desk.command(),)).placements[0].status == "accepted"
+
+
+def test_a_process_has_one_queue():
+    assert placement_queue() is placement_queue()
+
+
+def fields(desk, quantity="1"):
+    return OrderFields(
+        desk.symbol, Side.BUY, OrderType.LIMIT, TimeInForce.GTC, Decimal(quantity), Decimal(100), None, False, None
+    )
+
+
+class Key:
+    """An API key of a desk's account."""
+
+    def __init__(self, desk, **changes):
+        (owner,) = rows("SELECT owner_id FROM accounts_tradingaccount WHERE id = %s", desk.account)[0]
+        given = {"name": "test", "scopes": ["trading"], "by": BY, "at": clock.now(), **changes}
+        self.key = api_key_create(user_id=owner, account_id=desk.account, **given)
+        self.desk = desk
+
+    def orders(self, *quantities, secret=None, address="10.0.0.1"):
+        return KeyedOrders(
+            credentials=(self.key.key_id, secret or self.key.secret),
+            address=address,
+            orders=tuple(fields(self.desk, quantity) for quantity in quantities or ("1",)),
+            source="api",
+            correlation_id=uuid7(),
+            placed_at=clock.now(),
+        )
+
+
+def test_orders_with_a_key_are_placed_in_its_account_and_in_its_name(desk, queue):
+    key = Key(desk)
+    desk.show()
+    placed = queue.place_blocking(key.orders("1", "2"))
+    assert [p.order.account_id for p in placed.placements] == [desk.account, desk.account]
+    assert placed.rate.is_allowed
+    order_id = placed.placements[0].order.id
+    actor, api_key = rows(
+        "SELECT e.actor, o.api_key_id FROM orders_order o JOIN audit_event e ON e.stream = 'order:' || o.id "
+        "WHERE o.id = %s",
+        order_id,
+    )[0]
+    assert (actor, api_key) == (f"api_key:{key.key.key_id}", key.key.key_pk)
+
+
+def test_wrong_keys_are_told_and_their_neighbours_placed(desk, queue):
+    key, revoked = Key(desk), Key(desk)
+    reader, fenced = Key(desk, scopes=["account:read"]), Key(desk, allowed_networks=["192.168.0.0/16"])
+    api_key_revoke(key_id=revoked.key.key_id, by=BY, at=clock.now())
+    desk.show()
+    asked = [
+        key.orders("1"),
+        key.orders("2", secret="wrong"),
+        revoked.orders("3"),
+        reader.orders("4"),
+        fenced.orders("5"),
+        fenced.orders("6", address="192.168.7.7"),
+    ]
+
+    async def ask():
+        return await asyncio.gather(*(queue.place_all(each) for each in asked), return_exceptions=True)
+
+    answers = asyncio.run(ask())
+    expected = [None, KeyNotAccepted, KeyNotAccepted, KeyForbidden, KeyForbidden, None]
+    assert [type(a) if isinstance(a, Exception) else None for a in answers] == expected
+    assert (answers[0].placements[0].status, answers[5].placements[0].status) == ("accepted", "accepted")
+    assert rows("SELECT count(*) FROM orders_order WHERE account_id = %s", desk.account) == [(2,)]
+
+
+def test_a_key_over_its_budget_is_refused_and_says_until_when(desk, queue):
+    key = Key(desk, orders_per_minute=3)
+    desk.show()
+    placed = queue.place_blocking(key.orders("1", "2"))
+    assert placed.rate.remaining == 1
+    with pytest.raises(RateLimited) as refused:
+        queue.place_blocking(key.orders("3", "4"))
+    assert 0 < refused.value.rate.wait_seconds <= 60
+    assert queue.place_blocking(key.orders("5")).placements[0].status == "accepted"
+
+
+def test_keys_are_verified_and_rates_taken_once_for_a_batch(desk):
+    key, taken = Key(desk), []
+
+    def take_rates(requests):
+        taken.append(len(requests))
+        return [
+            RateAnswer("orders", is_allowed=True, limit=request.limit, remaining=1, wait_seconds=0)
+            for request in requests
+        ]
+
+    answers = keyed_orders_let_in([key.orders(str(n + 1)) for n in range(5)], take_rates=take_rates, at=clock.now())
+    assert taken == [5]
+    assert [len(answer.commands) for answer in answers] == [1] * 5
+
+
+def test_rates_that_cannot_be_counted_refuse_with_a_503(desk):
+    def fail(batch, *, at):
+        raise Unavailable(reason("RATE_UNKNOWN"), "no Redis")
+
+    queue = PlacementQueue(let_in=fail)
+    with pytest.raises(Unavailable):
+        queue.place_blocking(Key(desk).orders("1"))
+    assert queue.stop()
+
+
+async def test_a_request_larger_than_the_queue_is_let_in_when_nothing_waits(desk):
+    queue = PlacementQueue(capacity=2, batch=2)
+    desk.show()
+    placed = await queue.place_all(tuple(desk.command() for _ in range(5)))
+    assert [p.status for p in placed.placements] == ["accepted"] * 5
+    assert queue.stop()
+
+
+async def test_an_answer_that_takes_too_long_is_a_503_and_the_order_can_be_asked_for_again(desk, monkeypatch):
+    monkeypatch.setattr("orders.services.queue.ANSWER_SECONDS", 0.05)
+    gate = Gate(desk)
+    queue = PlacementQueue(place=gate)
+    command = desk.command()
+    with pytest.raises(Unavailable) as late:
+        await queue.place(command)
+    assert late.value.reason.code == "PLACEMENT_LATE"
+    gate.opened.set()
+    monkeypatch.setattr("orders.services.queue.ANSWER_SECONDS", 10.0)
+    again = await queue.place(replace(command))
+    assert (again.status, again.is_replay) == ("accepted", True)
+    assert queue.stop()
+
+
+def test_the_queue_keeps_one_connection_that_plans_for_large_tables(desk, queue):
+    seen = []
+
+    def place(*, commands, at):
+        seen.append((id(connection.connection), rows("SHOW enable_seqscan")[0][0]))
+        return services.orders_place(commands=commands, at=at, venue=desk.venue)
+
+    queue = PlacementQueue(place=place)
+    for _ in range(3):
+        queue.place_blocking((desk.command(),))
+        time.sleep(0.01)
+    assert set(seen) == {(seen[0][0], "off")}
+    assert queue.stop()
