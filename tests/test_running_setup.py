@@ -131,7 +131,7 @@ def test_static_files_are_collected_again_only_when_they_change(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(static_files, "ROOT", tmp_path)
-    monkeypatch.setattr(static_files.bootstrap, "fingerprint", lambda *names: "")
+    monkeypatch.setattr(static_files.bootstrap, "fingerprint", lambda *_: "")
     folder = DataFolder(tmp_path / ".data")
     (folder.path / "static").mkdir(parents=True)
     (tmp_path / "static").mkdir()
