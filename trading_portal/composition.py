@@ -6,8 +6,10 @@ from typing import Any
 
 from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
+from django.conf import settings
 from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
 
+from accounts.api.handler import ApiHandler
 from trading_portal.routing import websocket_urlpatterns
 from trading_portal.running.heartbeat import start_asyncio_heartbeat
 
@@ -15,6 +17,5 @@ from trading_portal.running.heartbeat import start_asyncio_heartbeat
 def compose(http: Any) -> Any:
     """Return the one application that every server runs."""
     start_asyncio_heartbeat()
-    return ProtocolTypeRouter(
-        {"http": ASGIStaticFilesHandler(http), "websocket": AuthMiddlewareStack(URLRouter(websocket_urlpatterns))}
-    )
+    api = ApiHandler(settings.API_PREFIX, settings.API_MIDDLEWARE, ASGIStaticFilesHandler(http))
+    return ProtocolTypeRouter({"http": api, "websocket": AuthMiddlewareStack(URLRouter(websocket_urlpatterns))})

@@ -56,6 +56,10 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
+# What requests to the API pass instead: no sessions, no cookies, and nothing that moves to a thread and back.
+API_PREFIX = "/v2/"
+API_MIDDLEWARE = ["trading_portal.middleware.request_id", "accounts.api.handler.guard"]
+
 ROOT_URLCONF = "trading_portal.urls"
 ASGI_APPLICATION = "trading_portal.asgi.application"
 APPEND_SLASH = False

@@ -71,6 +71,6 @@ class ApiView(APIView):
         return answer
 
 
-def not_found(request: HttpRequest, **kwargs: str) -> HttpResponse:
+async def not_found(request: HttpRequest, **kwargs: str) -> HttpResponse:
     """Answer for every address under the API's root that is not one of its resources."""
     return problem_response(NOT_FOUND, request)
