@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import signal
 from collections.abc import Mapping
@@ -27,6 +28,7 @@ from trading_portal.running.problems import Problem
 from trading_portal.running.supervisor import TURN_SECONDS, Supervisor
 
 READY_SECONDS = 180.0
+PRICES_SECONDS = 90.0
 SERVERS = ("valkey", "postgres")
 
 
@@ -114,6 +116,8 @@ class Portal:
             for program in table.programs(self.environment, self.folder, self.port):
                 self.supervisor.add(program)
             self._wait_until_ready()
+        with step("First prices") as this:
+            this.note = self._wait_for_prices()
         self.facts = summary.facts(self.folder, self.port, database.url, redis.url)
         self.write_processes()
 
@@ -150,6 +154,15 @@ class Portal:
             if late:
                 raise Problem(f"The web process does not answer on port {self.port}; see {self.folder.logs}/web.log.")
 
+    def _wait_for_prices(self) -> str:
+        """Wait for the feed, which at first makes a market's history; serve without prices if that takes long."""
+        deadline = clock.monotonic() + PRICES_SECONDS
+        while not _answer(self.port).get("prices"):
+            self.turn()
+            if clock.monotonic() > deadline:
+                return f"none yet; see {self.folder.logs}/feed.log"
+        return ""
+
     def _stop(self) -> None:
         self.folder.portal.unlink(missing_ok=True)
         asked = self.asked_to_stop
@@ -177,12 +190,19 @@ class Portal:
 
 
 def _answers(port: int) -> bool:
+    answer = _answer(port)
+    return bool(answer.get("database") and answer.get("redis"))
+
+
+def _answer(port: int) -> dict[str, bool]:
+    """Return what the web process says of its health, nothing while it does not answer."""
     connection = http.client.HTTPConnection(HOST, port, timeout=2)
     try:
         connection.request("GET", "/healthz")
-        return connection.getresponse().status == http.HTTPStatus.OK
-    except (OSError, http.client.HTTPException):
-        return False
+        answer = json.loads(connection.getresponse().read())
+        return {part: word == "ok" for part, word in answer.items()}
+    except (OSError, ValueError, http.client.HTTPException):
+        return {}
     finally:
         connection.close()
 
