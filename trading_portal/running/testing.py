@@ -95,6 +95,7 @@ class TestServers:
                 return path
         path = Path(tempfile.mkdtemp(prefix="portal-test-"))
         self._leave.callback(shutil.rmtree, path, ignore_errors=True)
+        self._leave.callback(_forget, DataFolder(path))
         return path
 
 
