@@ -11,14 +11,15 @@ from orders.api.account_stream import account_events
 from trading_portal import views
 
 urlpatterns = [
+    # First, because the resolver looks from the top and orders are what must be fast.
+    path("v2/", include("orders.api.urls")),
     path("healthz", views.healthz, name="healthz"),
     path("", include("accounts.urls")),
     path("", include("orders.urls")),
     path("admin/", admin.site.urls),
     path("prices/", include("marketdata.urls")),
-    path("v2/", include("marketdata.api.urls")),
     path("v2/", include("positions.api.urls")),
-    path("v2/", include("orders.api.urls")),
+    path("v2/", include("marketdata.api.urls")),
     path("v2/<path:rest>", not_found),
     path("api/schema", SpectacularAPIView.as_view(), name="api-schema"),
     path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="api-schema"), name="api-docs"),
