@@ -138,6 +138,12 @@ def hits(seeded, code, sentence):
 
 
 EVENTS = "stream = 'order:' || %(order_id)s"
+LOOSENED = """
+INSERT INTO risk_changerequest (id, kind, target_id, target_version, account_id, before, after, reason, state,
+                                proposed_by_id, proposed_at, decided_by_id, decided_at, decision_reason, reverts_at)
+SELECT uuidv7(), 'limit', uuidv7(), 1, id, '{{}}', '{{}}', '', 'approved', owner_id, now(), owner_id, now(), '', {when}
+FROM accounts_tradingaccount WHERE id = %(account_id)s
+"""
 CORRUPTIONS = [
     (
         "I01", "net fills of an order >= 0, and > qty only where an over-fill anomaly names the fill",
@@ -213,6 +219,12 @@ CORRUPTIONS = [
         "DELETE FROM positions_cashbalance WHERE account_id = %(account_id)s",
     ),
     (
+        "I11", "no approval raised exposure above the limit version it names",
+        "INSERT INTO risk_decision (order_id, account_id, instrument_id, is_approved, inputs, checks, reasons, "
+        "decided_at) VALUES (%(order_id)s, %(account_id)s, %(instrument_id)s, true, '{}', "
+        """'[{"rule": "max_notional", "value": "100.01", "limit": "100"}]', '[]', now())""",
+    ),
+    (
         "I13", "a terminal order holds no reservation",
         "UPDATE orders_order SET base = 'canceled' WHERE id = %(order_id)s",
     ),
@@ -227,6 +239,16 @@ CORRUPTIONS = [
     (
         "I13", "an open or unknown buy holds >= leaves x worst price, a sell >= leaves shares",
         "UPDATE positions_reservation SET price = 99 WHERE order_id = %(order_id)s",
+    ),
+    (
+        "I20", "every loosened limit has two different people, and reverted when due",
+        "ALTER TABLE risk_changerequest DROP CONSTRAINT change_approved_by_another_person; "
+        + LOOSENED.format(when="NULL"),
+    ),
+    (
+        "I20", "every loosened limit has two different people, and reverted when due",
+        "ALTER TABLE risk_changerequest DROP CONSTRAINT change_approved_by_another_person; "
+        + LOOSENED.format(when="now() - interval '1 hour'"),
     ),
     (
         "I16", "one key, one order",

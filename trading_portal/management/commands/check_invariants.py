@@ -12,9 +12,10 @@ from django.db import connection, transaction
 
 from orders.invariants import INVARIANTS as ORDERS
 from positions.invariants import INVARIANTS as POSITIONS
+from risk.invariants import INVARIANTS as RISK
 from trading_portal.kernel.invariants import Invariant
 
-INVARIANTS = tuple(sorted((*POSITIONS, *ORDERS), key=lambda invariant: invariant.code))
+INVARIANTS = tuple(sorted((*POSITIONS, *RISK, *ORDERS), key=lambda invariant: invariant.code))
 SHOWN = 5
 
 
