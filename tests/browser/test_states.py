@@ -50,6 +50,88 @@ def test_a_silent_line_is_called_stale_and_market_orders_are_locked(
     expect(desk.part("tp-ticket", "review")).to_be_enabled()
 
 
+class _Line:
+    """The page's socket in the test's hands: it can be cut, and frames can be lost on it."""
+
+    def __init__(self) -> None:
+        self.is_cut = False
+        self.lose: Callable[[str], bool] = lambda _: False
+        self.lost: list[str] = []
+        self._open: list[WebSocketRoute] = []
+
+    def take(self, page_side: WebSocketRoute) -> None:
+        if self.is_cut:
+            page_side.close(code=1012)
+            return
+        server_side = page_side.connect_to_server()
+        self._open.append(page_side)
+
+        def forward(message: str | bytes) -> None:
+            if self.lose(str(message)):
+                self.lost.append(str(message))
+            else:
+                page_side.send(message)
+
+        server_side.on_message(forward)
+
+    def cut(self) -> None:
+        self.is_cut = True
+        for page_side in self._open:
+            page_side.close(code=1012)
+        self._open.clear()
+
+
+@pytest.fixture
+def line() -> _Line:
+    return _Line()
+
+
+def test_what_happened_while_the_line_was_cut_is_there_when_it_is_back(
+    open_desk: Callable[..., Desk], trader: Trader, line: _Line
+) -> None:
+    desk = open_desk()
+    desk.page.route_web_socket("**/ws", line.take)
+    desk.sign_in(trader)
+    line.cut()
+    expect(desk.connection).to_contain_text("Reconnecting", timeout=WAIT)
+    expect(desk.page.locator("tp-banner")).to_contain_text("Last update", timeout=WAIT)
+    desk.place(quantity="14", limit=desk.price_away(-2))
+    expect(desk.orders().first).to_contain_text("Pending", timeout=WAIT)
+    line.is_cut = False
+    expect(desk.connection).to_contain_text("Live", timeout=30_000)
+    expect(desk.orders().first).to_have_attribute("data-status", "filled", timeout=WAIT)
+    expect(desk.page.get_by_role("status").filter(has_text="while you were away")).to_have_count(1)
+    assert desk.orders().count() == 1
+
+
+def test_a_lost_event_is_noticed_and_the_account_is_read_anew(
+    open_desk: Callable[..., Desk], trader: Trader, line: _Line
+) -> None:
+    desk = open_desk()
+    desk.page.route_web_socket("**/ws", line.take)
+    desk.sign_in(trader)
+    desk.place(quantity="9", limit=desk.price_away(4))
+    expect(desk.orders().first).to_have_attribute("data-status", "new", timeout=WAIT)
+    line.lose = lambda text: '"type":"delta","ch":"account"' in text and not line.lost
+    desk.orders().first.get_by_role("button", name="Cancel").click()
+    desk.page.get_by_role("button", name="Cancel the order").click()
+    expect(desk.orders().first).to_have_attribute("data-status", "canceled", timeout=WAIT)
+    assert line.lost, "no event was lost: the test proves nothing"
+
+
+def test_a_feed_that_fell_silent_is_shown_although_the_line_lives(
+    open_desk: Callable[..., Desk], trader: Trader, line: _Line
+) -> None:
+    desk = open_desk()
+    desk.page.route_web_socket("**/ws", line.take)
+    desk.sign_in(trader)
+    line.lose = lambda text: '"ch":"quotes"' in text
+    expect(desk.part("tp-chart", "quality")).to_have_text(re.compile(r"Price \d+ s old"), timeout=20_000)
+    expect(desk.connection).to_contain_text("Live")
+    line.lose = lambda _: False
+    expect(desk.part("tp-chart", "quality")).to_be_hidden(timeout=WAIT)
+
+
 def test_an_ended_session_is_taken_up_again_in_place_with_the_draft(desk: Desk, trader: Trader) -> None:
     desk.fill_ticket(quantity="31", limit=desk.price_away(5))
     other = desk.page.context.new_page()

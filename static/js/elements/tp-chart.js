@@ -11,7 +11,7 @@ import { desk } from "../lib/desk.js";
 import { colour, dress, mark, put } from "../lib/dom.js";
 import * as numbers from "../lib/numbers.js";
 import { Panel, define } from "../lib/panel.js";
-import { day, minute, shortDay, month, zoneName } from "../lib/time.js";
+import { age, day, minute, shortDay, month, zoneName } from "../lib/time.js";
 import { isWorking, SIDES } from "../lib/words.js";
 
 const CANDLES = 500;
@@ -31,6 +31,7 @@ class Chart extends Panel {
     this.listen(desk, "candle", (event) => this.#take(event.detail));
     this.listen(desk, "quotes symbol", () => this.#showQuote());
     this.listen(desk, "orders positions symbol", () => this.#showLines());
+    this.every(1000, () => this.#showQuality());
     this.listen(desk, "fills", () => this.#showFills());
     this.listen(desk, "look", () => this.#dress());
     this.listen(desk, "connection", () => this.#refresh());
@@ -151,10 +152,15 @@ class Chart extends Panel {
     const change = quote?.change;
     put(this.cells.change, change ? `${numbers.arrow(change)} ${numbers.signed(change, decimals)} (${numbers.signed(quote.change_percent, 2)}%)` : "");
     dress(this.cells.change, `chart-change ${numbers.direction(change)}`);
-    const quality = this.#quality(quote);
+    this.#showQuality();
+    this.#follow(quote);
+  }
+
+  #showQuality() {
+    const quality = desk.symbol ? this.#quality(desk.quote) : "";
     mark(this.cells.quality, "hidden", !quality);
     put(this.cells.quality, quality);
-    this.#follow(quote);
+    mark(this.cells.last, "data-old", desk.isPriceOld(desk.symbol) ? "" : null);
   }
 
   /** Return what is not ordinary about this price, in words. */
@@ -162,6 +168,7 @@ class Chart extends Panel {
     if (desk.instrument?.is_halted) return "Halted";
     if (!quote) return "No live price";
     if (quote.open === false) return "Closed";
+    if (desk.isPriceOld(desk.symbol)) return `Price ${age(desk.priceAge(desk.symbol))} old`;
     return quote.synthetic ? "Synthetic quote" : "";
   }
 

@@ -12,6 +12,8 @@ class Depth extends Panel {
   start() {
     const { ladder, quality } = this.parts();
     this.quality = quality;
+    this.ladder = ladder;
+    this.every(2000, () => this.show());
     this.sides = {};
     const side = (name) => {
       const rows = Array.from({ length: MOST_LEVELS }, () => this.#row());
@@ -65,8 +67,10 @@ class Depth extends Panel {
     }
     put(this.last, numbers.fixed(quote?.last ?? null, desk.priceplaces(desk.symbol)));
     put(this.side, quote?.synthetic ? "Last (book synthetic)" : "Last");
-    mark(this.quality, "hidden", !quote || quote.open !== false);
-    put(this.quality, "Closed");
+    const quality = quote?.open === false ? "Closed" : desk.isPriceOld(desk.symbol) ? "Old" : "";
+    mark(this.quality, "hidden", !quality);
+    put(this.quality, quality);
+    mark(this.ladder, "data-old", quality ? "" : null);
   }
 
   /** Return a side from the best price on; an own order between the book's prices has a row of its own. */

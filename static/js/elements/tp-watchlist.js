@@ -13,6 +13,7 @@ class Watchlist extends Panel {
     this.listen(desk, "instruments", () => this.#list());
     this.listen(desk, "symbol", () => this.#list());
     this.listen(desk, "quotes", () => this.#list());
+    this.every(2000, () => this.#list());
     this.listen(rows, "click", (event) => desk.select(event.target.closest("tr[data-key]")?.dataset.key));
     this.listen(search, "click", () => desk.emit("search"));
     if (desk.instruments.size) this.#list();
@@ -40,7 +41,7 @@ class Watchlist extends Panel {
     mark(row, "aria-selected", isChosen ? "true" : null);
     mark(row.querySelector("button"), "aria-current", isChosen ? "true" : null);
     const last = quote?.last ?? one.last ?? null;
-    mark(row, "data-old", quote ? null : "");
+    mark(row, "data-old", quote && !desk.isPriceOld(one.symbol) ? null : "");
     put(row.cells_.last, numbers.fixed(last, desk.priceplaces(one.symbol)));
     const change = quote?.change_percent;
     put(row.cells_.change, change ? `${numbers.arrow(change)} ${numbers.signed(change, 2)}%` : numbers.DASH);

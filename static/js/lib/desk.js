@@ -8,6 +8,7 @@ import { isOpen } from "./words.js";
 const ORDERS_KEPT = 500;
 const FILLS_KEPT = 200;
 const QUOTES_A_SECOND = 5;
+const LIVE_WITHIN = 6000;
 
 class Desk extends EventTarget {
   account = null;
@@ -97,6 +98,19 @@ class Desk extends EventTarget {
   /** Return how many decimals an instrument's prices have. */
   priceplaces(symbol) {
     return Math.max(2, places(this.instruments.get(symbol)?.tick_size ?? "0.01"));
+  }
+
+  /** Return how old a symbol's price is by the server's clock, in milliseconds; null without one, or out of session. */
+  priceAge(symbol) {
+    const quote = this.quotes.get(symbol);
+    if (!quote?.received_at || quote.open === false) return null;
+    return Math.max(0, Date.now() + this.socket.clockOffset - Date.parse(quote.received_at));
+  }
+
+  /** Tell whether a symbol's price is too old to be called live: the server refuses orders against it. */
+  isPriceOld(symbol) {
+    const age = this.priceAge(symbol);
+    return age !== null && age > LIVE_WITHIN;
   }
 
   openOrders(symbol) {

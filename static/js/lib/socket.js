@@ -19,9 +19,9 @@ export class Socket extends EventTarget {
   #pingedAt = 0;
   #ticker = 0;
   #waiting = new Set();
-  #epoch = null;
   state = "connecting";
   latency = null;
+  clockOffset = 0;
   since = Date.now();
 
   constructor(address) {
@@ -128,8 +128,8 @@ export class Socket extends EventTarget {
     if (frame.op === "pong") {
       this.latency = Math.max(1, Math.round(performance.now() - this.#pingedAt));
       this.#emit("state");
-    } else if (frame.op === "ack") {
-      if (frame.epoch) this.#epoch = frame.epoch;
+    } else if (frame.op === "hb") {
+      this.clockOffset = Date.parse(frame.ts) - Date.now();
     } else if (frame.op === "resync") {
       for (const subscription of this.#subscriptions.values()) {
         if (!frame.ch || frame.ch === subscription.channel) this.#send(subscription);
