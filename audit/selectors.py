@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -36,7 +37,7 @@ def _record(row: tuple[Any, ...]) -> EventRecord:
     )
 
 
-def _records(where: str, values: list[object]) -> list[EventRecord]:
+def _records(where: str, values: Sequence[Any]) -> list[EventRecord]:
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {_COLUMNS} FROM audit_event WHERE {where}", values)
         return [_record(row) for row in cursor.fetchall()]

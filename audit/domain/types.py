@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -106,7 +107,7 @@ class EventRecord:
     valid_at: datetime
     recorded_at: datetime
 
-    def payload_of(self, payload_type: type[P]) -> P:
+    def payload_of(self, payload_type: builtins.type[P]) -> P:
         """Return the payload as its type; raise msgspec.ValidationError when it is another one's."""
         return msgspec.convert(self.payload, payload_type, strict=False)
 
