@@ -6,12 +6,13 @@ reservation, holding and cash; after every run the promises of the whole databas
 """
 
 import os
+import random
 from dataclasses import dataclass, field
 from decimal import Decimal
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from orders import services
 from orders.domain.reports import ReportKind, VenueReport
@@ -132,15 +133,14 @@ class Model:
 class OrderMachine(RuleBasedStateMachine):
     """Place, send, report, cancel, in every order that Hypothesis can think of."""
 
-    sent_reports = Bundle("sent_reports")
-    held_back = Bundle("held_back")
-
     @initialize()
     def open_desk(self) -> None:
         self.desk = Desk(cash=str(CASH))
         self.models: dict = {}
         self.commands: dict = {}
         self.heard: set[str] = set()
+        self.waiting: list[VenueReport] = []
+        self.told: list[VenueReport] = []
         self.parked = 0
         self.number = 0
 
@@ -205,7 +205,6 @@ class OrderMachine(RuleBasedStateMachine):
             model.end = "canceled"
 
     @rule(
-        target=held_back,
         index=st.integers(0, 50),
         kind=st.sampled_from(
             [ReportKind.NEW, ReportKind.TRADE, ReportKind.TRADE, ReportKind.TRADE, ReportKind.CANCELED,
@@ -214,42 +213,47 @@ class OrderMachine(RuleBasedStateMachine):
         quantity=st.integers(1, 25),
         cents=st.integers(-300, 300),
     )  # fmt: skip
-    def venue_says(self, index: int, kind: ReportKind, quantity: int, cents: int):
+    def venue_says(self, index: int, kind: ReportKind, quantity: int, cents: int) -> None:
         """Make a report of an order that was sent; it comes now, later, twice or never."""
         order_id = self.pick(index)
         if order_id is None or not self.models[order_id].is_sent:
-            return multiple()
+            return
         trade = {"quantity": quantity, "price": 100 + Decimal(cents) / 100} if kind is ReportKind.TRADE else {}
-        return self.desk.report(order_id, kind, **trade)
+        self.waiting.append(self.desk.report(order_id, kind, **trade))
 
-    @rule(target=held_back, index=st.integers(0, 50), which=st.integers(0, 50), is_bust=st.booleans())
-    def venue_thinks_again(self, index: int, which: int, is_bust: bool):
+    @rule(index=st.integers(0, 50), which=st.integers(0, 50), is_bust=st.booleans())
+    def venue_thinks_again(self, index: int, which: int, is_bust: bool) -> None:
         """Make a bust or a correction of a fill of the order, one that stands, one that is gone, or none at all."""
         order_id = self.pick(index)
         if order_id is None:
-            return multiple()
+            return
         model = self.models[order_id]
         known = sorted({*model.fills, *model.gone}) or ["never"]
         kind = ReportKind.TRADE_CANCEL if is_bust else ReportKind.TRADE_CORRECT
         new = {} if is_bust else {"quantity": which % 20 + 1, "price": 95}
-        return self.desk.report(order_id, kind, ref_exec_id=known[which % len(known)], **new)
+        self.waiting.append(self.desk.report(order_id, kind, ref_exec_id=known[which % len(known)], **new))
 
-    @rule(target=sent_reports, report=consumes(held_back))
-    def report_one(self, report: VenueReport):
-        self.record([report])
-        return report
+    @precondition(lambda self: self.waiting)
+    @rule(index=st.integers(0, 50))
+    def report_one(self, index: int) -> None:
+        self.record([self.waiting.pop(index % len(self.waiting))])
 
-    @rule(reports=st.lists(consumes(held_back), min_size=2, max_size=5))
-    def report_several(self, reports: list[VenueReport]) -> None:
-        self.record(reports)
+    @precondition(lambda self: len(self.waiting) > 1)
+    @rule(count=st.integers(2, 6), order=st.randoms(use_true_random=False))
+    def report_several(self, count: int, order: random.Random) -> None:
+        order.shuffle(self.waiting)
+        batch, self.waiting = self.waiting[:count], self.waiting[count:]
+        self.record(batch)
 
-    @rule(report=sent_reports, is_twice=st.booleans())
-    def report_again(self, report: VenueReport, is_twice: bool) -> None:
-        self.record([report] * (2 if is_twice else 1))
+    @precondition(lambda self: self.told)
+    @rule(index=st.integers(0, 50), is_twice=st.booleans())
+    def report_again(self, index: int, is_twice: bool) -> None:
+        self.record([self.told[index % len(self.told)]] * (2 if is_twice else 1))
 
-    @rule(report=held_back)
-    def report_and_keep(self, report: VenueReport) -> None:
-        self.record([report])
+    @precondition(lambda self: self.waiting)
+    @rule(index=st.integers(0, 50))
+    def report_twice_at_once(self, index: int) -> None:
+        self.record([self.waiting.pop(index % len(self.waiting))] * 2)
 
     @rule()
     def fall_silent(self) -> None:
@@ -280,6 +284,7 @@ class OrderMachine(RuleBasedStateMachine):
             said[self.models[report.order_id].hear(report) if is_new else "repeat"] += 1
             if report.exec_id is not None:
                 self.heard.add(report.exec_id)
+        self.told += [report for report in reports if report.exec_id is not None]
         outcome = self.desk.record(*reports)
         assert {"recorded": outcome.recorded, "repeat": outcome.repeats, "parked": outcome.parked} == said
         self.parked += said["parked"]
