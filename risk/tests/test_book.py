@@ -231,3 +231,29 @@ def test_a_warning_is_raised_when_eighty_percent_is_crossed_and_not_again():
     checks = [check_of(decision, "max_open_orders") for decision in book.decide_all(batch)]
     assert [check.verdict for check in checks][-3:] == [Verdict.PASSED, Verdict.WARNED, Verdict.WARNED]
     assert [check.before for check in checks][-2:] == [5, 6]
+
+
+def test_an_exit_beyond_what_is_not_yet_on_sale_is_no_exit():
+    met = snapshot(holding=d("10"), working_sell=d("5"))
+    assert judged(intent("5", side="sell"), met).is_reducing
+    assert not judged(intent("6", side="sell"), met).is_reducing
+
+
+def test_the_keenest_own_order_is_the_one_that_would_be_met():
+    for prices in (("105", "101"), ("101", "105")):
+        book = books({ONE: exposure(ONE, holdings=[(STOCK.id, "30")])}, {}, {})
+        sells = [intent("1", at, "sell", account_id=ONE, instrument=STOCK) for at in prices]
+        decisions = book.decide_all([*sells, intent("1", "102", account_id=ONE, instrument=STOCK)])
+        [why] = decisions[-1].reasons
+        assert (why.code, why.facts["price"]) == ("SELF_TRADE", d("101"))
+
+
+def test_a_hair_above_a_limit_of_many_digits_breaches():
+    fine = facts(tick_size=d("0.0000000001"), lot_size=d("0.0000000001"))
+    order = intent("12345.0000000001", "3.3333333333", instrument=fine)
+    met = snapshot(price=price("3.3333333333"), equity=d("1e12"), cash=d("1e12"))
+    exact = order.quantity * order.limit_price
+    by = limits(max_notional=str(exact), max_quantity="99999")
+    assert judged(order, met, by).approved
+    below = limits(max_notional=str(exact - d("1e-20")), max_quantity="99999")
+    assert codes(judged(order, met, below)) == {"NOTIONAL_ABOVE_LIMIT"}
