@@ -18,6 +18,7 @@ from django.core.handlers.asgi import ASGIRequest
 from django.core.handlers.base import BaseHandler
 from django.core.handlers.exception import convert_exception_to_response
 from django.http import HttpRequest, HttpResponseBase
+from django.urls import ResolverMatch
 from django.utils.decorators import async_only_middleware
 from django.utils.module_loading import import_string
 
@@ -70,6 +71,7 @@ class ApiHandler(BaseHandler):
 
     def __init__(self, prefix: str, middleware: Sequence[str], otherwise: Application) -> None:
         self._prefix = prefix
+        self._matches: dict[str, ResolverMatch] = {}
         self._otherwise = otherwise
         self._view_middleware: list[Any] = []
         self._template_response_middleware: list[Any] = []
@@ -78,6 +80,17 @@ class ApiHandler(BaseHandler):
         for path in reversed(middleware):
             handler = convert_exception_to_response(import_string(path)(handler))
         self._middleware_chain = handler
+
+    def resolve_request(self, request: HttpRequest) -> ResolverMatch:
+        """Find the view of an address; one without parameters is looked for once."""
+        known = self._matches.get(request.path_info)
+        if known is not None:
+            request.resolver_match = known
+            return known
+        match: ResolverMatch = super().resolve_request(request)
+        if not match.args and not match.kwargs:
+            self._matches[request.path_info] = match
+        return match
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request."""
