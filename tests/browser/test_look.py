@@ -84,6 +84,10 @@ def test_theme_and_direction_colours_are_kept_with_the_person(
         ('signed("12", 2)', "+12.00"),
         ('percentage("-0.0123456")', "\u22121.23%"),
         ('percentage("1")', "+100.00%"),
+        (
+            'readable("KO would be 212040 of 999844.883042 equity on 2026-11-20.")',
+            "KO would be 212,040 of 999,844.883042 equity on 2026-11-20.",
+        ),
         ('total(["0.1", "0.2", "10"])', "10.3"),
         ('compare("0.10", "0.1")', 0),
         ('compare("-2", "1")', -1),

@@ -247,7 +247,7 @@ class Ticket extends Panel {
 
   #reasons() {
     const { reasons, detail } = this.placing;
-    const texts = reasons.map((reason) => reason.sentence || reason.message || reason.detail || reason.code).filter(Boolean);
+    const texts = reasons.map((reason) => numbers.readable(reason.sentence || reason.message || reason.code || "")).filter(Boolean);
     return texts.length ? make("ul", {}, ...texts.map((text) => make("li", {}, text))) : make("p", {}, detail);
   }
 

@@ -84,6 +84,11 @@ export function typed(text) {
   return /^\d{1,15}(\.\d{1,10})?$/.test(trimmed) && /[1-9]/.test(trimmed) ? trimmed : null;
 }
 
+/** Group the digits of the amounts in a sentence; ids and dates stay as they are. */
+export function readable(sentence) {
+  return sentence.replace(/(?<![\w.:-])\d{4,}(?:\.\d+)?(?![\w:-])/g, (amount) => fixed(amount, split(amount).fraction.length));
+}
+
 /** Return the sum of quantities, exactly. */
 export function total(texts) {
   const digits = Math.max(0, ...texts.map((text) => split(text)?.fraction.length ?? 0));

@@ -63,7 +63,7 @@ function showChecks(cells, answer, problem) {
   if (problem) {
     const reasons = problem.reasons?.map((reason) => reason.sentence || reason.message).filter(Boolean) ?? [];
     put(cells["checks-note"], "");
-    cells.checks.replaceChildren(...(reasons.length ? reasons : [problem.message]).map((text) => make("li", { "data-passed": "no" }, icon("circle-x", "", "small"), make("span", { class: "sentence" }, text))));
+    cells.checks.replaceChildren(...(reasons.length ? reasons : [problem.message]).map((text) => make("li", { "data-passed": "no" }, icon("circle-x", "", "small"), make("span", { class: "sentence" }, numbers.readable(text)))));
     return;
   }
   if (!answer) put(cells["checks-note"], "Enter an order to see its checks.");
@@ -102,6 +102,6 @@ function item(check) {
     mark(meter, "title", `${check.percent}% of the limit`);
     element.append(meter);
   }
-  if (!check.passed && check.sentence) element.append(make("span", { class: "sentence" }, check.sentence));
+  if (!check.passed && check.sentence) element.append(make("span", { class: "sentence" }, numbers.readable(check.sentence)));
   return element;
 }

@@ -1,5 +1,7 @@
 // The words of an order on screen, and its three steps.
 
+import { readable } from "./numbers.js";
+
 const OVER = new Set(["filled", "canceled", "expired", "rejected", "replaced", "calculated"]);
 const FAILED = new Set(["rejected"]);
 const GONE = new Set(["canceled", "expired", "replaced"]);
@@ -65,7 +67,7 @@ export function steps(order) {
 
 /** Return why an order stands where it stands, in one sentence, or "". */
 export function reasonText(order) {
-  return (order.reasons ?? []).map((reason) => reason.sentence || reason.code).join(" ");
+  return (order.reasons ?? []).map((reason) => readable(reason.sentence || reason.code)).join(" ");
 }
 
 /** Return an order in words: "Buy 10 AAPL". */
