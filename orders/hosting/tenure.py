@@ -14,7 +14,7 @@ from orders.hosting.sender import Sender
 from orders.hosting.turning import TurningThread
 from trading_portal.kernel import clock
 
-BACKLOG = 20_000
+BACKLOG = 5_000
 JOIN_SECONDS = 5.0
 log = structlog.get_logger(__name__)
 

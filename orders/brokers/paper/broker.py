@@ -99,8 +99,15 @@ class PaperBroker:
 
     async def drop_copy(self, since_id: int) -> DropCopy:
         """Return reports after a point, oldest first."""
-        page: DropCopy = await self._ask(lambda: self._store.reports_after(since_id))
-        return page
+        self._require_here()
+        return await asyncio.to_thread(self._read_drop_copy, since_id)
+
+    def _read_drop_copy(self, since_id: int) -> DropCopy:
+        """Read on a connection of its own: a long page must not hold up the market."""
+        try:
+            return self._store.reports_after(since_id)
+        finally:
+            connection.close()
 
     def _unknown(self, order_id: UUID) -> VenueReport:
         return VenueReport(
@@ -108,11 +115,14 @@ class PaperBroker:
         )
 
     def _send(self, messages: Sequence[Message | _Question]) -> None:
-        if self._gone or self._stopping:
-            raise VenueGone(f"{self._name} does not run here any more.") from self._gone
+        self._require_here()
         ready_at = clock.monotonic() + self._profile.latency
         self._inbox.extend((ready_at, message) for message in messages)
         self._awake.set()
+
+    def _require_here(self) -> None:
+        if self._gone or self._stopping:
+            raise VenueGone(f"{self._name} does not run here any more.") from self._gone
 
     async def _ask(self, ask: Callable[[], Any]) -> Any:
         question = _Question(ask, Future())

@@ -8,12 +8,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from orders.brokers.paper.book import BookOrder
 from orders.brokers.protocol import DropCopy, VenueGone
 from orders.domain.reports import ReportKind, VenueReport
 from orders.domain.types import OrderType, TimeInForce
+from orders.selectors.sql import execute, fetch
 from positions.domain.types import Side
 
 PAGE = 4000
@@ -90,56 +91,44 @@ class PaperStore:
 
     def open_session(self, at: datetime) -> None:
         """Take the venue over: from now on no older process can write its book."""
-        with connection.cursor() as cursor:
-            cursor.execute(_OPEN_SESSION, [self.venue, at])
-            self.session = int(cursor.fetchone()[0])
+        self.session = fetch(_OPEN_SESSION, [self.venue, at])[0][0]
 
     def open_orders(self) -> list[Working]:
         """Return the orders that still work, in the order of their arrival."""
-        with connection.cursor() as cursor:
-            cursor.execute(_OPEN_ORDERS, [self.venue])
-            return [_working(row) for row in cursor.fetchall()]
+        return [_working(row) for row in fetch(_OPEN_ORDERS, [self.venue])]
 
     def last_report_id(self) -> int:
         """Return the id of the last report made, 0 when there is none."""
-        with connection.cursor() as cursor:
-            cursor.execute(_LAST_REPORT, [self.venue])
-            return int(cursor.fetchone()[0])
+        last: int = fetch(_LAST_REPORT, [self.venue])[0][0]
+        return last
 
     def known(self, order_ids: Collection[UUID]) -> set[UUID]:
         """Return those of the orders that the venue has ever had."""
-        with connection.cursor() as cursor:
-            cursor.execute(_KNOWN, [self.venue, list(order_ids)])
-            return {row[0] for row in cursor.fetchall()}
+        return {row[0] for row in fetch(_KNOWN, [self.venue, list(order_ids)])}
 
     def write(self, turn: Turn) -> None:
         """Store a turn, all of it or nothing; raise VenueGone when another process has taken the venue over."""
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(_CHECK_SESSION, [self.venue])
-            row = cursor.fetchone()
-            if row is None or row[0] != self.session:
+        with transaction.atomic():
+            rows = fetch(_CHECK_SESSION, [self.venue])
+            if not rows or rows[0][0] != self.session:
                 raise VenueGone(f"Another process has taken {self.venue} over.")
             if turn.new:
-                cursor.execute(_INSERT_ORDERS, _columns(_new_row(self.venue, working) for working in turn.new))
+                execute(_INSERT_ORDERS, _columns(_new_row(self.venue, working) for working in turn.new))
             if turn.reports:
-                cursor.execute(_INSERT_REPORTS, [self.venue, *_columns(_report_row(r) for r in turn.reports)])
-                turn.last_report_id = cursor.fetchone()[0]
+                values = [self.venue, *_columns(_report_row(report) for report in turn.reports)]
+                turn.last_report_id = fetch(_INSERT_REPORTS, values)[0][0]
             new = {working.order.order_id for working in turn.new}
             changed = [(i, w.order.filled, w.state) for i, w in turn.changed.items() if i not in new]
             if changed:
-                cursor.execute(_UPDATE_ORDERS, _columns(changed))
+                execute(_UPDATE_ORDERS, _columns(changed))
 
     def reports_of(self, order_ids: Collection[UUID]) -> list[VenueReport]:
         """Return every report of these orders, oldest first."""
-        with connection.cursor() as cursor:
-            cursor.execute(_REPORTS_OF, [self.venue, list(order_ids)])
-            return [_report(self.venue, row) for row in cursor.fetchall()]
+        return [_report(self.venue, row) for row in fetch(_REPORTS_OF, [self.venue, list(order_ids)])]
 
     def reports_after(self, since_id: int, limit: int = PAGE) -> DropCopy:
         """Return a page of the drop copy."""
-        with connection.cursor() as cursor:
-            cursor.execute(_REPORTS_AFTER, [self.venue, since_id, limit])
-            rows = cursor.fetchall()
+        rows = fetch(_REPORTS_AFTER, [self.venue, since_id, limit])
         return DropCopy([_report(self.venue, row) for row in rows], rows[-1][0] if rows else since_id)
 
 
