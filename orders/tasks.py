@@ -12,6 +12,7 @@ from redis import Redis, RedisError
 
 from orders import selectors, services
 from orders.hosting.worker import host_wake, queue_of
+from risk.selectors import kill_switches_latched
 from trading_portal.kernel import clock
 
 FLAG_SECONDS = 2
@@ -96,3 +97,20 @@ def orders_expire() -> None:
     """End the day orders that were never sent and whose session is over."""
     while services.orders_expire_due(at=clock.now()):
         log.info("orders.expired_unsent")
+
+
+@shared_task(name="orders.kill_switches_sweep")
+def kill_switches_sweep() -> None:
+    """Cancel what is open under a latched switch: a second line, should the event's handler have missed any."""
+    cancelled = services.orders_cancel_all_killed(at=clock.now())
+    if cancelled:
+        log.warning("orders.cancelled_by_sweep", orders=cancelled)
+
+
+@shared_task(name="orders.killed_sweep")
+def killed_sweep() -> None:
+    """Cancel what is still open in the scopes of latched switches: a second line, should the handler have died."""
+    for switch in kill_switches_latched():
+        count = services.orders_cancel_killed(kill_switch_id=switch.id, at=clock.now())
+        if count:
+            log.warning("orders.killed_late", kill_switch_id=str(switch.id), orders=count)

@@ -107,6 +107,8 @@ CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_BEAT_SCHEDULE = {
     "wake the venues": {"task": "orders.venues_sweep", "schedule": 1.0, "options": {"expires": 5}},
     "end unsent day orders": {"task": "orders.expire", "schedule": 5.0, "options": {"expires": 10}},
+    "cancel what was killed": {"task": "orders.killed_sweep", "schedule": 5.0, "options": {"expires": 10}},
+    "cancel what is killed": {"task": "orders.kill_switches_sweep", "schedule": 5.0, "options": {"expires": 10}},
     "put limits back": {"task": "risk.sweep", "schedule": 5.0, "options": {"expires": 10}},
 }
 

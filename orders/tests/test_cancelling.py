@@ -4,6 +4,7 @@ import pytest
 
 from orders import services
 from orders.domain.reports import ReportKind
+from orders.tasks import killed_sweep
 from orders.tests.desk import Desk, rows
 from positions.tests.helpers import BY, new_account
 from risk.services import kill_switch_latch, trading_state_set
@@ -105,6 +106,24 @@ def test_a_latched_switch_cancels_everything_open_in_its_scope_and_nothing_else(
     assert bystander.status(spared) == "accepted"
     assert services.orders_cancel_killed(kill_switch_id=latch.kill_switch_id, at=clock.now()) == 0
     assert [(m.kind, m.order_id) for m in desk.claim()] == [("cancel", working)]
+
+
+def test_the_sweep_cancels_what_a_latched_switch_has_left_open(desk):
+    working = desk.working()
+    kill_switch_latch(
+        account_id=desk.account, instrument_id=None, venue="", reason="test", by=officer(), at=clock.now()
+    )
+    assert services.orders_cancel_all_killed(at=clock.now()) >= 1
+    assert desk.status(working) == "pending_cancel"
+
+
+def test_a_sweep_cancels_what_is_open_in_a_latched_scope_when_nobody_handled_the_event(desk):
+    working, unsent = desk.working(), desk.accepted()
+    kill_switch_latch(
+        account_id=desk.account, instrument_id=None, venue="", reason="test", by=officer(), at=clock.now()
+    )
+    killed_sweep()
+    assert [desk.status(working), desk.status(unsent)] == ["pending_cancel", "canceled"]
 
 
 def test_an_order_whose_scope_is_killed_before_it_was_sent_is_dropped_at_the_gateway(desk):
