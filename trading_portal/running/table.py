@@ -9,7 +9,10 @@ from trading_portal.running.ports import HOST
 from trading_portal.running.problems import Problem
 from trading_portal.running.supervisor import Program
 
-CELERY = ("-m", "celery", "-A", "trading_portal.celery", "worker", "-P", "threads", "-c", "4", "-l", "INFO")
+CELERY = (
+    *("-m", "celery", "-A", "trading_portal.celery", "worker", "-P", "threads", "-c", "4", "-l", "INFO"),
+    *("--without-mingle", "--without-gossip"),  # nobody here asks another worker anything, which takes a second
+)
 APPLICATION = "trading_portal.asgi:application"
 WEB = {
     "daphne": ("-m", "trading_portal.running.daphne_server", "-v", "0", "-b", HOST, "-p", "{port}", APPLICATION),
