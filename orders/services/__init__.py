@@ -1,6 +1,12 @@
 """Place, cancel, send and record orders."""
 
-from orders.services.cancelling import order_cancel, orders_cancel, orders_cancel_all, orders_cancel_killed
+from orders.services.cancelling import (
+    order_cancel,
+    orders_cancel,
+    orders_cancel_all,
+    orders_cancel_all_killed,
+    orders_cancel_killed,
+)
 from orders.services.executions import executions_record
 from orders.services.expiring import orders_expire_due
 from orders.services.leasing import lease_acquire, lease_release, lease_renew
@@ -18,6 +24,7 @@ __all__ = [
     "order_cancel",
     "orders_cancel",
     "orders_cancel_all",
+    "orders_cancel_all_killed",
     "orders_cancel_killed",
     "orders_expire_due",
     "orders_place",
