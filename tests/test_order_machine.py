@@ -9,6 +9,7 @@ import os
 import random
 from dataclasses import dataclass, field
 from decimal import Decimal
+from uuid import UUID
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -23,8 +24,18 @@ from trading_portal.kernel import clock
 from trading_portal.management.commands.check_invariants import invariants_check
 
 EXAMPLES = int(os.environ.get("ORDER_MACHINE_EXAMPLES", "10"))
-STEPS = int(os.environ.get("ORDER_MACHINE_STEPS", "40"))
+STEPS = int(os.environ.get("ORDER_MACHINE_STEPS", "50"))
 CASH = Decimal(1_000_000)
+ORDERS = 4
+INDEX = st.integers(0, 11)
+HOW = st.sampled_from(["now", "now", "twice", "later"])
+KINDS = (
+    ReportKind.NEW,
+    ReportKind.CANCELED,
+    ReportKind.EXPIRED,
+    ReportKind.REJECTED,
+    ReportKind.CANCEL_REJECTED,
+)
 PROMISES = ("I01", "I02", "I03", "I05", "I06", "I07", "I08", "I09", "I10", "I13", "I16")
 
 
@@ -136,23 +147,26 @@ class OrderMachine(RuleBasedStateMachine):
     @initialize()
     def open_desk(self) -> None:
         self.desk = Desk(cash=str(CASH))
-        self.models: dict = {}
-        self.commands: dict = {}
+        self.models: dict[UUID, Model] = {}
         self.heard: set[str] = set()
         self.waiting: list[VenueReport] = []
         self.told: list[VenueReport] = []
         self.parked = 0
         self.number = 0
 
-    def pick(self, index: int):
-        ids = list(self.models)
-        return ids[index % len(ids)] if ids else None
+    def pick(self, index: int) -> UUID:
+        return list(self.models)[index % len(self.models)]
+
+    def pick_sent(self, index: int) -> UUID:
+        sent = [order_id for order_id, model in self.models.items() if model.is_sent]
+        return sent[index % len(sent)]
 
     def holding(self) -> Decimal:
         return sum((m.filled * m.side.sign for m in self.models.values()), Decimal(0))
 
-    @rule(quantity=st.integers(1, 30), is_sale=st.booleans())
-    def place(self, quantity: int, is_sale: bool) -> None:
+    @precondition(lambda self: len(self.models) < ORDERS)
+    @rule(quantity=st.integers(1, 30), is_sale=st.booleans(), is_sent=st.booleans())
+    def place(self, quantity: int, is_sale: bool, is_sent: bool) -> None:
         self.number += 1
         cent = Decimal(self.number) / 100
         command = self.desk.command(
@@ -166,14 +180,10 @@ class OrderMachine(RuleBasedStateMachine):
         assert placement.status == ("refused" if is_sale and not may_sell else "accepted"), placement.refusal
         if placement.status == "accepted":
             self.models[placement.order.id] = Model(command.side, command.quantity)
-            self.commands[placement.order.id] = command
-
-    @rule(index=st.integers(0, 50))
-    def place_again(self, index: int) -> None:
-        order_id = self.pick(index)
-        if order_id is not None:
-            placement = self.desk.place_all([self.commands[order_id]])[0]
-            assert (placement.is_replay, placement.order.id) == (True, order_id)
+            again = self.desk.place_all([command])[0]
+            assert (again.is_replay, again.order.id) == (True, placement.order.id)
+        if is_sent:
+            self.send()
 
     @rule()
     def send(self) -> None:
@@ -187,11 +197,10 @@ class OrderMachine(RuleBasedStateMachine):
                 model.cancel_sent = True
         assert {(m.order_id, m.kind.value) for m in self.desk.claim()} == expected
 
-    @rule(index=st.integers(0, 50))
+    @precondition(lambda self: self.models)
+    @rule(index=INDEX)
     def cancel(self, index: int) -> None:
         order_id = self.pick(index)
-        if order_id is None:
-            return
         model, outcome = self.models[order_id], self.desk.cancel(order_id)
         if model.cancel_waits or model.end or model.is_full:
             assert outcome.status == "refused"
@@ -204,60 +213,51 @@ class OrderMachine(RuleBasedStateMachine):
             assert outcome.status == "canceled"
             model.end = "canceled"
 
-    @rule(
-        index=st.integers(0, 50),
-        kind=st.sampled_from(
-            [ReportKind.NEW, ReportKind.TRADE, ReportKind.TRADE, ReportKind.TRADE, ReportKind.CANCELED,
-             ReportKind.EXPIRED, ReportKind.REJECTED, ReportKind.CANCEL_REJECTED]
-        ),
-        quantity=st.integers(1, 25),
-        cents=st.integers(-300, 300),
-    )  # fmt: skip
-    def venue_says(self, index: int, kind: ReportKind, quantity: int, cents: int) -> None:
-        """Make a report of an order that was sent; it comes now, later, twice or never."""
-        order_id = self.pick(index)
-        if order_id is None or not self.models[order_id].is_sent:
-            return
-        trade = {"quantity": quantity, "price": 100 + Decimal(cents) / 100} if kind is ReportKind.TRADE else {}
-        self.waiting.append(self.desk.report(order_id, kind, **trade))
+    @precondition(lambda self: any(model.is_sent for model in self.models.values()))
+    @rule(index=INDEX, quantity=st.integers(1, 12), cents=st.integers(-300, 300), how=HOW)
+    def venue_trades(self, index: int, quantity: int, cents: int, how: str) -> None:
+        order_id = self.pick_sent(index)
+        self.tell(self.desk.trade(order_id, str(quantity), str(100 + Decimal(cents) / 100)), how)
 
-    @rule(index=st.integers(0, 50), which=st.integers(0, 50), is_bust=st.booleans())
-    def venue_thinks_again(self, index: int, which: int, is_bust: bool) -> None:
-        """Make a bust or a correction of a fill of the order, one that stands, one that is gone, or none at all."""
-        order_id = self.pick(index)
-        if order_id is None:
-            return
-        model = self.models[order_id]
-        known = sorted({*model.fills, *model.gone}) or ["never"]
+    @precondition(lambda self: any(model.is_sent for model in self.models.values()))
+    @rule(index=INDEX, kind=st.sampled_from(KINDS), how=HOW)
+    def venue_says(self, index: int, kind: ReportKind, how: str) -> None:
+        self.tell(self.desk.report(self.pick_sent(index), kind), how)
+
+    @precondition(lambda self: any(model.fills for model in self.models.values()))
+    @rule(index=INDEX, which=INDEX, is_bust=st.booleans(), how=HOW)
+    def venue_thinks_again(self, index: int, which: int, is_bust: bool, how: str) -> None:
+        """Bust or correct a fill: one that stands, one that is gone already, or one that never was."""
+        with_fills = [order_id for order_id, model in self.models.items() if model.fills or model.gone]
+        order_id = with_fills[index % len(with_fills)]
+        known = [*sorted(self.models[order_id].fills), *sorted(self.models[order_id].gone), "never"]
         kind = ReportKind.TRADE_CANCEL if is_bust else ReportKind.TRADE_CORRECT
-        new = {} if is_bust else {"quantity": which % 20 + 1, "price": 95}
-        self.waiting.append(self.desk.report(order_id, kind, ref_exec_id=known[which % len(known)], **new))
+        new = {} if is_bust else {"quantity": which % 12 + 1, "price": 95}
+        self.tell(self.desk.report(order_id, kind, ref_exec_id=known[which % len(known)], **new), how)
+
+    def tell(self, report: VenueReport, how: str) -> None:
+        """Have a report come now, twice in one batch, or later."""
+        if how == "later":
+            self.waiting.append(report)
+        else:
+            self.record([report, report] if how == "twice" else [report])
 
     @precondition(lambda self: self.waiting)
-    @rule(index=st.integers(0, 50))
-    def report_one(self, index: int) -> None:
-        self.record([self.waiting.pop(index % len(self.waiting))])
-
-    @precondition(lambda self: len(self.waiting) > 1)
-    @rule(count=st.integers(2, 6), order=st.randoms(use_true_random=False))
-    def report_several(self, count: int, order: random.Random) -> None:
+    @rule(order=st.randoms(use_true_random=False))
+    def what_waited_comes_in_any_order(self, order: random.Random) -> None:
         order.shuffle(self.waiting)
-        batch, self.waiting = self.waiting[:count], self.waiting[count:]
+        batch, self.waiting = self.waiting, []
         self.record(batch)
 
     @precondition(lambda self: self.told)
-    @rule(index=st.integers(0, 50), is_twice=st.booleans())
-    def report_again(self, index: int, is_twice: bool) -> None:
-        self.record([self.told[index % len(self.told)]] * (2 if is_twice else 1))
+    @rule(index=INDEX)
+    def an_old_report_comes_again(self, index: int) -> None:
+        self.record([self.told[index % len(self.told)]])
 
-    @precondition(lambda self: self.waiting)
-    @rule(index=st.integers(0, 50))
-    def report_twice_at_once(self, index: int) -> None:
-        self.record([self.waiting.pop(index % len(self.waiting))] * 2)
-
-    @rule()
-    def fall_silent(self) -> None:
-        """Time out: what was sent and never answered is in doubt."""
+    @precondition(lambda self: any(model.is_sent for model in self.models.values()))
+    @rule(index=INDEX, is_asked=st.booleans())
+    def the_venue_is_silent(self, index: int, is_asked: bool) -> None:
+        """Time out: what was sent and never answered is in doubt; asked, the venue has never heard of it."""
         expected = {
             order_id
             for order_id, model in self.models.items()
@@ -270,12 +270,8 @@ class OrderMachine(RuleBasedStateMachine):
         assert set(marked) == expected
         for order_id in expected:
             self.models[order_id].in_doubt = True
-
-    @rule(index=st.integers(0, 50))
-    def venue_never_heard(self, index: int) -> None:
-        order_id = self.pick(index)
-        if order_id is not None and self.models[order_id].is_sent:
-            self.record([self.desk.report(order_id, ReportKind.STATUS_UNKNOWN_ORDER, exec_id=None)])
+        if is_asked:
+            self.record([self.desk.report(self.pick_sent(index), ReportKind.STATUS_UNKNOWN_ORDER, exec_id=None)])
 
     def record(self, reports: list[VenueReport]) -> None:
         said = {"recorded": 0, "repeat": 0, "parked": 0}
