@@ -79,10 +79,9 @@ class DeskAdmin(ModelAdmin):
         **context: Any,
     ) -> TemplateResponse:
         """Show a page in the admin's frame."""
-        meta = self.model._meta  # noqa: SLF001
         frame = {
             **self.admin_site.each_context(request),
-            "opts": meta,
+            "opts": self.opts,
             "title": title,
             "row": row,
             "list_url": self.list_url(),
@@ -117,8 +116,7 @@ class DeskAdmin(ModelAdmin):
         return HttpResponseRedirect(self.list_url())
 
     def _url(self, page: str, *arguments: Any) -> str:
-        meta = self.model._meta  # noqa: SLF001
-        name = f"{self.admin_site.name}:{meta.app_label}_{meta.model_name}_{page}"
+        name = f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}_{page}"
         return reverse(name, args=arguments)
 
     def tell(self, request: HttpRequest, outcome: ChangeOutcome, *, applied: str) -> None:

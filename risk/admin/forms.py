@@ -126,6 +126,6 @@ class LatchForm(SwitchScopeForm, ReasonForm):
     field_order = ("account", "symbol", "venue", "reason", "confirmed")
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, auto_id="latch_%s", **options)
+        super().__init__(*args, **{"auto_id": "latch_%s", **options})
         for name in ("account", "symbol", "venue"):
             self.fields[name].widget = forms.HiddenInput()

@@ -9,6 +9,7 @@ from django.contrib.auth import get_user_model
 from django.test import Client
 from django.urls import reverse
 
+from accounts.selectors import account_by_id
 from risk.models import Breach, ChangeRequest, KillSwitch, Limit, TradingState
 from risk.services import change_approve, kill_switch_latch, limit_change
 from risk.tests.helpers import (
@@ -66,11 +67,7 @@ def url(page, *arguments):
 
 
 def number_of(account_id):
-    return TradingAccounts().get(id=account_id).number
-
-
-def TradingAccounts():  # noqa: N802
-    return Limit._meta.get_field("account").related_model.objects
+    return account_by_id(account_id).number
 
 
 def text_of(response) -> str:
