@@ -99,14 +99,6 @@ def orders_expire() -> None:
         log.info("orders.expired_unsent")
 
 
-@shared_task(name="orders.kill_switches_sweep")
-def kill_switches_sweep() -> None:
-    """Cancel what is open under a latched switch: a second line, should the event's handler have missed any."""
-    cancelled = services.orders_cancel_all_killed(at=clock.now())
-    if cancelled:
-        log.warning("orders.cancelled_by_sweep", orders=cancelled)
-
-
 @shared_task(name="orders.killed_sweep")
 def killed_sweep() -> None:
     """Cancel what is still open in the scopes of latched switches: a second line, should the handler have died."""

@@ -102,13 +102,12 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 60}
+CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 60, "socket_timeout": 5, "socket_connect_timeout": 2}
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_BEAT_SCHEDULE = {
     "wake the venues": {"task": "orders.venues_sweep", "schedule": 1.0, "options": {"expires": 5}},
     "end unsent day orders": {"task": "orders.expire", "schedule": 5.0, "options": {"expires": 10}},
     "cancel what was killed": {"task": "orders.killed_sweep", "schedule": 5.0, "options": {"expires": 10}},
-    "cancel what is killed": {"task": "orders.kill_switches_sweep", "schedule": 5.0, "options": {"expires": 10}},
     "put limits back": {"task": "risk.sweep", "schedule": 5.0, "options": {"expires": 10}},
 }
 

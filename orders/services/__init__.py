@@ -4,7 +4,6 @@ from orders.services.cancelling import (
     order_cancel,
     orders_cancel,
     orders_cancel_all,
-    orders_cancel_all_killed,
     orders_cancel_killed,
 )
 from orders.services.executions import executions_record
@@ -24,7 +23,6 @@ __all__ = [
     "order_cancel",
     "orders_cancel",
     "orders_cancel_all",
-    "orders_cancel_all_killed",
     "orders_cancel_killed",
     "orders_expire_due",
     "orders_place",

@@ -23,7 +23,7 @@ from orders.services.intents import intents_drop, intents_insert
 from orders.services.waking import venues_wake_on_commit
 from orders.services.working import Journal, WorkingOrder, orders_locked, orders_save
 from positions.services import reservations_release
-from risk.selectors import kill_switch_by_id, kill_switches_latched
+from risk.selectors import kill_switch_by_id
 from trading_portal.kernel.errors import Reason, reason
 from trading_portal.kernel.ids import uuid7
 
@@ -128,8 +128,3 @@ def orders_cancel_killed(*, kill_switch_id: UUID, at: datetime) -> int:
             continue
         count += sum(outcome.status in ("canceled", "requested") for outcome in done)
     return count
-
-
-def orders_cancel_all_killed(*, at: datetime) -> int:
-    """Cancel what is open under any latched switch, and return how many: for whoever the event's handler missed."""
-    return sum(orders_cancel_killed(kill_switch_id=switch.id, at=at) for switch in kill_switches_latched())

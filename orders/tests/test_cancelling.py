@@ -108,15 +108,6 @@ def test_a_latched_switch_cancels_everything_open_in_its_scope_and_nothing_else(
     assert [(m.kind, m.order_id) for m in desk.claim()] == [("cancel", working)]
 
 
-def test_the_sweep_cancels_what_a_latched_switch_has_left_open(desk):
-    working = desk.working()
-    kill_switch_latch(
-        account_id=desk.account, instrument_id=None, venue="", reason="test", by=officer(), at=clock.now()
-    )
-    assert services.orders_cancel_all_killed(at=clock.now()) >= 1
-    assert desk.status(working) == "pending_cancel"
-
-
 def test_a_sweep_cancels_what_is_open_in_a_latched_scope_when_nobody_handled_the_event(desk):
     working, unsent = desk.working(), desk.accepted()
     kill_switch_latch(
