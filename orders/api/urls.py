@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from accounts.api.pool import resource
-from orders.api import commands, views
+from orders.api import commands, history, views
 
 urlpatterns = [
     path("orders", resource(views.OrderList, post=commands.order_place), name="api-orders"),
@@ -13,7 +13,7 @@ urlpatterns = [
     path("orders/bulk", resource(views.OrderBulk, post=commands.orders_place_bulk), name="api-orders-bulk"),
     path("orders/preview", resource(views.OrderPreview), name="api-orders-preview"),
     path("orders/<uuid:order_id>", resource(views.OrderOne, delete=commands.order_cancel_one), name="api-order"),
-    path("orders/<uuid:order_id>/events", resource(views.OrderEvents), name="api-order-events"),
-    path("account", resource(views.TradingAccount), name="api-account"),
-    path("account/events", resource(views.AccountEvents), name="api-account-events"),
+    path("orders/<uuid:order_id>/events", resource(history.OrderEvents), name="api-order-events"),
+    path("account", resource(history.TradingAccount), name="api-account"),
+    path("account/events", resource(history.AccountEvents), name="api-account-events"),
 ]

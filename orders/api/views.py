@@ -17,7 +17,6 @@ from accounts.api.rates import orders_request
 from accounts.api.views import ApiView
 from accounts.domain.rates import RateRequest
 from accounts.selectors import account_by_id
-from audit.selectors import events_of_account, events_of_stream
 from marketdata.selectors import instruments_all
 from orders.api.answers import (
     NO_ORDER,
@@ -32,37 +31,29 @@ from orders.api.documents import (
     BulkRequestDocument,
     BulkResultDocument,
     CancelDocument,
-    EventDocument,
     OrderDocument,
-    OrderEventDocument,
     OrderRequestDocument,
     PreviewDocument,
 )
 from orders.api.preview import preview_json
 from orders.broadcasts import order_json
 from orders.domain.commands import OrderFields, Source, place_order
-from orders.domain.facts import PAPER_VENUE, OrderFacts
+from orders.domain.facts import OrderFacts
 from orders.domain.parsing import CLIENT_ORDER_ID_LIMIT
-from orders.eventstream import event_json
 from orders.selectors import OrderQuery, order_by_client_order_id, order_by_id, orders_list
 from orders.services import order_cancel, orders_cancel_all
 from orders.services.queue import Placed, placement_queue
-from positions.api.views import Account
 from positions.domain.types import Side
-from risk.selectors import decision_of, send_allowed
 from trading_portal.kernel import clock
 
 PAGE_DEFAULT, PAGE_LIMIT = 50, 500
 SYMBOLS_LIMIT = 200
-EVENTS_DEFAULT, EVENTS_LIMIT = 100, 1000
 NEXT_PAGE = "X-Next-Page-Token"
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
     location=OpenApiParameter.HEADER,
     description="The same request under the same key gets the same answer again, for 24 hours.",
 )
-NO_INSTRUMENT = UUID(int=0)
-DECIDED = ("order.accepted", "order.refused")
 Status = Literal["open", "closed", "all"]
 
 
@@ -270,52 +261,3 @@ class OrderByClientOrderId(ApiView):
         if order is None:
             raise ProblemError(Problem(404, f"There is no order {client_order_id}."))
         return Response(order_json(order))
-
-
-class OrderEvents(ApiView):
-    """What happened to an order."""
-
-    @extend_schema(operation_id="order_events", responses={200: OrderEventDocument(many=True), **problems(404)})
-    def get(self, request: Request, order_id: UUID) -> Response:
-        """Return every event of an order, first to last, with the decision of risk."""
-        order = order_or_404(self.grant.account_id, order_id)
-        decision = decision_of(order.id)
-        events = [event_json(event) for event in events_of_stream(f"order:{order.id}")]
-        for event in events:
-            if event["type"] in DECIDED and decision is not None:
-                event["decision"] = {
-                    "approved": decision.is_approved,
-                    "decided_at": decision.decided_at,
-                    "inputs": decision.inputs,
-                    "checks": decision.checks,
-                    "reasons": decision.reasons,
-                }
-        return Response(events)
-
-
-class TradingAccount(Account):
-    """The account that the key acts for, and whether it may trade."""
-
-    def is_trading_blocked(self) -> bool:
-        """Tell whether a halt or a kill switch stops the whole account; one of an instrument alone does not."""
-        return bool(send_allowed([self.grant.account_id], [NO_INSTRUMENT], PAPER_VENUE))
-
-
-class AccountEvents(ApiView):
-    """What happened in the account."""
-
-    @extend_schema(
-        operation_id="account_events",
-        parameters=[
-            OpenApiParameter("since", int, description="The last account_sequence you have.", default=0),
-            OpenApiParameter("limit", int, description=f"At most {EVENTS_LIMIT}.", default=EVENTS_DEFAULT),
-        ],
-        responses={200: EventDocument(many=True), **problems(422)},
-    )
-    def get(self, request: Request) -> Response:
-        """Return the events that follow, in one sequence without a gap."""
-        given = Parameters(request.query_params)
-        since = given.integer("since", default=0, low=0, high=2**62)
-        limit = given.integer("limit", default=EVENTS_DEFAULT, low=1, high=EVENTS_LIMIT)
-        given.check()
-        return Response([event_json(event) for event in events_of_account(self.grant.account_id, since, limit)])

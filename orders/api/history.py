@@ -1,0 +1,73 @@
+"""What happened: to an order, and in the account that places them; and whether that account may trade."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.api.openapi import problems
+from accounts.api.parameters import Parameters
+from accounts.api.views import ApiView
+from audit.selectors import events_of_account, events_of_stream
+from orders.api.documents import EventDocument, OrderEventDocument
+from orders.api.views import order_or_404
+from orders.domain.facts import PAPER_VENUE
+from orders.eventstream import event_json
+from positions.api.views import Account
+from risk.selectors import decision_of, send_allowed
+
+EVENTS_DEFAULT, EVENTS_LIMIT = 100, 1000
+NO_INSTRUMENT = UUID(int=0)
+DECIDED = ("order.accepted", "order.refused")
+
+
+class OrderEvents(ApiView):
+    """What happened to an order."""
+
+    @extend_schema(operation_id="order_events", responses={200: OrderEventDocument(many=True), **problems(404)})
+    def get(self, request: Request, order_id: UUID) -> Response:
+        """Return every event of an order, first to last, with the decision of risk."""
+        order = order_or_404(self.grant.account_id, order_id)
+        decision = decision_of(order.id)
+        events = [event_json(event) for event in events_of_stream(f"order:{order.id}")]
+        for event in events:
+            if event["type"] in DECIDED and decision is not None:
+                event["decision"] = {
+                    "approved": decision.is_approved,
+                    "decided_at": decision.decided_at,
+                    "inputs": decision.inputs,
+                    "checks": decision.checks,
+                    "reasons": decision.reasons,
+                }
+        return Response(events)
+
+
+class TradingAccount(Account):
+    """The account that the key acts for, and whether it may trade."""
+
+    def is_trading_blocked(self) -> bool:
+        """Tell whether a halt or a kill switch stops the whole account; one of an instrument alone does not."""
+        return bool(send_allowed([self.grant.account_id], [NO_INSTRUMENT], PAPER_VENUE))
+
+
+class AccountEvents(ApiView):
+    """What happened in the account."""
+
+    @extend_schema(
+        operation_id="account_events",
+        parameters=[
+            OpenApiParameter("since", int, description="The last account_sequence you have.", default=0),
+            OpenApiParameter("limit", int, description=f"At most {EVENTS_LIMIT}.", default=EVENTS_DEFAULT),
+        ],
+        responses={200: EventDocument(many=True), **problems(422)},
+    )
+    def get(self, request: Request) -> Response:
+        """Return the events that follow, in one sequence without a gap."""
+        given = Parameters(request.query_params)
+        since = given.integer("since", default=0, low=0, high=2**62)
+        limit = given.integer("limit", default=EVENTS_DEFAULT, low=1, high=EVENTS_LIMIT)
+        given.check()
+        return Response([event_json(event) for event in events_of_account(self.grant.account_id, since, limit)])
