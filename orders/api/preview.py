@@ -9,6 +9,7 @@ from accounts.api.errors import ProblemError
 from accounts.domain.types import AccountFacts
 from marketdata.selectors import instruments_by_symbol
 from orders.api.problems import unreadable
+from orders.brokers.registry import paper_profile
 from orders.domain.commands import OrderFields
 from orders.domain.facts import PAPER_VENUE
 from orders.domain.parsing import grid_reasons
@@ -18,16 +19,15 @@ from risk.domain.types import OrderIntent
 from risk.services import orders_preview
 from trading_portal.kernel.errors import reason
 from trading_portal.kernel.ids import uuid7
-from trading_portal.kernel.money import ZERO, plain
-
-# The paper venue charges nothing.
-PAPER_FEE = ZERO
+from trading_portal.kernel.money import plain
 
 
 def preview_json(account: AccountFacts, fields: OrderFields, *, at: datetime) -> dict[str, object]:
     """Return what the order would cost and leave, and how each check would judge it."""
     (preview,) = orders_preview(intents=[_intent(account, fields, at)], at=at)
-    return _shown(preview)
+    price = preview.worst_price
+    fees = None if price is None else paper_profile().fee(quantity=fields.quantity, price=price)
+    return _shown(preview, fees)
 
 
 def _intent(account: AccountFacts, fields: OrderFields, at: datetime) -> OrderIntent:
@@ -59,12 +59,12 @@ def _intent(account: AccountFacts, fields: OrderFields, at: datetime) -> OrderIn
     )
 
 
-def _shown(preview: Preview) -> dict[str, object]:
+def _shown(preview: Preview, fees: Decimal | None) -> dict[str, object]:
     return {
         "approved": preview.approved,
         "reasons": [reason_dict(why) for why in preview.reasons],
         "notional": _text(preview.notional),
-        "fees": _text(PAPER_FEE),
+        "fees": _text(fees),
         "worst_price": _text(preview.worst_price),
         "reference_price": _text(preview.reference_price),
         "slippage": _text(preview.slippage),
