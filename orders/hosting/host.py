@@ -13,7 +13,7 @@ from django.db import DatabaseError, InterfaceError, connection
 from orders import services
 from orders.brokers.protocol import BrokerAdapter
 from orders.hosting.tenure import Tenure
-from trading_portal.kernel import clock
+from trading_portal.kernel import clock, heartbeat
 from trading_portal.kernel.ids import uuid7
 
 LEASE_SECONDS = 10.0
@@ -66,7 +66,7 @@ class VenueHost(threading.Thread):
     def run(self) -> None:
         """Hold the venue whenever nobody else does, until stopped."""
         while not self._stopping.is_set():
-            self._turned_at = clock.monotonic()
+            self._turned()
             try:
                 self._hold()
             except (DatabaseError, InterfaceError) as error:
@@ -77,6 +77,11 @@ class VenueHost(threading.Thread):
                 connection.close()
             self._stopping.wait(TRY_SECONDS)
         connection.close()
+
+    def _turned(self) -> None:
+        """Show life, also where the worker around us does not: a venue is served while Redis is away."""
+        self._turned_at = clock.monotonic()
+        heartbeat.beat()
 
     def _hold(self) -> None:
         asked_at = clock.monotonic()
@@ -98,7 +103,8 @@ class VenueHost(threading.Thread):
     def _renew_while_held(self, tenure: Tenure) -> None:
         """Renew until stopped or displaced; a database that is away for less than the lease loses nothing."""
         while not self._stopping.is_set() and not tenure.rest(RENEW_SECONDS):
-            self._turned_at = asked_at = clock.monotonic()
+            self._turned()
+            asked_at = clock.monotonic()
             try:
                 if not services.lease_renew(venue=self.venue, holder=self.holder, fence=tenure.fence):
                     log.warning("hosting.lease_lost", venue=self.venue, fence=tenure.fence)
