@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from uuid import UUID
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, event, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -224,6 +224,15 @@ class OrderMachine(RuleBasedStateMachine):
     def venue_says(self, index: int, kind: ReportKind, how: str) -> None:
         self.tell(self.desk.report(self.pick_sent(index), kind), how)
 
+    @precondition(lambda self: any(model.is_sent for model in self.models.values()))
+    @rule(index=INDEX, kind=st.sampled_from(KINDS), asks_first=st.booleans(), quantity=st.integers(1, 12))
+    def an_answer_and_a_trade_cross(self, index: int, kind: ReportKind, asks_first: bool, quantity: int) -> None:
+        if asks_first:
+            self.cancel(index)
+        order_id = self.pick(index)
+        if self.models[order_id].is_sent:
+            self.record([self.desk.report(order_id, kind), self.desk.trade(order_id, str(quantity))])
+
     @precondition(lambda self: any(model.fills for model in self.models.values()))
     @rule(index=INDEX, which=INDEX, is_bust=st.booleans(), how=HOW)
     def venue_thinks_again(self, index: int, which: int, is_bust: bool, how: str) -> None:
@@ -277,7 +286,10 @@ class OrderMachine(RuleBasedStateMachine):
         said = {"recorded": 0, "repeat": 0, "parked": 0}
         for report in reports:
             is_new = report.exec_id is None or report.exec_id not in self.heard
-            said[self.models[report.order_id].hear(report) if is_new else "repeat"] += 1
+            model = self.models[report.order_id]
+            before, heard = model.status, model.hear(report) if is_new else "repeat"
+            event(f"{report.kind.value} while {before}: {heard}")
+            said[heard] += 1
             if report.exec_id is not None:
                 self.heard.add(report.exec_id)
         self.told += [report for report in reports if report.exec_id is not None]
