@@ -4,9 +4,11 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from django.db import transaction
 
 from orders import services
 from orders.domain.types import OrderType, TimeInForce
+from orders.services import placing
 from orders.tests.desk import Desk, rows
 from positions.domain.types import Side
 from trading_portal.kernel import clock
@@ -143,3 +145,30 @@ def test_a_waker_that_fails_does_not_fail_the_order(desk, monkeypatch):
 
     monkeypatch.setattr("orders.services.waking._wakers.wake", fail)
     assert desk.place_all([desk.command()])[0].status == "accepted"
+
+
+def test_a_duplicate_that_got_in_without_the_lock_costs_its_neighbours_nothing(desk, monkeypatch):
+    known = desk.command()
+    first = desk.place_all([known])[0]
+    look, looks = placing._repeats_answer, []
+
+    def look_away_once(commands):
+        looks.append(len(commands))
+        return {} if len(looks) == 1 else look(commands)
+
+    monkeypatch.setattr(placing, "_repeats_answer", look_away_once)
+    before, again, after = desk.place_all([desk.command(), known, desk.command()])
+    assert len(looks) == 2
+    assert [before.status, again.status, after.status] == ["accepted"] * 3
+    assert (again.is_replay, again.order.id) == (True, first.order.id)
+    assert rows("SELECT count(*) FROM orders_order WHERE account_id = %s", desk.account) == [(3,)]
+
+
+def test_orders_placed_in_a_transaction_that_is_taken_back_are_gone_and_wake_nobody(desk, monkeypatch):
+    woken = []
+    monkeypatch.setattr("orders.services.waking._wakers.wake", woken.append)
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        desk.place_all([desk.command()])
+        raise ZeroDivisionError
+    assert woken == []
+    assert rows("SELECT count(*) FROM orders_order WHERE account_id = %s", desk.account) == [(0,)]
