@@ -1,6 +1,7 @@
 """Placing: one transaction, one answer for each command, whatever its neighbours are."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -11,6 +12,7 @@ from orders.domain.types import OrderType, TimeInForce
 from orders.services import placing
 from orders.tests.desk import Desk, rows
 from positions.domain.types import Side
+from positions.tests.helpers import new_instrument, set_last
 from trading_portal.kernel import clock
 from trading_portal.kernel.errors import NotFound
 from trading_portal.kernel.ids import uuid7
@@ -172,3 +174,23 @@ def test_orders_placed_in_a_transaction_that_is_taken_back_are_gone_and_wake_nob
         raise ZeroDivisionError
     assert woken == []
     assert rows("SELECT count(*) FROM orders_order WHERE account_id = %s", desk.account) == [(0,)]
+
+
+def test_out_of_session_a_limit_order_waits_for_the_open_and_a_market_order_is_refused(desk, settings):
+    settings.SIMULATED_SESSIONS = "real"
+    saturday = datetime(2026, 1, 3, 12, tzinfo=UTC)
+    monday_open, monday_close = datetime(2026, 1, 5, 14, 30, tzinfo=UTC), datetime(2026, 1, 5, 21, tzinfo=UTC)
+    share = new_instrument(f"X{uuid7().hex[-10:].upper()}")
+    type(share).objects.filter(id=share.id).update(calendar="XNYS")
+    set_last(share, "100", at=saturday - timedelta(days=1))
+    given = {"symbol": share.symbol, "placed_at": saturday, "time_in_force": TimeInForce.DAY}
+    limit, market = services.orders_place(
+        commands=[desk.command(**given), desk.command(order_type=OrderType.MARKET, **given)],
+        at=saturday,
+        venue=desk.venue,
+    )
+    assert (limit.status, market.status) == ("accepted", "refused")
+    assert "MARKET_CLOSED" in {why.code for why in market.refusal}
+    assert limit.order.expires_at == monday_close
+    assert desk.claim(at=monday_open - timedelta(seconds=1)) == []
+    assert [message.order_id for message in desk.claim(at=monday_open)] == [limit.order.id]
