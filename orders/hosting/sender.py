@@ -50,6 +50,8 @@ class Sender:
                 return
             self._send(messages)
             failpoint("venue.after_send")
+            if len(messages) < CLAIM:  # whatever was stored after this claim wakes us again
+                return
 
     def _send(self, messages: Sequence[VenueMessage]) -> None:
         """Tell the venue; when the call fails the outcome is in doubt, and reconciliation asks."""

@@ -23,7 +23,10 @@ _OPEN_SESSION = """
 INSERT INTO orders_papersession AS s (venue, number, started_at) VALUES (%s, 1, %s)
 ON CONFLICT (venue) DO UPDATE SET number = s.number + 1, started_at = excluded.started_at RETURNING number
 """
-_CHECK_SESSION = "SELECT number FROM orders_papersession WHERE venue = %s FOR SHARE"
+# Nobody waits for the disk here: what we record of a report commits later, to the same log, and waits for both.
+_CHECK_SESSION = """
+SELECT number, set_config('synchronous_commit', 'off', true) FROM orders_papersession WHERE venue = %s FOR SHARE
+"""
 _OPEN_ORDERS = """
 SELECT order_id, symbol, side, type, time_in_force, quantity, limit_price, arrival, filled_quantity,
        received_at, expires_at
