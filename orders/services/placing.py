@@ -22,6 +22,7 @@ from orders.services.waking import venues_wake_on_commit
 from risk.domain.types import OrderIntent
 from risk.services import orders_check
 from trading_portal.kernel.errors import Reason, reason
+from trading_portal.kernel.failpoints import failpoint
 from trading_portal.kernel.ids import uuid7
 
 _EXISTING = """
@@ -40,14 +41,15 @@ def orders_place(*, commands: Sequence[PlaceOrder], at: datetime, venue: str = P
     if not commands:
         return []
     try:
-        with transaction.atomic():
-            return _place(commands, at, venue)
+        answers = _place(commands, at, venue)
     except IntegrityError:
         # Only a writer that takes no account lock can get between our look and our insert: now it is there to see.
-        with transaction.atomic():
-            return _place(commands, at, venue)
+        answers = _place(commands, at, venue)
+    failpoint("place.after_commit")
+    return answers
 
 
+@transaction.atomic
 def _place(commands: Sequence[PlaceOrder], at: datetime, venue: str) -> list[Placement]:
     instruments = instruments_by_symbol({command.symbol for command in commands})
     locked = accounts_lock({command.account_id for command in commands})
@@ -58,6 +60,7 @@ def _place(commands: Sequence[PlaceOrder], at: datetime, venue: str) -> list[Pla
             answers[each.new.index] = _answered(each, at)
     for index, leader in twins.items():
         answers[index] = _twin_answer(commands[index], commands[leader], answers[leader])
+    failpoint("place.before_commit")
     return [answers[index] for index in range(len(commands))]
 
 
