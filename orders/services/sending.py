@@ -18,7 +18,7 @@ from orders.domain.facts import VenueMessage
 from orders.domain.order import EventKind, OrderEvent
 from orders.domain.states import InvalidTransition
 from orders.domain.types import BaseState, IntentKind
-from orders.selectors.sql import execute, fetch
+from orders.selectors.sql import execute, fetch, pipelined
 from orders.services.intents import intents_drop, intents_sent
 from orders.services.leasing import lease_require
 from orders.services.working import Journal, WorkingOrder, orders_locked, orders_save, reasons_stored
@@ -98,11 +98,12 @@ def _claim(
             order.facts = replace(order.facts, routed_at=at)
             journal.note(order, OrderRouted, by=Actor.system("venue"), venue=venue, attempt=attempts + 1)
         messages.append(_message(intent_id, IntentKind(kind), attempts + 1, order))
-    intents_drop(dropped, at=at)
-    intents_sent([message.intent_id for message in messages], fence=fence, at=at)
-    reservations_release(order_ids=dropped)
-    orders_save((order for order in orders.values() if order.sequence > order.facts.event_sequence), at=at)
-    journal.write()
+    with pipelined():
+        intents_drop(dropped, at=at)
+        intents_sent([message.intent_id for message in messages], fence=fence, at=at)
+        reservations_release(order_ids=dropped)
+        orders_save((order for order in orders.values() if order.sequence > order.facts.event_sequence), at=at)
+        journal.write()
     return messages
 
 

@@ -14,7 +14,7 @@ from orders.brokers.paper.book import BookOrder
 from orders.brokers.protocol import DropCopy, VenueGone
 from orders.domain.reports import ReportKind, VenueReport
 from orders.domain.types import OrderType, TimeInForce
-from orders.selectors.sql import execute, fetch
+from orders.selectors.sql import execute, fetch, pipelined
 from positions.domain.types import Side
 
 PAGE = 4000
@@ -115,15 +115,16 @@ class PaperStore:
             rows = fetch(_CHECK_SESSION, [self.venue])
             if not rows or rows[0][0] != self.session:
                 raise VenueGone(f"Another process has taken {self.venue} over.")
-            if turn.new:
-                execute(_INSERT_ORDERS, _columns(_new_row(self.venue, working) for working in turn.new))
-            if turn.reports:
-                values = [self.venue, *_columns(_report_row(report) for report in turn.reports)]
-                turn.last_report_id = fetch(_INSERT_REPORTS, values)[0][0]
             new = {working.order.order_id for working in turn.new}
             changed = [(i, w.order.filled, w.state) for i, w in turn.changed.items() if i not in new]
-            if changed:
-                execute(_UPDATE_ORDERS, _columns(changed))
+            with pipelined():
+                if turn.new:
+                    execute(_INSERT_ORDERS, _columns(_new_row(self.venue, working) for working in turn.new))
+                if changed:
+                    execute(_UPDATE_ORDERS, _columns(changed))
+                if turn.reports:
+                    values = [self.venue, *_columns(_report_row(report) for report in turn.reports)]
+                    turn.last_report_id = fetch(_INSERT_REPORTS, values)[0][0]
 
     def reports_of(self, order_ids: Collection[UUID]) -> list[VenueReport]:
         """Return every report of these orders, oldest first."""
