@@ -23,8 +23,8 @@ ordered AS (
   INSERT INTO orders_order (id, account_id, instrument_id, client_order_id, command_hash, side, type, time_in_force,
     quantity, limit_price, extended_hours, base, pending, is_unknown, filled_quantity, filled_value, worst_price,
     is_refused, reasons, venue, source, correlation_id, version_number, event_sequence, placed_at, updated_at)
-  SELECT id, :account::uuid, (SELECT id FROM bench_instrument), id::text, sha256(id::text::bytea), 'buy', 'limit', 'day',
-    1, 10, false, 'accepted', 'none', false, 0, 0, 10, false, '[]', 'floor', 'bench', id, 1, 1, now(), now()
+  SELECT id, :account::uuid, (SELECT id FROM bench_instrument), id::text, sha256(id::text::bytea), 'buy', 'limit',
+    'day', 1, 10, false, 'accepted', 'none', false, 0, 0, 10, false, '[]', 'floor', 'bench', id, 1, 1, now(), now()
   FROM new RETURNING id),
 intended AS (
   INSERT INTO orders_venueintent (order_id, venue, kind, state, attempts, due_at)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
@@ -14,7 +14,7 @@ import msgspec
 import redis
 
 from audit.domain.types import EventRecord, stream_id
-from marketdata.domain.channels import ACCOUNTS
+from marketdata.domain.channels import account_channel
 from marketdata.services import redis_client
 from orders.domain.facts import OrderFacts
 from orders.domain.reasons import sentence
@@ -141,25 +141,40 @@ def event_summary(event: EventRecord) -> dict[str, object]:
 
 
 def accounts_publish(events: Sequence[EventRecord], *, at: datetime) -> None:
-    """Publish, to every web process, what events changed in their accounts: the events and the rows as they now stand.
+    """Publish, to the web processes that watch them, what events changed in accounts: the events and the rows now.
 
+    An account that nobody watches costs nothing: who begins to watch subscribes first and reads the rows after.
     Raise Unavailable while Redis does not answer; the events are then published again.
     """
-    told = [event for event in events if event.account_id is not None]
-    if not told:
-        return
-    orders = orders_by_id({UUID(stream_id(event.stream)) for event in told if event.stream.startswith("order:")})
-    shown = {order_id: order_json(order) for order_id, order in orders.items()}
-    valued = valuations({event.account_id for event in told if event.account_id}, at)
-    messages = [_account_message(run, shown, valued) for run in _runs(told)]
     try:
-        client = _redis()
-        pipeline: Any = client.pipeline(transaction=False)
-        for message in messages:
-            pipeline.publish(ACCOUNTS, _encoder.encode(message))
-        pipeline.execute()
+        watched = _watched({event.account_id for event in events if event.account_id})
+        told = [event for event in events if event.account_id in watched]
+        if told:
+            _publish(_messages(told, watched, at))
     except (redis.RedisError, OSError) as error:
         raise Unavailable(reason("REDIS_UNAVAILABLE"), "Live updates cannot be sent: Redis does not answer.") from error
+
+
+def _watched(account_ids: Collection[UUID]) -> set[UUID]:
+    asked = list(account_ids)
+    if not asked:
+        return set()
+    readers: Any = _redis().pubsub_numsub(*map(account_channel, asked))
+    return {account_id for account_id, (_, count) in zip(asked, readers, strict=True) if count}
+
+
+def _messages(events: Sequence[EventRecord], account_ids: Collection[UUID], at: datetime) -> list[dict[str, object]]:
+    orders = orders_by_id({UUID(stream_id(event.stream)) for event in events if event.stream.startswith("order:")})
+    shown = {order_id: order_json(order) for order_id, order in orders.items()}
+    valued = valuations(account_ids, at)
+    return [_account_message(run, shown, valued) for run in _runs(events)]
+
+
+def _publish(messages: Sequence[dict[str, object]]) -> None:
+    pipeline: Any = _redis().pipeline(transaction=False)
+    for message in messages:
+        pipeline.publish(account_channel(message["account_id"]), _encoder.encode(message))
+    pipeline.execute()
 
 
 def _runs(events: Iterable[EventRecord]) -> list[list[EventRecord]]:

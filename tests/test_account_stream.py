@@ -15,7 +15,7 @@ from django.test import Client
 from accounts import services
 from accounts.selectors import account_by_id
 from audit.selectors import account_sequence_last
-from marketdata.domain.channels import ACCOUNTS
+from marketdata.domain.channels import account_channel
 from positions.tests.helpers import BY, new_account
 from trading_portal.kernel import clock
 
@@ -32,7 +32,7 @@ def something_happens(account_id):
     last = account_sequence_last(account_id)
     message = {"account_id": account_id, "seq": last, "prev": last - 1, "events": [], "orders": [], "positions": []}
     client = redis.Redis.from_url(settings.REDIS_URL)
-    client.publish(ACCOUNTS, msgspec.json.encode(message))
+    client.publish(account_channel(account_id), msgspec.json.encode(message))
     client.close()
     return last
 

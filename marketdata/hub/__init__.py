@@ -1,6 +1,6 @@
 """Carry prices, candles and account events to every connected reader of this process.
 
-One hub per event loop holds one Redis subscription (`hub:prices`, `hub:candles`, `hub:accounts`). Frames are text
+One hub per event loop holds one Redis subscription (`hub:prices`, `hub:candles`, `hub:account:<id>`). Frames are text
 (JSON), encoded once per distinct content. Prices are conflated per client; account events never are.
 
 How a WebSocket consumer uses it:

@@ -29,6 +29,7 @@ from trading_portal.kernel.ids import uuid7
 HEARTBEAT_SECONDS = 5
 CONNECTIONS_PER_USER = 20
 QUIET_SECONDS = 5.0
+UNFOLLOW_SECONDS = 60.0
 _BACKOFF_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
 
 log = structlog.get_logger(__name__)
@@ -57,6 +58,9 @@ class Hub:
         self._tasks: set[asyncio.Task[None]] = set()
         self._has_readers = asyncio.Event()
         self._is_connected = asyncio.Event()
+        self._followed: set[str] = set()
+        self._to_follow = asyncio.Event()
+        self._follows_changed = asyncio.Condition()
         self._prices = msgspec.json.Decoder(list[PriceUpdate])
         self._candles = msgspec.json.Decoder(list[CandleMessage])
         self._account_message = msgspec.json.Decoder(AccountMessage)
@@ -77,8 +81,10 @@ class Hub:
         return client
 
     async def connected(self) -> None:
-        """Wait until the Redis subscription stands."""
+        """Wait until the Redis subscription stands, that of every watched account included."""
         await self._is_connected.wait()
+        async with self._follows_changed:
+            await self._follows_changed.wait_for(lambda: self._of_account.keys() <= self._followed)
 
     async def close(self) -> None:
         """End every reader and the hub's own tasks."""
@@ -133,6 +139,8 @@ class Hub:
     def watch_account(self, account_id: str, client: HubClient) -> None:
         """Send an account's events to a reader."""
         self._of_account[account_id][client] = None
+        if account_id not in self._followed:
+            self._to_follow.set()
 
     def unwatch_account(self, account_id: str, client: HubClient) -> None:
         """Stop sending an account's events to a reader."""
@@ -173,14 +181,21 @@ class Hub:
         while True:
             try:
                 async with self._connection() as connection, connection.pubsub() as subscription:
-                    await subscription.subscribe(channels.PRICES, channels.CANDLES, channels.ACCOUNTS)
+                    await subscription.subscribe(channels.PRICES, channels.CANDLES)
                     self._restart(was_connected=was_connected)
                     was_connected, failures = True, 0
                     self._is_connected.set()
-                    await self._listen(subscription)
-            except (RedisError, OSError, TimeoutError) as error:
-                log.warning("hub.redis_lost", error=str(error), failures=failures)
+                    async with asyncio.TaskGroup() as tasks:
+                        tasks.create_task(self._listen(subscription))
+                        tasks.create_task(self._follow(subscription))
+            except* (RedisError, OSError, TimeoutError) as error:
+                log.warning("hub.redis_lost", error=str(error.exceptions[0]), failures=failures)
+            except* Exception as error:
+                # Whatever it was, a hub that no longer receives would leave every page stale without a word.
+                log.exception("hub.receive_failed", error=repr(error.exceptions[0]), failures=failures)
             self._is_connected.clear()
+            self._followed.clear()
+            self._to_follow.set()
             delay = _BACKOFF_SECONDS[min(failures, len(_BACKOFF_SECONDS) - 1)]
             failures += 1
             await asyncio.sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311
@@ -204,6 +219,35 @@ class Hub:
                 asked = False
                 if message["type"] == "message":
                     self._take(message["channel"].decode(), message["data"])
+                elif message["type"] == "subscribe":
+                    await self._subscribed(message["channel"].decode())
+
+    async def _subscribed(self, channel: str) -> None:
+        """Note that an account's events arrive from now on."""
+        if account_id := channels.account_of(channel):
+            async with self._follows_changed:
+                self._followed.add(account_id)
+                self._follows_changed.notify_all()
+
+    async def _follow(self, subscription: redis.client.PubSub) -> None:
+        """Subscribe to accounts as they get readers; leave those, now and then, that have none any more."""
+        asked: set[str] = set()
+        while True:
+            try:
+                async with asyncio.timeout(UNFOLLOW_SECONDS):
+                    await self._to_follow.wait()
+            except TimeoutError:
+                left = asked - self._of_account.keys()
+                asked -= left
+                self._followed -= left
+                if left:
+                    await subscription.unsubscribe(*map(channels.account_channel, left))
+                continue
+            self._to_follow.clear()
+            wanted = self._of_account.keys() - asked
+            asked |= wanted
+            if wanted:
+                await subscription.subscribe(*map(channels.account_channel, wanted))
 
     def _take(self, channel: str, data: bytes) -> None:
         try:

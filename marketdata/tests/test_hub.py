@@ -283,11 +283,11 @@ async def test_events_that_happen_while_the_snapshot_is_read_follow_it_once(hub:
     reader.client.subscribe_account(account)
     await hub.connected()
     for seq in (4, 5, 6):
-        await publish(channels.ACCOUNTS, message(account, seq - 1, seq))
+        await publish(channels.account_channel(account), message(account, seq - 1, seq))
     await asyncio.sleep(0.2)
     assert [frame for frame in reader.frames if frame.get("op") != "hb"] == []
     reader.client.start_account(account, {"op": "ack"}, {"type": "snapshot", "ch": "account", "seq": 5}, 5)
-    await publish(channels.ACCOUNTS, message(account, 6, 8))
+    await publish(channels.account_channel(account), message(account, 6, 8))
     await eventually(lambda: len(reader.of("account")) == 2)
     kinds = [frame.get("op") or frame["type"] for frame in reader.frames]
     assert [kind for kind in kinds if kind != "hb"] == ["ack", "snapshot", "delta", "delta"]
@@ -300,7 +300,7 @@ async def test_a_redelivered_message_is_passed_over_and_an_overlapping_one_joine
     account = str(uuid7())
     reader = await follow(hub, account, 5)
     for prev, seq in ((4, 6), (5, 6), (5, 7), (7, 8)):
-        await publish(channels.ACCOUNTS, message(account, prev, seq))
+        await publish(channels.account_channel(account), message(account, prev, seq))
     await eventually(lambda: reader.of("account") and reader.of("account")[-1]["seq"] == 8)
     assert [(delta["prev"], delta["seq"]) for delta in reader.of("account")] == [(5, 6), (6, 7), (7, 8)]
 
@@ -308,7 +308,7 @@ async def test_a_redelivered_message_is_passed_over_and_an_overlapping_one_joine
 async def test_a_gap_ends_the_subscription_with_a_resync(hub: Hub, publish: Any) -> None:
     account = str(uuid7())
     reader = await follow(hub, account, 5)
-    await publish(channels.ACCOUNTS, message(account, 6, 7))
+    await publish(channels.account_channel(account), message(account, 6, 7))
     resync = (await eventually(lambda: reader.ops("resync")))[0]
     assert (resync["reason"], resync["account_id"]) == ("gap", account)
     assert hub.accounts_watched() == []
@@ -325,7 +325,7 @@ async def test_account_events_are_never_conflated_up_to_a_bound_and_then_the_rea
         reader.gate.clear()
     for account, count in ((patient, 40), (overrun, 60)):
         for seq in range(1, count + 1):
-            await publish(channels.ACCOUNTS, message(account, seq - 1, seq))
+            await publish(channels.account_channel(account), message(account, seq - 1, seq))
     await eventually(lambda: overrun not in hub.accounts_watched())
     for reader in readers.values():
         reader.gate.set()
@@ -337,7 +337,7 @@ async def test_account_events_are_never_conflated_up_to_a_bound_and_then_the_rea
 async def test_events_of_an_account_reach_its_own_readers_alone(hub: Hub, publish: Any) -> None:
     mine, theirs = str(uuid7()), str(uuid7())
     reader, other = await follow(hub, mine, 0), await follow(hub, theirs, 0)
-    await publish(channels.ACCOUNTS, message(mine, 0, 1))
+    await publish(channels.account_channel(mine), message(mine, 0, 1))
     await eventually(lambda: reader.of("account"))
     await asyncio.sleep(0.1)
     assert other.of("account") == []
@@ -360,11 +360,12 @@ async def test_valuations_conflate(hub: Hub) -> None:
 
 async def test_an_unreadable_message_is_passed_over(hub: Hub, publish: Any) -> None:
     one = symbol()
-    reader = Reader(hub)
+    reader, account = Reader(hub), str(uuid7())
+    reader.client.subscribe_account(account)
     await hub.connected()
     reader.client.subscribe_quotes([one], rate=10)
     for nonsense in ({"x": 1}, [{"symbol": 5}], "text"):
-        for channel in (channels.PRICES, channels.CANDLES, channels.ACCOUNTS):
+        for channel in (channels.PRICES, channels.CANDLES, channels.account_channel(account)):
             await publish(channel, nonsense)
     await publish(channels.PRICES, [price(one)])
     await eventually(lambda: reader.of("quotes"))
@@ -374,6 +375,19 @@ async def _kill_subscribers() -> None:
     admin = redis.Redis.from_url(django_settings.REDIS_URL)
     await admin.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
     await admin.aclose()
+
+
+async def test_a_hub_in_a_quiet_market_goes_on_receiving(
+    hub: Hub, publish: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub_module, "QUIET_SECONDS", 0.1)
+    account = str(uuid7())
+    reader = await follow(hub, account, 0)
+    epoch = hub.epoch
+    await asyncio.sleep(0.5)
+    await publish(channels.account_channel(account), message(account, 0, 1))
+    await eventually(lambda: reader.of("account"))
+    assert hub.epoch == epoch
 
 
 async def test_when_redis_was_lost_every_reader_starts_over_under_a_new_epoch(hub: Hub, publish: Any) -> None:
