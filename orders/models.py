@@ -27,8 +27,11 @@ class Order(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    account = models.ForeignKey("accounts.TradingAccount", on_delete=models.PROTECT, related_name="orders")
-    instrument = models.ForeignKey("marketdata.Instrument", on_delete=models.PROTECT)
+    # Its foreign keys have no index of their own: every index is written for every order, and these find nothing.
+    account = models.ForeignKey(
+        "accounts.TradingAccount", on_delete=models.PROTECT, related_name="orders", db_index=False
+    )
+    instrument = models.ForeignKey("marketdata.Instrument", on_delete=models.PROTECT, db_index=False)
     client_order_id = models.CharField(max_length=128)
     command_hash = models.BinaryField(max_length=32)
     side = models.CharField(max_length=4, choices=_choices(Side))
@@ -50,7 +53,7 @@ class Order(models.Model):
     venue = models.CharField(max_length=24)
     venue_order_id = models.CharField(max_length=64, null=True)
     source = models.CharField(max_length=12)
-    api_key = models.ForeignKey("accounts.ApiKey", null=True, on_delete=models.SET_NULL)
+    api_key = models.ForeignKey("accounts.ApiKey", null=True, on_delete=models.SET_NULL, db_index=False)
     correlation_id = models.UUIDField()
     version_number = models.PositiveSmallIntegerField(default=1)
     event_sequence = models.BigIntegerField()
@@ -125,7 +128,7 @@ class Execution(models.Model):
         CORRECTION = "trade_correct"
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="executions")
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="executions", db_index=False)
     venue = models.CharField(max_length=24)
     exec_id = models.CharField(max_length=64)
     ref_exec_id = models.CharField(max_length=64, null=True)
@@ -153,7 +156,7 @@ class VenueIntent(models.Model):
     """One message a venue is to get: due, then sent (the intent is stored before the call), then settled."""
 
     id = models.BigAutoField(primary_key=True)
-    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="intents")
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="intents", db_index=False)
     venue = models.CharField(max_length=24)
     kind = models.CharField(max_length=8, choices=_choices(IntentKind))
     state = models.CharField(max_length=8, choices=_choices(IntentState), default=IntentState.DUE.value)

@@ -34,11 +34,12 @@ SELECT 'cash', account_id, NULL, NULL, NULL, currency, NULL, day, NULL, balance,
        NULL, NULL, NULL, NULL
 FROM positions_cashbalance WHERE account_id = ANY(%(ids)s::uuid[])
 UNION ALL
-SELECT 'reservation', account_id, instrument_id, order_id, owner_id, currency, side, NULL, opened_at, quantity_left,
+SELECT 'reservation', account_id, instrument_id, order_id, owner_id, currency, side, NULL, NULL, quantity_left,
        price, limit_price, NULL, NULL, NULL, NULL
 FROM positions_reservation WHERE account_id = ANY(%(ids)s::uuid[])
-ORDER BY kind, opened_at, order_id
+ORDER BY kind, order_id
 """
+_SIDES = {side.value: side for side in Side}
 _IN_SCOPE = """
 SELECT account_id, order_id, instrument_id, owner_id, side, trim_scale(quantity_left), trim_scale(price),
        trim_scale(limit_price), currency, count(*) OVER ()
@@ -158,7 +159,7 @@ def _rows(account_ids: Collection[UUID]) -> dict[UUID, _Rows]:
                 row.cash[currency] = CashState(day, *n[:3])
             else:
                 row.reservations.append(
-                    ReservationFacts(order_id, instrument_id, owner_id, Side(side), n[0], n[1], n[2], currency)
+                    ReservationFacts(order_id, instrument_id, owner_id, _SIDES[side], n[0], n[1], n[2], currency)
                 )
     return rows
 

@@ -57,7 +57,7 @@ def _place(commands: Sequence[PlaceOrder], at: datetime, venue: str) -> list[Pla
     new, twins = _sort(commands, answers, instruments, at, venue)
     if new:
         for each in _decide_and_store(new, locked, at):
-            answers[each.new.index] = _answered(each, at)
+            answers[each.new.index] = _answered(each)
     for index, leader in twins.items():
         answers[index] = _twin_answer(commands[index], commands[leader], answers[leader])
     failpoint("place.before_commit")
@@ -163,10 +163,10 @@ def _intent(new: NewOrder, locked: LockedAccounts) -> OrderIntent:
     )
 
 
-def _answered(each: DecidedOrder, at: datetime) -> Placement:
+def _answered(each: DecidedOrder) -> Placement:
     if each.decision.approved:
-        return Placement("accepted", each.order.current(at=at))
-    return Placement("refused", each.order.current(at=at), each.decision.reasons)
+        return Placement("accepted", each.order.facts)
+    return Placement("refused", each.order.facts, each.decision.reasons)
 
 
 def _twin_answer(command: PlaceOrder, leader: PlaceOrder, told: Placement) -> Placement:

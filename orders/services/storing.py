@@ -79,24 +79,27 @@ class DecidedOrder:
 
 
 def decided(new: NewOrder, decision: Decision, *, at: datetime) -> DecidedOrder:
-    """Return a new order as its decision makes it."""
-    return DecidedOrder(new, decision, WorkingOrder(_facts(new, decision, at)))
+    """Return a new order as its decision makes it; its facts are those it has once its first event is noted."""
+    order = WorkingOrder(_facts(new, decision, at))
+    order.sequence = 0
+    return DecidedOrder(new, decision, order)
 
 
 def orders_store(orders: Sequence[DecidedOrder], *, locked: LockedAccounts, at: datetime) -> None:
     """Write everything that decided orders are made of, in the caller's transaction."""
     approved = [each for each in orders if each.decision.approved]
     journal = Journal(locked, at=at)
-    for each in orders:
-        _note(journal, each, at)
+    # The database works on each statement while the next one is made; the decisions come last, as they are waited for.
     with pipelined():
         execute(_INSERT, [at, as_json([_row(each) for each in orders])])
         intents_insert(
             [(each.new.order_id, each.new.venue, IntentKind.SUBMIT, each.new.due_at(at)) for each in approved]
         )
         reservations_open(reservations=[_reservation(each, locked) for each in approved], at=at)
-        decisions_record(decisions=[each.decision for each in orders], at=at)
+        for each in orders:
+            _note(journal, each, at)
         journal.write()
+        decisions_record(decisions=[each.decision for each in orders], at=at)
 
 
 def _facts(new: NewOrder, decision: Decision, at: datetime) -> OrderFacts:
@@ -127,7 +130,7 @@ def _facts(new: NewOrder, decision: Decision, at: datetime) -> OrderFacts:
         venue_order_id=None,
         source=command.source,
         correlation_id=command.correlation_id,
-        event_sequence=0,
+        event_sequence=1,
         placed_at=command.placed_at,
         expires_at=new.session.closes_at if command.time_in_force is TimeInForce.DAY else None,
         routed_at=None,
