@@ -63,7 +63,7 @@ class BrokerAdapter(Protocol):
         ...
 
     async def start(self, on_reports: OnReports) -> None:
-        """Connect; raise when the venue cannot be reached."""
+        """Connect; raise when the venue cannot be reached, after which it may be called again."""
         ...
 
     async def stop(self) -> None:

@@ -13,10 +13,10 @@ from django.db import DatabaseError, InterfaceError, connection
 from orders import services
 from orders.brokers.protocol import BrokerAdapter
 from orders.hosting.tenure import Tenure
+from orders.services.leasing import LEASE_SECONDS
 from trading_portal.kernel import clock, heartbeat
 from trading_portal.kernel.ids import uuid7
 
-LEASE_SECONDS = 10.0
 RENEW_SECONDS = 2.0
 MARGIN_SECONDS = 1.0
 TRY_SECONDS = 1.0

@@ -64,7 +64,8 @@ class Recorder:
                 self._taken.append(self._waiting.popleft())
             reports = [item for item in self._taken if isinstance(item, VenueReport)]
             marks = [item for item in self._taken if isinstance(item, int)]
-            failpoint("venue.before_record")
+            if reports:
+                failpoint("venue.before_record")
             is_whole = self._record(reports)
             if marks and is_whole:
                 services.drop_copy_compared(venue=self._venue, fence=self._fence, up_to=marks[-1])

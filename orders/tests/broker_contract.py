@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any, Protocol
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 
@@ -85,11 +85,7 @@ class Line:
 
 @pytest.mark.django_db
 class BrokerContract:
-    """What holds at every venue."""
-
-    @pytest.fixture
-    def driver(self) -> VenueDriver:
-        raise NotImplementedError("The venue's own test class brings its driver.")
+    """What holds at every venue; the venue's own class brings the fixture `driver`."""
 
     @pytest.fixture
     def line(self, driver: VenueDriver) -> Iterator[Line]:
@@ -241,7 +237,3 @@ def _everything(line: Line, since_id: int) -> tuple[list[VenueReport], int]:
     while (page := line.run(line.adapter.drop_copy(since_id))).reports:
         found, since_id = found + list(page.reports), page.last_id
     return found, since_id
-
-
-def ids(orders: Sequence[VenueOrder]) -> list[UUID]:
-    return [order.order_id for order in orders]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -15,11 +16,12 @@ import psycopg
 import pytest
 import redis
 from django.conf import settings
-from django.db import connection
+from django.db import OperationalError, connection
 
 from marketdata.domain.channels import PRICES, quote_key
 from orders.brokers.paper.broker import PaperBroker
 from orders.brokers.paper.profile import PaperProfile
+from orders.brokers.paper.store import PaperStore
 from orders.brokers.protocol import VenueGone, VenueOrder
 from orders.domain.reports import ReportKind
 from orders.models import PaperOrder, PaperReport
@@ -160,6 +162,25 @@ def test_a_lost_database_connection_loses_and_doubles_nothing(opened: Opened):
     connection.close()
     assert PaperReport.objects.filter(order_id__in=ids).count() == 600
     assert PaperOrder.objects.filter(order_id__in=ids, state="filled", filled_quantity=1).count() == 300
+
+
+def test_a_start_that_failed_can_be_tried_again(monkeypatch: pytest.MonkeyPatch):
+    driver = PaperDriver()
+    driver.show(bids=BIDS, asks=ASKS)
+    adapter = driver.adapter()
+    with monkeypatch.context() as broken:
+        broken.setattr(PaperStore, "open_session", _database_away)
+        with pytest.raises(OperationalError):
+            asyncio.run(adapter.start(lambda _: None))
+    line = Line(adapter)
+    sent = typed(order("buy", "1"))
+    line.submit(sent)
+    line.until_kinds(sent, "new", "trade")
+    line.close()
+
+
+def _database_away(*_: object) -> None:
+    raise OperationalError("the database is away")
 
 
 def _end_connections_of_brokers() -> None:

@@ -57,7 +57,7 @@ class PaperBroker:
         self._reported_up_to = 0
         self.tap = PriceTap(self._awake.set)
         self._opened: Future[None] = Future()
-        self._thread = threading.Thread(target=self._run, name=f"paper-{name}", daemon=True)
+        self._thread: threading.Thread | None = None
 
     @property
     def name(self) -> str:
@@ -67,20 +67,24 @@ class PaperBroker:
     @property
     def is_alive(self) -> bool:
         """Tell whether the venue runs here."""
-        return self._thread.is_alive()
+        return self._thread is not None and self._thread.is_alive()
 
     async def start(self, on_reports: OnReports) -> None:
         """Load the book and begin to trade; raise when the database cannot be read."""
         self._on_reports = on_reports
-        self._thread.start()
-        await asyncio.wrap_future(self._opened)
+        if not self.is_alive:
+            self._gone, self._opened = None, Future()
+            self._thread = threading.Thread(target=self._run, name=f"paper-{self._name}", daemon=True)
+            self._thread.start()
+        await asyncio.shield(asyncio.wrap_future(self._opened))
         self.tap.start()
 
     async def stop(self) -> None:
         """Do what was already sent, report it, and end."""
         self._stopping = True
         self._awake.set()
-        await asyncio.to_thread(self._thread.join, 5)
+        if self._thread is not None:
+            await asyncio.to_thread(self._thread.join, 5)
         await asyncio.to_thread(self.tap.stop)
 
     async def submit(self, orders: Sequence[VenueOrder]) -> None:
