@@ -4,7 +4,9 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from uuid import UUID
 
 import pytest
@@ -28,24 +30,18 @@ AT_ONCE = 8
 
 def all_at_once(*jobs: Callable[[], object]) -> list[object]:
     """Run jobs at the same instant, a thread and a connection each; return what they returned or raised."""
-    answers: list[object] = [None] * len(jobs)
     start = threading.Barrier(len(jobs))
 
-    def run(index: int, job: Callable[[], object]) -> None:
+    def run(job: Callable[[], object]) -> object:
+        start.wait(20)
         try:
-            start.wait(20)
-            answers[index] = job()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the test shall see it
-            answers[index] = error
+            return job()
         finally:
             connection.close()
 
-    threads = [threading.Thread(target=run, args=each) for each in enumerate(jobs)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    return answers
+    with ThreadPoolExecutor(len(jobs)) as pool:
+        futures = [pool.submit(run, job) for job in jobs]
+    return [future.exception() or future.result() for future in futures]
 
 
 def errors(answers: Sequence[object]) -> list[object]:
@@ -136,7 +132,7 @@ def test_a_cancel_and_a_claim_at_once_leave_an_order_that_is_either_sent_or_gone
     desk = Desk()
     for _ in range(5):
         order_id = desk.accepted()
-        outcome, messages = all_at_once(lambda: desk.cancel(order_id), desk.claim)  # noqa: B023 - run at once
+        outcome, messages = all_at_once(partial(desk.cancel, order_id), desk.claim)
         assert errors([outcome, messages]) == []
         was_sent = [message.kind for message in messages if message.order_id == order_id][:1] == ["submit"]
         assert outcome.status == ("requested" if was_sent else "canceled")

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 
-import structlog
 from django.db import transaction
 
 Waker = Callable[[str], None]
-
-log = structlog.get_logger(__name__)
 
 
 class _Wakers:
@@ -30,7 +28,7 @@ def venue_waker_set(wake: Waker | None) -> None:
 def venues_wake_on_commit(venues: Iterable[str]) -> None:
     """Wake each venue once when the transaction has committed; a failure is only logged, the sweep wakes again."""
     for venue in sorted(set(venues)):
-        transaction.on_commit(lambda name=venue: _wake(name), robust=True)  # type: ignore[misc]
+        transaction.on_commit(partial(_wake, venue), robust=True)
 
 
 def _wake(venue: str) -> None:
