@@ -16,6 +16,7 @@ from tests.drills.support import (
     Partner,
     assert_nothing_lost_or_doubled,
     kill,
+    lift_order_rate,
     wait_until_quiet,
 )
 from trading_portal.running.testing import running_portal
@@ -40,7 +41,13 @@ def failpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def drilled(failpoints: Path) -> Iterator[dict[str, Any]]:
     environment = {"PORTAL_FAILPOINTS": str(failpoints), "PORTAL_API_ORDERS_PER_MINUTE": "1000000"}
     with running_portal(**environment) as portal:
+        lift_order_rate(portal)
         yield portal
+
+
+@pytest.fixture(scope="module")
+def partner(drilled: dict[str, Any]) -> Partner:
+    return Partner(drilled)
 
 
 def assert_recovered(portal: dict[str, Any], placed: Any) -> None:
@@ -51,16 +58,16 @@ def assert_recovered(portal: dict[str, Any], placed: Any) -> None:
     assert_nothing_lost_or_doubled(portal, placed)
 
 
-def test_orders_without_a_crash_are_placed_and_filled(drilled):
-    assert_recovered(drilled, Partner(drilled).place_many(ORDERS))
+def test_orders_without_a_crash_are_placed_and_filled(drilled, partner):
+    assert_recovered(drilled, partner.place_many(ORDERS))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("point", POINTS)
-def test_a_worker_killed_at_a_named_point_loses_and_doubles_nothing(drilled, failpoints, point, seed):
+def test_a_worker_killed_at_a_named_point_loses_and_doubles_nothing(drilled, partner, failpoints, point, seed):
     armed = failpoints / point
-    armed.write_text(str(random.Random(f"{point}{seed}").randrange(0, 8)))
-    placed = Partner(drilled).place_many(ORDERS)
+    armed.write_text(str(random.Random(f"{point}{seed}").randrange(0, 4)))
+    placed = partner.place_many(ORDERS)
     deadline = time.monotonic() + BACK_WITHIN_SECONDS
     while armed.exists():
         assert time.monotonic() < deadline, "the armed point was never reached"
@@ -70,11 +77,11 @@ def test_a_worker_killed_at_a_named_point_loses_and_doubles_nothing(drilled, fai
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("process", PROCESSES)
-def test_a_killed_process_loses_and_doubles_nothing(drilled, process, seed):
+def test_a_killed_process_loses_and_doubles_nothing(drilled, partner, process, seed):
     pause = random.Random(f"{process}{seed}").uniform(0, 0.3)
 
     def strike() -> None:
         time.sleep(pause)
         kill(drilled, process)
 
-    assert_recovered(drilled, Partner(drilled).place_many(ORDERS, in_the_middle=strike))
+    assert_recovered(drilled, partner.place_many(ORDERS, in_the_middle=strike))
