@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 BATCH = 500
 POLL_SECONDS = 1.0
-HORIZON_SECONDS = 0.002
+HORIZON_SECONDS = (0.002, 0.002, 0.004, 0.008, 0.016)
 RETRY_SECONDS = (0.05, 0.2, 1.0, 2.0)
 
 
@@ -32,6 +32,7 @@ class ConsumerLoop(threading.Thread):
         self._stopping = stopping
         self._woken = threading.Event()
         self.turned_at = clock.monotonic()
+        self._horizon_waits = 0
 
     def wake(self) -> None:
         """Tell the loop that something was committed."""
@@ -62,10 +63,13 @@ class ConsumerLoop(threading.Thread):
         self._woken.clear()
         events = selectors.events_to_relay(self._consumer.name, BATCH)
         if events:
+            self._horizon_waits = 0
             self._deliver(events)
         elif selectors.events_wait_for_horizon():
-            time.sleep(HORIZON_SECONDS)
+            time.sleep(HORIZON_SECONDS[min(self._horizon_waits, len(HORIZON_SECONDS) - 1)])
+            self._horizon_waits += 1
         else:
+            self._horizon_waits = 0
             self._woken.wait(POLL_SECONDS)
 
     def _deliver(self, events: Sequence[EventRecord]) -> None:

@@ -12,7 +12,8 @@ from django.db import connection
 from audit.domain.types import EventRecord
 from audit.models import Cursor
 
-_COLUMNS = """id, xid::text, stream, sequence, account_id, account_sequence, type, version, payload::text,
+# `xid::text` without a name of its own would be what ORDER BY xid sorts by: 999 after 1000.
+_COLUMNS = """id, xid::text AS xid_text, stream, sequence, account_id, account_sequence, type, version, payload::text,
 actor, correlation_id, causation_id, valid_at, recorded_at"""
 
 CHANNEL = "audit_event"
@@ -84,7 +85,7 @@ def events_to_relay(consumer: str, limit: int) -> list[EventRecord]:
 def position_last() -> tuple[int, UUID]:
     """Return the (xid, event id) of the newest event, or (0, the zero id) of an empty log."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT xid::text, id FROM audit_event ORDER BY xid DESC, id DESC LIMIT 1")
+        cursor.execute("SELECT xid::text AS xid_text, id FROM audit_event ORDER BY xid DESC, id DESC LIMIT 1")
         row = cursor.fetchone()
     return (int(row[0]), row[1]) if row else (0, UUID(int=0))
 

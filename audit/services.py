@@ -12,6 +12,7 @@ import psycopg
 from django.db import connection, transaction
 
 from audit.domain.types import EventRecord, NewEvent
+from audit.selectors import CHANNEL
 from trading_portal.kernel.ids import uuid7
 
 # All rows are one JSON text: bound as arrays, every payload would have every quote escaped, one array at a time.
@@ -46,12 +47,13 @@ _encoder = msgspec.json.Encoder()
 def events_append(*, events: Sequence[NewEvent], at: datetime) -> list[UUID]:
     """Append events in the caller's transaction and return their ids; raise outside a transaction.
 
-    Their order here is their order in the log. The relay is woken by the commit.
+    Their order here is their order in the log. The relay is woken after the commit.
     """
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("Events are appended inside the transaction they tell of.")
     if not events:
         return []
+    _relay_wake_on_commit()
     sequences = _sequences_taken(events)
     ids = [uuid7() for _ in events]
     rows = [
@@ -74,6 +76,21 @@ def events_append(*, events: Sequence[NewEvent], at: datetime) -> list[UUID]:
     with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
         cursor.execute(_INSERT, [at, _encoder.encode(rows).decode()])
     return ids
+
+
+def _relay_wake_on_commit() -> None:
+    """Wake the relay once for each transaction.
+
+    In a transaction of its own: a NOTIFY inside the one that writes holds a lock of the whole database until that
+    commit is on disk, so that no two writers could share a flush. Who dies in between leaves it to the relay's poll.
+    """
+    if not any(function is _relay_wake for _, function, *_ in connection.run_on_commit):
+        transaction.on_commit(_relay_wake, robust=True)
+
+
+def _relay_wake() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"NOTIFY {CHANNEL}")
 
 
 def _sequences_taken(events: Sequence[NewEvent]) -> list[int]:

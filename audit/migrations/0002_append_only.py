@@ -1,4 +1,4 @@
-"""Make the log append-only, wake its readers, and give the processes' role its rights.
+"""Make the log append-only, and give the processes' role its rights.
 
 Every process connects with `-c role=portal_app`, which owns nothing; migrations run as the owner.
 """
@@ -29,17 +29,6 @@ CREATE TRIGGER audit_event_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON au
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 """
 
-WAKE = """
-CREATE FUNCTION audit_event_wake() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    PERFORM pg_notify('audit_event', '');
-    RETURN NULL;
-END $$;
-CREATE TRIGGER audit_event_wake AFTER INSERT ON audit_event
-    FOR EACH STATEMENT EXECUTE FUNCTION audit_event_wake();
-"""
-
-
 class Migration(migrations.Migration):
     """Add the triggers and rights that hold the log's promise."""
 
@@ -50,5 +39,4 @@ class Migration(migrations.Migration):
         migrations.RunSQL(
             APPEND_ONLY, "DROP TRIGGER audit_event_append_only ON audit_event; DROP FUNCTION refuse_change();"
         ),
-        migrations.RunSQL(WAKE, "DROP TRIGGER audit_event_wake ON audit_event; DROP FUNCTION audit_event_wake();"),
     ]

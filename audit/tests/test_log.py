@@ -97,3 +97,17 @@ def test_two_payloads_cannot_share_a_type():
 
         class Other(EventPayload, frozen=True, kw_only=True):
             TYPE: ClassVar[str] = "test.noted"
+
+
+def test_transactions_are_in_the_order_of_their_numbers_not_of_their_digits():
+    stream, correlation_id = f"test:{uuid7()}", uuid7()
+    with connection.cursor() as cursor:
+        for sequence, xid in enumerate(("1000", "999"), start=1):
+            cursor.execute(
+                """INSERT INTO audit_event (id, xid, stream, sequence, type, version, payload, actor, correlation_id,
+                   valid_at, recorded_at) VALUES (%s, %s::text::xid8, %s, %s, 'test.noted', 1, '{}', 'test', %s,
+                   now(), now())""",
+                [uuid7(), xid, stream, sequence, correlation_id],
+            )
+    assert [event.xid for event in selectors.events_by_correlation(correlation_id)] == [999, 1000]
+    assert selectors.position_last()[0] >= 1000

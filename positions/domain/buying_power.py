@@ -6,28 +6,25 @@ from collections.abc import Iterable
 from decimal import Decimal
 from uuid import UUID
 
-from positions.domain.types import AccountExposure, ReservationFacts, Side
-from trading_portal.kernel.money import ZERO, multiply, stored
+from positions.domain.types import AccountExposure, Side, WorkingOrders
+from trading_portal.kernel.money import ZERO, stored
 
 
-def reserved_cash(reservations: Iterable[ReservationFacts]) -> dict[str, Decimal]:
+def reserved_cash(working: Iterable[WorkingOrders]) -> dict[str, Decimal]:
     """Return by currency what open buy orders may still spend, each at its worst price."""
     reserved: dict[str, Decimal] = {}
-    for reservation in reservations:
-        if reservation.side is Side.BUY:
-            spend = stored(multiply(reservation.quantity_left, reservation.price))
-            reserved[reservation.currency] = reserved.get(reservation.currency, ZERO) + spend
+    for orders in working:
+        if orders.side is Side.BUY:
+            reserved[orders.currency] = reserved.get(orders.currency, ZERO) + stored(orders.value)
     return reserved
 
 
-def reserved_quantity(reservations: Iterable[ReservationFacts]) -> dict[UUID, Decimal]:
+def reserved_quantity(working: Iterable[WorkingOrders]) -> dict[UUID, Decimal]:
     """Return by instrument what open sell orders may still deliver."""
     reserved: dict[UUID, Decimal] = {}
-    for reservation in reservations:
-        if reservation.side is Side.SELL:
-            reserved[reservation.instrument_id] = (
-                reserved.get(reservation.instrument_id, ZERO) + reservation.quantity_left
-            )
+    for orders in working:
+        if orders.side is Side.SELL:
+            reserved[orders.instrument_id] = reserved.get(orders.instrument_id, ZERO) + orders.quantity_left
     return reserved
 
 
@@ -36,7 +33,7 @@ def free_cash(exposure: AccountExposure) -> dict[str, Decimal]:
 
     Cash of one currency never pays for a trade in another; nothing is borrowed.
     """
-    reserved = reserved_cash(exposure.reservations)
+    reserved = reserved_cash(exposure.working)
     currencies = exposure.cash.keys() | reserved.keys()
     return {currency: exposure.cash.get(currency, ZERO) - reserved.get(currency, ZERO) for currency in currencies}
 
@@ -44,4 +41,4 @@ def free_cash(exposure: AccountExposure) -> dict[str, Decimal]:
 def quantity_available(exposure: AccountExposure, instrument_id: UUID) -> Decimal:
     """Return what may still be sold of an instrument: the holding less what open sell orders may deliver."""
     held = exposure.holdings.get(instrument_id)
-    return (held.quantity if held else ZERO) - reserved_quantity(exposure.reservations).get(instrument_id, ZERO)
+    return (held.quantity if held else ZERO) - reserved_quantity(exposure.working).get(instrument_id, ZERO)

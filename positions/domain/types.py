@@ -99,10 +99,28 @@ class ReservationFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkingOrders:
+    """What the open orders of one side of an instrument add up to, limit and market orders apart.
+
+    `value` is the sum of quantity times worst price; `keenest_id` names the order of the best `limit_price` for others
+    to trade with (the highest of buys, the lowest of sells; None for market orders).
+    """
+
+    instrument_id: UUID
+    side: Side
+    currency: str
+    orders: int
+    quantity_left: Decimal
+    value: Decimal
+    keenest_id: UUID
+    limit_price: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
 class AccountExposure:
     """What an account has and what its open orders may still do to it."""
 
     account_id: UUID
     cash: dict[str, Decimal]
     holdings: dict[UUID, HoldingFacts]
-    reservations: list[ReservationFacts]
+    working: list[WorkingOrders]

@@ -21,7 +21,7 @@ from positions.domain.ledger import (
 )
 from positions.domain.rates import Mark, Rate, rate_of
 from positions.domain.shapes import account_json, position_json
-from positions.domain.types import AccountExposure, Book, FillFact, HoldingFacts, ReservationFacts, Side
+from positions.domain.types import AccountExposure, Book, FillFact, HoldingFacts, Side, WorkingOrders
 from positions.domain.valuation import account_summarise, position_value
 from trading_portal.kernel.ids import uuid7
 
@@ -182,8 +182,8 @@ def test_money_paid_in_comes_from_outside():
     assert imbalances(lines[:1]) != {}
 
 
-def reservation(side, quantity, price, currency="USD"):
-    return ReservationFacts(uuid7(), INSTRUMENT, uuid7(), Side(side), D(quantity), D(price), None, currency)
+def working(side, quantity, price, currency="USD"):
+    return WorkingOrders(INSTRUMENT, Side(side), currency, 1, D(quantity), D(quantity) * D(price), uuid7(), None)
 
 
 def test_buying_power_is_cash_less_open_buys_in_the_same_currency_only():
@@ -191,11 +191,11 @@ def test_buying_power_is_cash_less_open_buys_in_the_same_currency_only():
         account_id=ACCOUNT,
         cash={"USD": D(1000), "BTC": D(2)},
         holdings={INSTRUMENT: HoldingFacts(INSTRUMENT, "X", "USD", D(10), D(1))},
-        reservations=[
-            reservation("buy", "2", "100"),
-            reservation("buy", "1", "0.5", "BTC"),
-            reservation("sell", "4", "100"),
-            reservation("buy", "1", "3", "EUR"),
+        working=[
+            working("buy", "2", "100"),
+            working("buy", "1", "0.5", "BTC"),
+            working("sell", "4", "100"),
+            working("buy", "1", "3", "EUR"),
         ],
     )
     assert free_cash(exposure) == {"USD": D(800), "BTC": D("1.5"), "EUR": D(-3)}

@@ -37,14 +37,18 @@ def test_exposures_say_what_each_account_has_and_what_its_orders_may_do():
     first, second = new_account(("USD", "1000")), new_account()
     book(fill(first, instrument, quantity="3"), fill(first, sold_out), fill(first, sold_out, "sell"))
     reserve(first, instrument, "sell", "2", "101")
+    reserve(first, instrument, "sell", "1", "99")
+    reserve(first, instrument, "buy", "1.5", "90")
+    reserve(first, instrument, "buy", "1", "91")
     found = selectors.exposures([first, second])
     assert found[first].cash == {"USD": D(700)}
     assert found[first].holdings == {instrument.id: HoldingFacts(instrument.id, instrument.symbol, "USD", D(3), D(100))}
-    (held,) = found[first].reservations
-    assert (held.instrument_id, held.side, held.quantity_left, held.price, held.limit_price, held.currency) == (
-        instrument.id, Side.SELL, 2, 101, 101, "USD",
-    )  # fmt: skip
-    assert (found[second].cash, found[second].holdings, found[second].reservations) == ({}, {}, [])
+    working = {orders.side: orders for orders in found[first].working}
+    sells, buys = working[Side.SELL], working[Side.BUY]
+    assert (sells.instrument_id, sells.currency, sells.orders) == (instrument.id, "USD", 2)
+    assert (sells.quantity_left, sells.value, sells.limit_price) == (3, 301, 99)
+    assert (buys.orders, buys.quantity_left, buys.value, buys.limit_price) == (2, D("2.5"), 226, 91)
+    assert (found[second].cash, found[second].holdings, found[second].working) == ({}, {}, [])
 
 
 def test_an_account_is_marked_to_live_prices():

@@ -272,9 +272,9 @@ def test_reservations_are_opened_changed_and_released(account_id, instrument):
     with transaction.atomic():
         services.reservations_change(left={first: D("0.25")})
         services.reservations_release(order_ids=[second, uuid7()])
-    held = exposures([account_id])[account_id].reservations
-    assert [(r.order_id, r.side, r.quantity_left, r.price, r.currency) for r in held] == [
-        (first, Side.BUY, D("0.25"), 100, "USD")
+    held = exposures([account_id])[account_id].working
+    assert [(o.keenest_id, o.orders, o.side, o.quantity_left, o.value, o.currency) for o in held] == [
+        (first, 1, Side.BUY, D("0.25"), 25, "USD")
     ]
 
 

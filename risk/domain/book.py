@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal, localcontext
 from uuid import UUID
 
-from positions.domain.types import AccountExposure, ReservationFacts, Side
+from positions.domain.types import AccountExposure, Side, WorkingOrders
 from risk.domain.engine import EXACT, decide
 from risk.domain.fingerprints import fingerprint
 from risk.domain.rules.structural import fault
@@ -23,7 +23,7 @@ from risk.domain.types import (
     Restriction,
     Snapshot,
 )
-from trading_portal.kernel.money import ZERO, stored
+from trading_portal.kernel.money import ZERO
 
 Scope = tuple[UUID | None, UUID | None]
 """An account and an instrument; None is every one."""
@@ -66,19 +66,19 @@ class Stake:
     open_orders: int = 0
     best: dict[tuple[bool, bool], Resting] = field(default_factory=dict)
 
-    def add(self, order: ReservationFacts) -> None:
-        """Take in one working order."""
-        is_buy = order.side is Side.BUY
-        self.open_orders += 1
+    def add(self, working: WorkingOrders) -> None:
+        """Take in working orders."""
+        is_buy = working.side is Side.BUY
+        self.open_orders += working.orders
         if is_buy:
-            self.working_buy += order.quantity_left
-            self.working_buy_value += stored(order.quantity_left * order.price)
+            self.working_buy += working.quantity_left
+            self.working_buy_value += working.value
         else:
-            self.working_sell += order.quantity_left
-        key = (is_buy, order.limit_price is None)
+            self.working_sell += working.quantity_left
+        key = (is_buy, working.limit_price is None)
         standing = self.best.get(key)
-        if standing is None or _is_keener(order.limit_price, standing.price, is_buy=is_buy):
-            self.best[key] = Resting(order.order_id, order.limit_price)
+        if standing is None or _is_keener(working.limit_price, standing.price, is_buy=is_buy):
+            self.best[key] = Resting(working.keenest_id, working.limit_price)
 
     def resting(self, *, is_buy: bool) -> tuple[Resting, ...]:
         """Return the keenest working limit order and market order of a side."""
@@ -114,8 +114,8 @@ class AccountBook:
         self.stakes: dict[UUID, Stake] = {}
         for holding in exposure.holdings.values():
             self.stake(holding.instrument_id).holding = holding.quantity
-        for order in exposure.reservations:
-            self.reserve(order)
+        for working in exposure.working:
+            self.reserve(working)
 
     def stake(self, instrument_id: UUID) -> Stake:
         """Return what the account has in an instrument, nothing at first."""
@@ -124,13 +124,12 @@ class AccountBook:
             found = self.stakes[instrument_id] = Stake()
         return found
 
-    def reserve(self, order: ReservationFacts) -> None:
-        """Take in one working order."""
-        self.open_orders += 1
-        self.stake(order.instrument_id).add(order)
-        if order.side is Side.BUY:
-            spend = stored(order.quantity_left * order.price)
-            self.reserved[order.currency] = self.reserved.get(order.currency, ZERO) + spend
+    def reserve(self, working: WorkingOrders) -> None:
+        """Take in working orders."""
+        self.open_orders += working.orders
+        self.stake(working.instrument_id).add(working)
+        if working.side is Side.BUY:
+            self.reserved[working.currency] = self.reserved.get(working.currency, ZERO) + working.value
 
     def snapshot(
         self,
@@ -176,15 +175,15 @@ class AccountBook:
             self.placed[print_] = at
         if decision.worst_price is not None:
             self.reserve(
-                ReservationFacts(
-                    order_id=intent.order_id,
+                WorkingOrders(
                     instrument_id=intent.instrument.id,
-                    owner_id=intent.owner_id,
                     side=Side(intent.side),
-                    quantity_left=intent.quantity,
-                    price=decision.worst_price,
-                    limit_price=intent.limit_price,
                     currency=intent.instrument.currency,
+                    orders=1,
+                    quantity_left=intent.quantity,
+                    value=intent.quantity * decision.worst_price,
+                    keenest_id=intent.order_id,
+                    limit_price=intent.limit_price,
                 )
             )
 

@@ -58,7 +58,7 @@ def utilisation(account_ids: Collection[UUID], at: datetime) -> list[Use]:
     held = exposures(accounts)
     valued = valuations(accounts, at)
     traded = {holding for exposure in held.values() for holding in exposure.holdings}
-    traded |= {order.instrument_id for exposure in held.values() for order in exposure.reservations}
+    traded |= {orders.instrument_id for exposure in held.values() for orders in exposure.working}
     symbols = {key: instrument.symbol for key, instrument in instruments_by_id(traded).items()}
     rows = check_rows(account_ids=accounts, instrument_ids=traded, fingerprints=[], at=at)
     book = Book(at=at, accounts={}, markets={}, rates={}, limits=rows.limits)
@@ -90,7 +90,9 @@ def _account_uses(
         cash = LimitFacts("buying_power", summary.cash, 0, "cash")
         yield _use(account, "", "buying_power", summary.reserved, cash)
     if (open_orders := firm.get("max_open_orders")) is not None:
-        yield _use(account, "", "max_open_orders", Decimal(len(exposure.reservations)), open_orders)
+        yield _use(
+            account, "", "max_open_orders", Decimal(sum(orders.orders for orders in exposure.working)), open_orders
+        )
     values = {str(row["symbol"]): row["market_value"] for row in valued.positions}
     for instrument_id, stake in stakes.items():
         limits, symbol = book.limits(account.id, instrument_id), symbols.get(instrument_id, str(instrument_id))
@@ -106,8 +108,8 @@ def _account_uses(
 
 def _stakes(exposure: AccountExposure) -> dict[UUID, Stake]:
     stakes = {key: Stake(holding=holding.quantity) for key, holding in exposure.holdings.items()}
-    for order in exposure.reservations:
-        stakes.setdefault(order.instrument_id, Stake()).add(order)
+    for orders in exposure.working:
+        stakes.setdefault(orders.instrument_id, Stake()).add(orders)
     return stakes
 
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from positions.domain.types import AccountExposure, HoldingFacts, ReservationFacts, Side
+from positions.domain.types import AccountExposure, HoldingFacts, Side, WorkingOrders
 from risk.domain.book import AccountBook, Book, Market, StateRow, SwitchRow, limits_resolve
 from risk.domain.fingerprints import fingerprint
 from risk.domain.types import LimitFacts, Mode, Verdict
@@ -24,9 +24,9 @@ MARKETS = {STOCK.id: Market(True, price("100", bid="99.9", ask="100.1")), COIN.i
 RATES = {("USD", "USD"): d("1"), ("EUR", "USD"): d("1.0872340981")}
 
 
-def exposure(account_id, cash="6000", holdings=(), reservations=()):
+def exposure(account_id, cash="6000", holdings=(), working=()):
     held = {key: HoldingFacts(key, "X", "USD", d(quantity), d("90")) for key, quantity in holdings}
-    return AccountExposure(account_id, {"USD": d(cash), "EUR": d("900.1234567891")}, held, list(reservations))
+    return AccountExposure(account_id, {"USD": d(cash), "EUR": d("900.1234567891")}, held, list(working))
 
 
 def books(exposures, placed, recent):
@@ -37,17 +37,17 @@ def books(exposures, placed, recent):
     return Book(at=AT, accounts=accounts, markets=MARKETS, rates=RATES, limits={(None, None): TIGHT})
 
 
-def reservation(decision):
+def working(decision):
     order = decision.intent
-    return ReservationFacts(
-        order.order_id,
+    return WorkingOrders(
         order.instrument.id,
-        order.owner_id,
         Side(order.side),
-        order.quantity,
-        decision.worst_price,
-        order.limit_price,
         order.instrument.currency,
+        1,
+        order.quantity,
+        order.quantity * decision.worst_price,
+        order.order_id,
+        order.limit_price,
     )
 
 
@@ -80,7 +80,7 @@ def test_deciding_a_batch_equals_deciding_one_after_another(batch):
         if decision.approved:
             key = order.account_id
             held = exposures[key]
-            exposures[key] = replace(held, reservations=[*held.reservations, reservation(decision)])
+            exposures[key] = replace(held, working=[*held.working, working(decision)])
             placed[key][fingerprint(order)] = AT
             recent[key] += 1
     assert together == alone

@@ -390,7 +390,7 @@ def test_two_orders_at_once_pass_one_buying_power_without_the_lock_and_not_with_
     stock = new_instrument("100")
 
     def spent(account_id):
-        return sum(r.quantity_left * r.price for r in exposures([account_id])[account_id].reservations)
+        return sum(orders.value for orders in exposures([account_id])[account_id].working)
 
     def both(account_id, *, with_lock):
         with transaction.atomic():
