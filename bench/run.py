@@ -49,10 +49,10 @@ def requests(portal: BenchPortal, *, batch: int, seed: int, price: int) -> Itera
             yield post("/v2/orders/bulk", json.dumps({"orders": orders}).encode(), headers)
 
 
-def trader_requests(facts: dict[str, Any], seed: int) -> Iterator[bytes]:
+def trader_requests(facts: dict[str, Any], first: int) -> Iterator[bytes]:
     """Yield the demo trader's small market buys, no two alike."""
     headers = {"APCA-API-KEY-ID": facts["api"]["key_id"], "APCA-API-SECRET-KEY": facts["api"]["secret_key"]}
-    for number in itertools.count(seed * 5000 + 1):
+    for number in itertools.count(first):
         body = {"symbol": "SOL/USD", "qty": f"{number / 10000:.4f}", "side": "buy", "type": "market"}
         yield post("/v2/orders", json.dumps({**body, "time_in_force": "gtc"}).encode(), headers)
 
@@ -97,9 +97,9 @@ async def one_round(portal: BenchPortal, args: argparse.Namespace, number: int, 
                 "cpu": {key: (cpu_after[key] - cpu_before.get(key, 0)) / result.seconds for key in cpu_after},
             }
         )
-    for rate in args.rates:
+    for index, rate in enumerate(args.rates):
         seen = await live.measure(
-            portal.facts, trader_requests(portal.facts, number * 10 + int(rate)), rate=rate, seconds=args.seconds
+            portal.facts, trader_requests(portal.facts, 1 + 1000 * index), rate=rate, seconds=args.seconds
         )
         if set(seen["statuses"]) - {200}:
             print(f"  live at {rate}/s: {seen['statuses']} {seen['first_refusal']}")
