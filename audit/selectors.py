@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
@@ -29,7 +28,7 @@ def _record(row: tuple[Any, ...]) -> EventRecord:
         account_sequence=row[5],
         type=row[6],
         version=row[7],
-        payload=row[8] if isinstance(row[8], dict) else json.loads(row[8]),
+        payload_json=row[8],
         actor=row[9],
         correlation_id=row[10],
         causation_id=row[11],
@@ -98,5 +97,10 @@ def cursor_exists(consumer: str) -> bool:
 def events_wait_for_horizon() -> bool:
     """Tell whether events are committed that an older, still running transaction keeps above the horizon."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT EXISTS (SELECT FROM audit_event WHERE xid >= pg_snapshot_xmin(pg_current_snapshot()))")
-        return bool(cursor.fetchone()[0])
+        # The newest one tells for all; an EXISTS over the whole log is planned as a scan of it.
+        cursor.execute(
+            """SELECT newest.xid >= pg_snapshot_xmin(pg_current_snapshot())
+               FROM (SELECT xid FROM audit_event ORDER BY xid DESC, id DESC LIMIT 1) AS newest"""
+        )
+        row = cursor.fetchone()
+    return bool(row and row[0])
