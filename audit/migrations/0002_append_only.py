@@ -29,6 +29,7 @@ CREATE TRIGGER audit_event_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON au
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 """
 
+
 class Migration(migrations.Migration):
     """Add the triggers and rights that hold the log's promise."""
 

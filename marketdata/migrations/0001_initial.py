@@ -7,7 +7,6 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -16,115 +15,152 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='Candle',
+            name="Candle",
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('interval', models.CharField(choices=[('1m', 'Minute'), ('5m', 'Five Minutes'), ('1h', 'Hour'), ('1d', 'Day')], max_length=3)),
-                ('opened_at', models.DateTimeField()),
-                ('open', models.DecimalField(decimal_places=10, max_digits=28)),
-                ('high', models.DecimalField(decimal_places=10, max_digits=28)),
-                ('low', models.DecimalField(decimal_places=10, max_digits=28)),
-                ('close', models.DecimalField(decimal_places=10, max_digits=28)),
-                ('volume', models.DecimalField(decimal_places=10, max_digits=28)),
-                ('notional', models.DecimalField(decimal_places=10, max_digits=38)),
-                ('trade_count', models.PositiveIntegerField()),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                (
+                    "interval",
+                    models.CharField(
+                        choices=[("1m", "Minute"), ("5m", "Five Minutes"), ("1h", "Hour"), ("1d", "Day")], max_length=3
+                    ),
+                ),
+                ("opened_at", models.DateTimeField()),
+                ("open", models.DecimalField(decimal_places=10, max_digits=28)),
+                ("high", models.DecimalField(decimal_places=10, max_digits=28)),
+                ("low", models.DecimalField(decimal_places=10, max_digits=28)),
+                ("close", models.DecimalField(decimal_places=10, max_digits=28)),
+                ("volume", models.DecimalField(decimal_places=10, max_digits=28)),
+                ("notional", models.DecimalField(decimal_places=10, max_digits=38)),
+                ("trade_count", models.PositiveIntegerField()),
             ],
             options={
-                'default_permissions': ('view',),
+                "default_permissions": ("view",),
             },
         ),
         migrations.CreateModel(
-            name='Instrument',
+            name="Instrument",
             fields=[
-                ('id', models.UUIDField(default=trading_portal.kernel.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('symbol', models.CharField(max_length=24, unique=True)),
-                ('name', models.CharField(max_length=120)),
-                ('asset_class', models.CharField(choices=[('us_equity', 'Us Equity'), ('crypto', 'Crypto')], max_length=12)),
-                ('exchange', models.CharField(max_length=12)),
-                ('currency', models.CharField(max_length=8)),
-                ('tick_size', models.DecimalField(decimal_places=10, max_digits=28)),
-                ('lot_size', models.DecimalField(decimal_places=10, max_digits=28)),
-                ('calendar', models.CharField(max_length=12)),
-                ('is_active', models.BooleanField(default=True)),
-                ('is_tradable', models.BooleanField(default=True)),
-                ('is_halted', models.BooleanField(default=False)),
-                ('is_shortable', models.BooleanField(default=False)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=trading_portal.kernel.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("symbol", models.CharField(max_length=24, unique=True)),
+                ("name", models.CharField(max_length=120)),
+                (
+                    "asset_class",
+                    models.CharField(choices=[("us_equity", "Us Equity"), ("crypto", "Crypto")], max_length=12),
+                ),
+                ("exchange", models.CharField(max_length=12)),
+                ("currency", models.CharField(max_length=8)),
+                ("tick_size", models.DecimalField(decimal_places=10, max_digits=28)),
+                ("lot_size", models.DecimalField(decimal_places=10, max_digits=28)),
+                ("calendar", models.CharField(max_length=12)),
+                ("is_active", models.BooleanField(default=True)),
+                ("is_tradable", models.BooleanField(default=True)),
+                ("is_halted", models.BooleanField(default=False)),
+                ("is_shortable", models.BooleanField(default=False)),
             ],
         ),
         migrations.CreateModel(
-            name='Watchlist',
+            name="Watchlist",
             fields=[
-                ('id', models.UUIDField(default=trading_portal.kernel.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('name', models.CharField(max_length=64)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=trading_portal.kernel.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("name", models.CharField(max_length=64)),
             ],
         ),
         migrations.CreateModel(
-            name='WatchlistItem',
+            name="WatchlistItem",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('position', models.PositiveSmallIntegerField()),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("position", models.PositiveSmallIntegerField()),
             ],
             options={
-                'ordering': ['position'],
+                "ordering": ["position"],
             },
         ),
         migrations.CreateModel(
-            name='Quote',
+            name="Quote",
             fields=[
-                ('instrument', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, serialize=False, to='marketdata.instrument')),
-                ('bid', models.DecimalField(decimal_places=10, max_digits=28, null=True)),
-                ('ask', models.DecimalField(decimal_places=10, max_digits=28, null=True)),
-                ('last', models.DecimalField(decimal_places=10, max_digits=28)),
-                ('is_synthetic', models.BooleanField(default=False)),
-                ('executed_at', models.DateTimeField()),
-                ('received_at', models.DateTimeField()),
+                (
+                    "instrument",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        serialize=False,
+                        to="marketdata.instrument",
+                    ),
+                ),
+                ("bid", models.DecimalField(decimal_places=10, max_digits=28, null=True)),
+                ("ask", models.DecimalField(decimal_places=10, max_digits=28, null=True)),
+                ("last", models.DecimalField(decimal_places=10, max_digits=28)),
+                ("is_synthetic", models.BooleanField(default=False)),
+                ("executed_at", models.DateTimeField()),
+                ("received_at", models.DateTimeField()),
             ],
             options={
-                'default_permissions': ('view',),
+                "default_permissions": ("view",),
             },
         ),
         migrations.AddConstraint(
-            model_name='instrument',
-            constraint=models.CheckConstraint(condition=models.Q(('tick_size__gt', 0)), name='instrument_tick_positive'),
+            model_name="instrument",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("tick_size__gt", 0)), name="instrument_tick_positive"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='instrument',
-            constraint=models.CheckConstraint(condition=models.Q(('lot_size__gt', 0)), name='instrument_lot_positive'),
+            model_name="instrument",
+            constraint=models.CheckConstraint(condition=models.Q(("lot_size__gt", 0)), name="instrument_lot_positive"),
         ),
         migrations.AddField(
-            model_name='candle',
-            name='instrument',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='candles', to='marketdata.instrument'),
+            model_name="candle",
+            name="instrument",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="candles", to="marketdata.instrument"
+            ),
         ),
         migrations.AddField(
-            model_name='watchlist',
-            name='user',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='watchlists', to=settings.AUTH_USER_MODEL),
+            model_name="watchlist",
+            name="user",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="watchlists", to=settings.AUTH_USER_MODEL
+            ),
         ),
         migrations.AddField(
-            model_name='watchlistitem',
-            name='instrument',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='marketdata.instrument'),
+            model_name="watchlistitem",
+            name="instrument",
+            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="marketdata.instrument"),
         ),
         migrations.AddField(
-            model_name='watchlistitem',
-            name='watchlist',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='items', to='marketdata.watchlist'),
+            model_name="watchlistitem",
+            name="watchlist",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="items", to="marketdata.watchlist"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='candle',
-            constraint=models.UniqueConstraint(fields=('instrument', 'interval', 'opened_at'), name='candle_once'),
+            model_name="candle",
+            constraint=models.UniqueConstraint(fields=("instrument", "interval", "opened_at"), name="candle_once"),
         ),
         migrations.AddConstraint(
-            model_name='candle',
-            constraint=models.CheckConstraint(condition=models.Q(('high__gte', models.F('low')), ('low__gt', 0), ('volume__gte', 0)), name='candle_makes_sense'),
+            model_name="candle",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("high__gte", models.F("low")), ("low__gt", 0), ("volume__gte", 0)),
+                name="candle_makes_sense",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='watchlist',
-            constraint=models.UniqueConstraint(fields=('user', 'name'), name='watchlist_name_once'),
+            model_name="watchlist",
+            constraint=models.UniqueConstraint(fields=("user", "name"), name="watchlist_name_once"),
         ),
         migrations.AddConstraint(
-            model_name='watchlistitem',
-            constraint=models.UniqueConstraint(fields=('watchlist', 'instrument'), name='watchlist_item_once'),
+            model_name="watchlistitem",
+            constraint=models.UniqueConstraint(fields=("watchlist", "instrument"), name="watchlist_item_once"),
         ),
     ]

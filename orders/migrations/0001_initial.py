@@ -6,269 +6,474 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('accounts', '0001_initial'),
-        ('marketdata', '0001_initial'),
+        ("accounts", "0001_initial"),
+        ("marketdata", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='PaperSession',
+            name="PaperSession",
             fields=[
-                ('venue', models.CharField(max_length=24, primary_key=True, serialize=False)),
-                ('number', models.BigIntegerField()),
-                ('started_at', models.DateTimeField()),
+                ("venue", models.CharField(max_length=24, primary_key=True, serialize=False)),
+                ("number", models.BigIntegerField()),
+                ("started_at", models.DateTimeField()),
             ],
             options={
-                'default_permissions': (),
+                "default_permissions": (),
             },
         ),
         migrations.CreateModel(
-            name='RecordedReport',
+            name="RecordedReport",
             fields=[
-                ('pk', models.CompositePrimaryKey('venue', 'exec_id', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('venue', models.CharField(max_length=24)),
-                ('exec_id', models.CharField(max_length=64)),
-                ('order_id', models.UUIDField()),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "venue", "exec_id", blank=True, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("venue", models.CharField(max_length=24)),
+                ("exec_id", models.CharField(max_length=64)),
+                ("order_id", models.UUIDField()),
             ],
             options={
-                'default_permissions': (),
+                "default_permissions": (),
             },
         ),
         migrations.CreateModel(
-            name='Order',
+            name="Order",
             fields=[
-                ('id', models.UUIDField(default=trading_portal.kernel.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('client_order_id', models.CharField(max_length=128)),
-                ('command_hash', models.BinaryField(max_length=32)),
-                ('side', models.CharField(choices=[('buy', 'buy'), ('sell', 'sell')], max_length=4)),
-                ('type', models.CharField(choices=[('market', 'market'), ('limit', 'limit'), ('stop', 'stop'), ('stop_limit', 'stop_limit'), ('trailing_stop', 'trailing_stop')], max_length=16)),
-                ('time_in_force', models.CharField(choices=[('day', 'day'), ('gtc', 'gtc'), ('ioc', 'ioc'), ('fok', 'fok'), ('opg', 'opg'), ('cls', 'cls')], max_length=3)),
-                ('quantity', models.DecimalField(decimal_places=10, max_digits=28)),
-                ('limit_price', models.DecimalField(decimal_places=10, max_digits=28, null=True)),
-                ('stop_price', models.DecimalField(decimal_places=10, max_digits=28, null=True)),
-                ('extended_hours', models.BooleanField(default=False)),
-                ('base', models.CharField(choices=[('accepted', 'accepted'), ('held', 'held'), ('pending_new', 'pending_new'), ('new', 'new'), ('partially_filled', 'partially_filled'), ('stopped', 'stopped'), ('suspended', 'suspended'), ('done_for_day', 'done_for_day'), ('calculated', 'calculated'), ('filled', 'filled'), ('canceled', 'canceled'), ('expired', 'expired'), ('rejected', 'rejected'), ('replaced', 'replaced')], max_length=20)),
-                ('pending', models.CharField(choices=[('none', 'none'), ('cancel', 'cancel'), ('replace', 'replace')], default='none', max_length=8)),
-                ('is_unknown', models.BooleanField(default=False)),
-                ('filled_quantity', models.DecimalField(decimal_places=10, default=0, max_digits=28)),
-                ('filled_value', models.DecimalField(decimal_places=20, default=0, max_digits=56)),
-                ('average_price', models.DecimalField(decimal_places=10, max_digits=28, null=True)),
-                ('worst_price', models.DecimalField(decimal_places=10, max_digits=28, null=True)),
-                ('is_refused', models.BooleanField(default=False)),
-                ('reasons', models.JSONField(default=list)),
-                ('venue', models.CharField(max_length=24)),
-                ('venue_order_id', models.CharField(max_length=64, null=True)),
-                ('source', models.CharField(max_length=12)),
-                ('correlation_id', models.UUIDField()),
-                ('version_number', models.PositiveSmallIntegerField(default=1)),
-                ('event_sequence', models.BigIntegerField()),
-                ('placed_at', models.DateTimeField()),
-                ('expires_at', models.DateTimeField(null=True)),
-                ('routed_at', models.DateTimeField(null=True)),
-                ('filled_at', models.DateTimeField(null=True)),
-                ('ended_at', models.DateTimeField(null=True)),
-                ('updated_at', models.DateTimeField()),
-                ('account', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='orders', to='accounts.tradingaccount')),
-                ('api_key', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, to='accounts.apikey')),
-                ('instrument', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='marketdata.instrument')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=trading_portal.kernel.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("client_order_id", models.CharField(max_length=128)),
+                ("command_hash", models.BinaryField(max_length=32)),
+                ("side", models.CharField(choices=[("buy", "buy"), ("sell", "sell")], max_length=4)),
+                (
+                    "type",
+                    models.CharField(
+                        choices=[
+                            ("market", "market"),
+                            ("limit", "limit"),
+                            ("stop", "stop"),
+                            ("stop_limit", "stop_limit"),
+                            ("trailing_stop", "trailing_stop"),
+                        ],
+                        max_length=16,
+                    ),
+                ),
+                (
+                    "time_in_force",
+                    models.CharField(
+                        choices=[
+                            ("day", "day"),
+                            ("gtc", "gtc"),
+                            ("ioc", "ioc"),
+                            ("fok", "fok"),
+                            ("opg", "opg"),
+                            ("cls", "cls"),
+                        ],
+                        max_length=3,
+                    ),
+                ),
+                ("quantity", models.DecimalField(decimal_places=10, max_digits=28)),
+                ("limit_price", models.DecimalField(decimal_places=10, max_digits=28, null=True)),
+                ("stop_price", models.DecimalField(decimal_places=10, max_digits=28, null=True)),
+                ("extended_hours", models.BooleanField(default=False)),
+                (
+                    "base",
+                    models.CharField(
+                        choices=[
+                            ("accepted", "accepted"),
+                            ("held", "held"),
+                            ("pending_new", "pending_new"),
+                            ("new", "new"),
+                            ("partially_filled", "partially_filled"),
+                            ("stopped", "stopped"),
+                            ("suspended", "suspended"),
+                            ("done_for_day", "done_for_day"),
+                            ("calculated", "calculated"),
+                            ("filled", "filled"),
+                            ("canceled", "canceled"),
+                            ("expired", "expired"),
+                            ("rejected", "rejected"),
+                            ("replaced", "replaced"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                (
+                    "pending",
+                    models.CharField(
+                        choices=[("none", "none"), ("cancel", "cancel"), ("replace", "replace")],
+                        default="none",
+                        max_length=8,
+                    ),
+                ),
+                ("is_unknown", models.BooleanField(default=False)),
+                ("filled_quantity", models.DecimalField(decimal_places=10, default=0, max_digits=28)),
+                ("filled_value", models.DecimalField(decimal_places=20, default=0, max_digits=56)),
+                ("average_price", models.DecimalField(decimal_places=10, max_digits=28, null=True)),
+                ("worst_price", models.DecimalField(decimal_places=10, max_digits=28, null=True)),
+                ("is_refused", models.BooleanField(default=False)),
+                ("reasons", models.JSONField(default=list)),
+                ("venue", models.CharField(max_length=24)),
+                ("venue_order_id", models.CharField(max_length=64, null=True)),
+                ("source", models.CharField(max_length=12)),
+                ("correlation_id", models.UUIDField()),
+                ("version_number", models.PositiveSmallIntegerField(default=1)),
+                ("event_sequence", models.BigIntegerField()),
+                ("placed_at", models.DateTimeField()),
+                ("expires_at", models.DateTimeField(null=True)),
+                ("routed_at", models.DateTimeField(null=True)),
+                ("filled_at", models.DateTimeField(null=True)),
+                ("ended_at", models.DateTimeField(null=True)),
+                ("updated_at", models.DateTimeField()),
+                (
+                    "account",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="orders", to="accounts.tradingaccount"
+                    ),
+                ),
+                (
+                    "api_key",
+                    models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, to="accounts.apikey"),
+                ),
+                (
+                    "instrument",
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to="marketdata.instrument"),
+                ),
             ],
             options={
-                'default_permissions': ('view',),
+                "default_permissions": ("view",),
             },
         ),
         migrations.CreateModel(
-            name='Execution',
+            name="Execution",
             fields=[
-                ('id', models.UUIDField(default=trading_portal.kernel.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('venue', models.CharField(max_length=24)),
-                ('exec_id', models.CharField(max_length=64)),
-                ('ref_exec_id', models.CharField(max_length=64, null=True)),
-                ('kind', models.CharField(choices=[('trade', 'Trade'), ('trade_cancel', 'Bust'), ('trade_correct', 'Correction')], max_length=14)),
-                ('is_live', models.BooleanField(default=True)),
-                ('quantity', models.DecimalField(decimal_places=10, max_digits=28)),
-                ('price', models.DecimalField(decimal_places=10, max_digits=28)),
-                ('fee', models.DecimalField(decimal_places=10, default=0, max_digits=28)),
-                ('executed_at', models.DateTimeField()),
-                ('recorded_at', models.DateTimeField()),
-                ('order', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='executions', to='orders.order')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=trading_portal.kernel.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("venue", models.CharField(max_length=24)),
+                ("exec_id", models.CharField(max_length=64)),
+                ("ref_exec_id", models.CharField(max_length=64, null=True)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[("trade", "Trade"), ("trade_cancel", "Bust"), ("trade_correct", "Correction")],
+                        max_length=14,
+                    ),
+                ),
+                ("is_live", models.BooleanField(default=True)),
+                ("quantity", models.DecimalField(decimal_places=10, max_digits=28)),
+                ("price", models.DecimalField(decimal_places=10, max_digits=28)),
+                ("fee", models.DecimalField(decimal_places=10, default=0, max_digits=28)),
+                ("executed_at", models.DateTimeField()),
+                ("recorded_at", models.DateTimeField()),
+                (
+                    "order",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="executions", to="orders.order"
+                    ),
+                ),
             ],
             options={
-                'default_permissions': ('view',),
+                "default_permissions": ("view",),
             },
         ),
         migrations.CreateModel(
-            name='OrderVersion',
+            name="OrderVersion",
             fields=[
-                ('id', models.UUIDField(default=trading_portal.kernel.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('number', models.PositiveSmallIntegerField()),
-                ('client_order_id', models.CharField(max_length=128)),
-                ('quantity', models.DecimalField(decimal_places=10, max_digits=28)),
-                ('limit_price', models.DecimalField(decimal_places=10, max_digits=28, null=True)),
-                ('stop_price', models.DecimalField(decimal_places=10, max_digits=28, null=True)),
-                ('accepted_at', models.DateTimeField()),
-                ('replaced_at', models.DateTimeField(null=True)),
-                ('order', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='versions', to='orders.order')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=trading_portal.kernel.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("number", models.PositiveSmallIntegerField()),
+                ("client_order_id", models.CharField(max_length=128)),
+                ("quantity", models.DecimalField(decimal_places=10, max_digits=28)),
+                ("limit_price", models.DecimalField(decimal_places=10, max_digits=28, null=True)),
+                ("stop_price", models.DecimalField(decimal_places=10, max_digits=28, null=True)),
+                ("accepted_at", models.DateTimeField()),
+                ("replaced_at", models.DateTimeField(null=True)),
+                (
+                    "order",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="versions", to="orders.order"
+                    ),
+                ),
             ],
             options={
-                'default_permissions': ('view',),
+                "default_permissions": ("view",),
             },
         ),
         migrations.CreateModel(
-            name='PaperOrder',
+            name="PaperOrder",
             fields=[
-                ('order_id', models.UUIDField(primary_key=True, serialize=False)),
-                ('venue', models.CharField(max_length=24)),
-                ('arrival', models.BigIntegerField()),
-                ('symbol', models.CharField(max_length=24)),
-                ('side', models.CharField(choices=[('buy', 'buy'), ('sell', 'sell')], max_length=4)),
-                ('type', models.CharField(choices=[('market', 'market'), ('limit', 'limit'), ('stop', 'stop'), ('stop_limit', 'stop_limit'), ('trailing_stop', 'trailing_stop')], max_length=16)),
-                ('time_in_force', models.CharField(choices=[('day', 'day'), ('gtc', 'gtc'), ('ioc', 'ioc'), ('fok', 'fok'), ('opg', 'opg'), ('cls', 'cls')], max_length=3)),
-                ('quantity', models.DecimalField(decimal_places=10, max_digits=28)),
-                ('limit_price', models.DecimalField(decimal_places=10, max_digits=28, null=True)),
-                ('filled_quantity', models.DecimalField(decimal_places=10, default=0, max_digits=28)),
-                ('state', models.CharField(max_length=10)),
-                ('received_at', models.DateTimeField()),
-                ('expires_at', models.DateTimeField(null=True)),
+                ("order_id", models.UUIDField(primary_key=True, serialize=False)),
+                ("venue", models.CharField(max_length=24)),
+                ("arrival", models.BigIntegerField()),
+                ("symbol", models.CharField(max_length=24)),
+                ("side", models.CharField(choices=[("buy", "buy"), ("sell", "sell")], max_length=4)),
+                (
+                    "type",
+                    models.CharField(
+                        choices=[
+                            ("market", "market"),
+                            ("limit", "limit"),
+                            ("stop", "stop"),
+                            ("stop_limit", "stop_limit"),
+                            ("trailing_stop", "trailing_stop"),
+                        ],
+                        max_length=16,
+                    ),
+                ),
+                (
+                    "time_in_force",
+                    models.CharField(
+                        choices=[
+                            ("day", "day"),
+                            ("gtc", "gtc"),
+                            ("ioc", "ioc"),
+                            ("fok", "fok"),
+                            ("opg", "opg"),
+                            ("cls", "cls"),
+                        ],
+                        max_length=3,
+                    ),
+                ),
+                ("quantity", models.DecimalField(decimal_places=10, max_digits=28)),
+                ("limit_price", models.DecimalField(decimal_places=10, max_digits=28, null=True)),
+                ("filled_quantity", models.DecimalField(decimal_places=10, default=0, max_digits=28)),
+                ("state", models.CharField(max_length=10)),
+                ("received_at", models.DateTimeField()),
+                ("expires_at", models.DateTimeField(null=True)),
             ],
             options={
-                'default_permissions': (),
-                'indexes': [models.Index(condition=models.Q(('state', 'open')), fields=['venue', 'arrival'], name='paper_order_open')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('filled_quantity__gte', 0), ('filled_quantity__lte', models.F('quantity'))), name='paper_order_not_overfilled')],
+                "default_permissions": (),
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("state", "open")), fields=["venue", "arrival"], name="paper_order_open"
+                    )
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("filled_quantity__gte", 0), ("filled_quantity__lte", models.F("quantity"))),
+                        name="paper_order_not_overfilled",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='PaperReport',
+            name="PaperReport",
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('venue', models.CharField(max_length=24)),
-                ('order_id', models.UUIDField()),
-                ('exec_id', models.CharField(max_length=64, unique=True)),
-                ('kind', models.CharField(max_length=16)),
-                ('quantity', models.DecimalField(decimal_places=10, max_digits=28, null=True)),
-                ('price', models.DecimalField(decimal_places=10, max_digits=28, null=True)),
-                ('fee', models.DecimalField(decimal_places=10, default=0, max_digits=28)),
-                ('reason', models.CharField(blank=True, max_length=80)),
-                ('executed_at', models.DateTimeField()),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("venue", models.CharField(max_length=24)),
+                ("order_id", models.UUIDField()),
+                ("exec_id", models.CharField(max_length=64, unique=True)),
+                ("kind", models.CharField(max_length=16)),
+                ("quantity", models.DecimalField(decimal_places=10, max_digits=28, null=True)),
+                ("price", models.DecimalField(decimal_places=10, max_digits=28, null=True)),
+                ("fee", models.DecimalField(decimal_places=10, default=0, max_digits=28)),
+                ("reason", models.CharField(blank=True, max_length=80)),
+                ("executed_at", models.DateTimeField()),
             ],
             options={
-                'default_permissions': (),
-                'indexes': [models.Index(fields=['order_id'], name='paper_report_order'), models.Index(fields=['venue', 'id'], name='paper_report_drop_copy')],
+                "default_permissions": (),
+                "indexes": [
+                    models.Index(fields=["order_id"], name="paper_report_order"),
+                    models.Index(fields=["venue", "id"], name="paper_report_drop_copy"),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='ParkedReport',
+            name="ParkedReport",
             fields=[
-                ('id', models.UUIDField(default=trading_portal.kernel.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('venue', models.CharField(max_length=24)),
-                ('code', models.CharField(max_length=40)),
-                ('report', models.JSONField()),
-                ('recorded_at', models.DateTimeField()),
-                ('resolved_at', models.DateTimeField(null=True)),
-                ('order', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, to='orders.order')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=trading_portal.kernel.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("venue", models.CharField(max_length=24)),
+                ("code", models.CharField(max_length=40)),
+                ("report", models.JSONField()),
+                ("recorded_at", models.DateTimeField()),
+                ("resolved_at", models.DateTimeField(null=True)),
+                ("order", models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, to="orders.order")),
             ],
             options={
-                'default_permissions': ('view', 'change'),
+                "default_permissions": ("view", "change"),
             },
         ),
         migrations.CreateModel(
-            name='VenueIntent',
+            name="VenueIntent",
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('venue', models.CharField(max_length=24)),
-                ('kind', models.CharField(choices=[('submit', 'submit'), ('cancel', 'cancel'), ('replace', 'replace')], max_length=8)),
-                ('state', models.CharField(choices=[('due', 'due'), ('sent', 'sent'), ('settled', 'settled'), ('dropped', 'dropped')], default='due', max_length=8)),
-                ('fence', models.BigIntegerField(null=True)),
-                ('attempts', models.PositiveSmallIntegerField(default=0)),
-                ('due_at', models.DateTimeField()),
-                ('sent_at', models.DateTimeField(null=True)),
-                ('settled_at', models.DateTimeField(null=True)),
-                ('order', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='intents', to='orders.order')),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("venue", models.CharField(max_length=24)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[("submit", "submit"), ("cancel", "cancel"), ("replace", "replace")], max_length=8
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("due", "due"), ("sent", "sent"), ("settled", "settled"), ("dropped", "dropped")],
+                        default="due",
+                        max_length=8,
+                    ),
+                ),
+                ("fence", models.BigIntegerField(null=True)),
+                ("attempts", models.PositiveSmallIntegerField(default=0)),
+                ("due_at", models.DateTimeField()),
+                ("sent_at", models.DateTimeField(null=True)),
+                ("settled_at", models.DateTimeField(null=True)),
+                (
+                    "order",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="intents", to="orders.order"
+                    ),
+                ),
             ],
             options={
-                'default_permissions': ('view',),
+                "default_permissions": ("view",),
             },
         ),
         migrations.CreateModel(
-            name='VenueLease',
+            name="VenueLease",
             fields=[
-                ('venue', models.CharField(max_length=24, primary_key=True, serialize=False)),
-                ('holder', models.CharField(max_length=80)),
-                ('fence', models.BigIntegerField()),
-                ('renewed_at', models.DateTimeField()),
-                ('expires_at', models.DateTimeField()),
-                ('drop_copy_id', models.BigIntegerField(default=0)),
+                ("venue", models.CharField(max_length=24, primary_key=True, serialize=False)),
+                ("holder", models.CharField(max_length=80)),
+                ("fence", models.BigIntegerField()),
+                ("renewed_at", models.DateTimeField()),
+                ("expires_at", models.DateTimeField()),
+                ("drop_copy_id", models.BigIntegerField(default=0)),
             ],
             options={
-                'default_permissions': ('view',),
-                'constraints': [models.CheckConstraint(condition=models.Q(('expires_at__gte', models.F('renewed_at'))), name='lease_expires_after_renewal')],
+                "default_permissions": ("view",),
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("expires_at__gte", models.F("renewed_at"))),
+                        name="lease_expires_after_renewal",
+                    )
+                ],
             },
         ),
         migrations.AddIndex(
-            model_name='order',
-            index=models.Index(fields=['account', '-placed_at', '-id'], name='order_newest'),
+            model_name="order",
+            index=models.Index(fields=["account", "-placed_at", "-id"], name="order_newest"),
         ),
         migrations.AddIndex(
-            model_name='order',
-            index=models.Index(condition=models.Q(('base__in', ['filled', 'canceled', 'expired', 'rejected', 'replaced']), _negated=True), fields=['account'], name='order_open'),
+            model_name="order",
+            index=models.Index(
+                condition=models.Q(
+                    ("base__in", ["filled", "canceled", "expired", "rejected", "replaced"]), _negated=True
+                ),
+                fields=["account"],
+                name="order_open",
+            ),
         ),
         migrations.AddIndex(
-            model_name='order',
-            index=models.Index(condition=models.Q(('base__in', ['accepted', 'held'])), fields=['expires_at'], name='order_unsent_expiry'),
+            model_name="order",
+            index=models.Index(
+                condition=models.Q(("base__in", ["accepted", "held"])),
+                fields=["expires_at"],
+                name="order_unsent_expiry",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='order',
-            constraint=models.UniqueConstraint(fields=('account', 'client_order_id'), name='order_client_order_id_once'),
+            model_name="order",
+            constraint=models.UniqueConstraint(
+                fields=("account", "client_order_id"), name="order_client_order_id_once"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='order',
-            constraint=models.CheckConstraint(condition=models.Q(('quantity__gt', 0), ('quantity__lt', 1000000000000000)), name='order_quantity_positive'),
+            model_name="order",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("quantity__gt", 0), ("quantity__lt", 1000000000000000)),
+                name="order_quantity_positive",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='order',
-            constraint=models.CheckConstraint(condition=models.Q(('filled_quantity__gte', 0)), name='order_filled_not_negative'),
+            model_name="order",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("filled_quantity__gte", 0)), name="order_filled_not_negative"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='order',
-            constraint=models.CheckConstraint(condition=models.Q(('limit_price__isnull', True), models.Q(('limit_price__gt', 0), ('limit_price__lt', 1000000000000000)), _connector='OR'), name='order_limit_price_positive'),
+            model_name="order",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("limit_price__isnull", True),
+                    models.Q(("limit_price__gt", 0), ("limit_price__lt", 1000000000000000)),
+                    _connector="OR",
+                ),
+                name="order_limit_price_positive",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='order',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('limit_price__isnull', True), ('type', 'market')), models.Q(('limit_price__isnull', False), ('type', 'limit')), ('type__in', ['stop', 'stop_limit', 'trailing_stop']), _connector='OR'), name='order_type_has_its_prices'),
+            model_name="order",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("limit_price__isnull", True), ("type", "market")),
+                    models.Q(("limit_price__isnull", False), ("type", "limit")),
+                    ("type__in", ["stop", "stop_limit", "trailing_stop"]),
+                    _connector="OR",
+                ),
+                name="order_type_has_its_prices",
+            ),
         ),
         migrations.AddIndex(
-            model_name='execution',
-            index=models.Index(fields=['order', 'executed_at'], name='execution_order_time'),
+            model_name="execution",
+            index=models.Index(fields=["order", "executed_at"], name="execution_order_time"),
         ),
         migrations.AddConstraint(
-            model_name='execution',
-            constraint=models.UniqueConstraint(fields=('venue', 'exec_id'), name='execution_once'),
+            model_name="execution",
+            constraint=models.UniqueConstraint(fields=("venue", "exec_id"), name="execution_once"),
         ),
         migrations.AddConstraint(
-            model_name='execution',
-            constraint=models.CheckConstraint(condition=models.Q(('price__gt', 0), ('quantity__gte', 0)), name='execution_makes_sense'),
+            model_name="execution",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("price__gt", 0), ("quantity__gte", 0)), name="execution_makes_sense"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='orderversion',
-            constraint=models.UniqueConstraint(fields=('order', 'number'), name='order_version_once'),
+            model_name="orderversion",
+            constraint=models.UniqueConstraint(fields=("order", "number"), name="order_version_once"),
         ),
         migrations.AddConstraint(
-            model_name='orderversion',
-            constraint=models.CheckConstraint(condition=models.Q(('number__gt', 1)), name='order_version_after_the_first'),
+            model_name="orderversion",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("number__gt", 1)), name="order_version_after_the_first"
+            ),
         ),
         migrations.AddIndex(
-            model_name='venueintent',
-            index=models.Index(condition=models.Q(('state', 'due')), fields=['venue', 'due_at', 'id'], name='intent_due'),
+            model_name="venueintent",
+            index=models.Index(
+                condition=models.Q(("state", "due")), fields=["venue", "due_at", "id"], name="intent_due"
+            ),
         ),
         migrations.AddIndex(
-            model_name='venueintent',
-            index=models.Index(condition=models.Q(('state', 'sent')), fields=['venue', 'sent_at'], name='intent_in_flight'),
+            model_name="venueintent",
+            index=models.Index(
+                condition=models.Q(("state", "sent")), fields=["venue", "sent_at"], name="intent_in_flight"
+            ),
         ),
         migrations.AddIndex(
-            model_name='venueintent',
-            index=models.Index(condition=models.Q(('state__in', ['due', 'sent'])), fields=['order'], name='intent_order_open'),
+            model_name="venueintent",
+            index=models.Index(
+                condition=models.Q(("state__in", ["due", "sent"])), fields=["order"], name="intent_order_open"
+            ),
         ),
     ]

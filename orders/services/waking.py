@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import partial
 
 from django.db import transaction
 
@@ -28,9 +27,13 @@ def venue_waker_set(wake: Waker | None) -> None:
 def venues_wake_on_commit(venues: Iterable[str]) -> None:
     """Wake each venue once when the transaction has committed; a failure is only logged, the sweep wakes again."""
     for venue in sorted(set(venues)):
-        transaction.on_commit(partial(_wake, venue), robust=True)
+        transaction.on_commit(_waking(venue), robust=True)
 
 
-def _wake(venue: str) -> None:
-    if _wakers.wake is not None:
-        _wakers.wake(venue)
+def _waking(venue: str) -> Callable[[], None]:
+    # A function with a name: Django logs what fails by it, and fails itself on a partial, which has none.
+    def wake() -> None:
+        if _wakers.wake is not None:
+            _wakers.wake(venue)
+
+    return wake

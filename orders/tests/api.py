@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -12,8 +11,7 @@ from django.test import Client
 
 from accounts import services
 from accounts.selectors import account_by_id
-from orders.tests.paper import price
-from positions.tests.helpers import BY, new_account, new_instrument
+from positions.tests.helpers import BY, new_account
 from trading_portal.kernel import clock
 
 
