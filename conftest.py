@@ -14,6 +14,7 @@ from typing import Any
 
 import django
 import pytest
+from django.conf import settings
 from playwright.sync_api import Browser, sync_playwright
 
 from trading_portal.running import chromium, quality, testing
@@ -30,9 +31,12 @@ if HAS_SERVERS:
     atexit.register(SERVERS.stop)
     os.environ.pop("PORTAL_DB_ROLE", None)
     os.environ.update(SERVERS.environment)
-else:
+elif not DEALS_OUT:
     os.environ.update(quality.stand_in_environment())
-django.setup()
+if not DEALS_OUT:
+    if settings.configured:
+        raise pytest.UsageError("Unset DJANGO_SETTINGS_MODULE: the tests name their servers before settings are read.")
+    django.setup()
 
 
 def pytest_configure(config: pytest.Config) -> None:
