@@ -14,15 +14,12 @@ from typing import Any
 
 import django
 import pytest
-from django.conf import settings
 from playwright.sync_api import Browser, sync_playwright
 
 from trading_portal.running import chromium, quality, testing
 
-# Where several processes share the tests, the one that deals them out runs none.
-DEALS_OUT = quality.PROCESSES in os.environ and "PYTEST_XDIST_WORKER" not in os.environ
-HAS_SERVERS = os.environ.get("PORTAL_TEST_DATABASE", "1") != "0" and not DEALS_OUT
-WITHOUT_BROWSER: list[str] = []
+HAS_SERVERS = os.environ.get("PORTAL_TEST_DATABASE", "1") != "0"
+WITHOUT_BROWSER = pytest.StashKey[list[str]]()
 
 # Before any test module is imported: settings read the environment once.
 if HAS_SERVERS:
@@ -31,16 +28,14 @@ if HAS_SERVERS:
     atexit.register(SERVERS.stop)
     os.environ.pop("PORTAL_DB_ROLE", None)
     os.environ.update(SERVERS.environment)
-elif not DEALS_OUT:
+else:
     os.environ.update(quality.stand_in_environment())
-if not DEALS_OUT:
-    if settings.configured:
-        raise pytest.UsageError("Unset DJANGO_SETTINGS_MODULE: the tests name their servers before settings are read.")
-    django.setup()
+django.setup()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "browser: needs a Chromium")
+    config.stash[WITHOUT_BROWSER] = []
 
 
 @pytest.fixture(scope="session", autouse=HAS_SERVERS)
@@ -82,18 +77,21 @@ def browser(chromium_path: Path) -> Iterator[Browser]:
         running.close()
 
 
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    report = yield
     if report.skipped and chromium.MISSING in str(report.longrepr):
-        WITHOUT_BROWSER.append(report.nodeid)
+        item.config.stash[WITHOUT_BROWSER].append(item.nodeid)
+    return report
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    if WITHOUT_BROWSER and os.environ.get("CI"):
+    if session.config.stash[WITHOUT_BROWSER] and os.environ.get("CI"):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    left_out = WITHOUT_BROWSER
+    left_out = config.stash[WITHOUT_BROWSER]
     if left_out:
         verdict = "which fails a run in CI" if os.environ.get("CI") else "the rest ran"
         terminalreporter.section(f"{chromium.MISSING}: {len(left_out)} browser tests were left out, {verdict}")
