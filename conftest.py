@@ -18,8 +18,10 @@ from playwright.sync_api import Browser, sync_playwright
 
 from trading_portal.running import chromium, quality, testing
 
-HAS_SERVERS = os.environ.get("PORTAL_TEST_DATABASE", "1") != "0"
-WITHOUT_BROWSER = pytest.StashKey[list[str]]()
+# Where several processes share the tests, the one that deals them out runs none.
+DEALS_OUT = quality.PROCESSES in os.environ and "PYTEST_XDIST_WORKER" not in os.environ
+HAS_SERVERS = os.environ.get("PORTAL_TEST_DATABASE", "1") != "0" and not DEALS_OUT
+WITHOUT_BROWSER: list[str] = []
 
 # Before any test module is imported: settings read the environment once.
 if HAS_SERVERS:
@@ -35,7 +37,9 @@ django.setup()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "browser: needs a Chromium")
-    config.stash[WITHOUT_BROWSER] = []
+    if DEALS_OUT:
+        # A process that inherits it would read the settings before its own servers are named.
+        os.environ.pop("DJANGO_SETTINGS_MODULE", None)
 
 
 @pytest.fixture(scope="session", autouse=HAS_SERVERS)
@@ -77,25 +81,21 @@ def browser(chromium_path: Path) -> Iterator[Browser]:
         running.close()
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
-    report = yield
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if report.skipped and chromium.MISSING in str(report.longrepr):
-        item.config.stash[WITHOUT_BROWSER].append(item.nodeid)
-    return report
+        WITHOUT_BROWSER.append(report.nodeid)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    if session.config.stash[WITHOUT_BROWSER] and os.environ.get("CI"):
+    if WITHOUT_BROWSER and os.environ.get("CI"):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    left_out = config.stash[WITHOUT_BROWSER]
-    if left_out:
+    if WITHOUT_BROWSER:
         verdict = "which fails a run in CI" if os.environ.get("CI") else "the rest ran"
-        terminalreporter.section(f"{chromium.MISSING}: {len(left_out)} browser tests were left out, {verdict}")
-        for name in left_out:
+        terminalreporter.section(f"{chromium.MISSING}: {len(WITHOUT_BROWSER)} browser tests were left out, {verdict}")
+        for name in WITHOUT_BROWSER:
             terminalreporter.line(name)
     if failed := os.environ.get(quality.CHECKS_FAILED):
         terminalreporter.section(f"checks that failed, see above: {failed}", red=True)

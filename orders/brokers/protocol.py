@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 from uuid import UUID
 
+from orders.domain.commands import Schedule
 from orders.domain.reports import VenueReport
 from orders.domain.types import OrderType, TimeInForce
 from positions.domain.types import Side
@@ -21,7 +23,10 @@ class VenueGone(Exception):
 
 @dataclass(frozen=True, slots=True)
 class VenueOrder:
-    """An order as a venue is told of it; the venue knows it by `order_id`, which makes a repeat harmless."""
+    """An order as a venue is told of it; the venue knows it by `order_id`, which makes a repeat harmless.
+
+    `expires_at` ends a gtc order that is good till a date (FIX 432); the venue ends a day order by its own session.
+    """
 
     order_id: UUID
     symbol: str
@@ -31,7 +36,11 @@ class VenueOrder:
     quantity: Decimal
     limit_price: Decimal | None = None
     stop_price: Decimal | None = None
+    trail_price: Decimal | None = None
+    trail_percent: Decimal | None = None
+    expires_at: datetime | None = None
     extended_hours: bool = False
+    schedule: Schedule | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +48,23 @@ class VenueCancel:
     """A request to cancel what is left of an order."""
 
     order_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class VenueReplace:
+    """A request to change an order that works; `request_id` is this request's own and makes a repeat harmless.
+
+    `quantity` is the whole order's, fills included (FIX 38); prices are those it shall have from then on.
+    """
+
+    order_id: UUID
+    request_id: UUID
+    quantity: Decimal
+    time_in_force: TimeInForce
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    trail_price: Decimal | None = None
+    trail_percent: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +80,7 @@ class BrokerAdapter(Protocol):
 
     Reports come through the callback given to `start`, from a thread of the adapter's own, in the venue's order;
     the callback returns at once. A report may come late, twice or never: `query` and `drop_copy` close the gap.
-    An exception from `submit` or `cancel` means that the outcome is in doubt, never that nothing was sent.
+    An exception from `submit`, `cancel` or `replace` means that the outcome is in doubt, never that nothing was sent.
     """
 
     @property
@@ -76,6 +102,10 @@ class BrokerAdapter(Protocol):
 
     async def cancel(self, cancels: Sequence[VenueCancel]) -> None:
         """Ask for cancels; each is answered by `canceled` or `cancel_rejected`."""
+        ...
+
+    async def replace(self, replaces: Sequence[VenueReplace]) -> None:
+        """Ask for changes; each is answered by `replaced` or `replace_rejected`, naming its `request_id`."""
         ...
 
     async def query(self, order_ids: Sequence[UUID]) -> Sequence[VenueReport]:

@@ -2,56 +2,88 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
 from decimal import Decimal
 from hashlib import sha256
 from typing import Literal
 from uuid import UUID
 
 from audit.domain.types import Actor
-from orders.domain.types import OrderType, TimeInForce
+from orders.domain.types import Algorithm, OrderClass, OrderType, TimeInForce
 from positions.domain.types import Side
 from trading_portal.kernel.ids import uuid7
-from trading_portal.kernel.money import plain
+from trading_portal.kernel.money import ZERO, plain
 
 Source = Literal["web", "api", "bulk", "fix"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakeProfit:
+    """The leg that leaves a position at a better price."""
+
+    limit_price: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopLoss:
+    """The leg that leaves a position at a worse price; with a limit it becomes a stop_limit order."""
+
+    stop_price: Decimal
+    limit_price: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """How a parent order is worked over time; `slices` None lets the algorithm choose."""
+
+    algorithm: Algorithm
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+    slices: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OrderFields:
-    """The fields of an order as its sender wrote them, structurally sound; `client_order_id` may be left to us."""
+    """The fields of an order as its sender wrote them, structurally sound; `client_order_id` may be left to us.
+
+    `quantity` is 0 where `notional` is given: as much as that amount buys. A trailing stop has one of `trail_price`
+    and `trail_percent`. `good_till` makes a gtc order end at that instant (FIX 59=6).
+    """
 
     symbol: str
     side: Side
     order_type: OrderType
     time_in_force: TimeInForce
-    quantity: Decimal
-    limit_price: Decimal | None
-    stop_price: Decimal | None
-    extended_hours: bool
-    client_order_id: str | None
+    quantity: Decimal = ZERO
+    notional: Decimal | None = None
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    trail_price: Decimal | None = None
+    trail_percent: Decimal | None = None
+    good_till: datetime | None = None
+    extended_hours: bool = False
+    order_class: OrderClass = OrderClass.SIMPLE
+    take_profit: TakeProfit | None = None
+    stop_loss: StopLoss | None = None
+    schedule: Schedule | None = None
+    client_order_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PlaceOrder:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceOrder(OrderFields):
     """Ask for one order in one account; `placed_at` is when the sender's request arrived."""
 
     account_id: UUID
-    symbol: str
-    side: Side
-    order_type: OrderType
-    time_in_force: TimeInForce
-    quantity: Decimal
-    limit_price: Decimal | None
-    stop_price: Decimal | None
-    extended_hours: bool
     client_order_id: str
     by: Actor
     source: Source
     api_key_pk: UUID | None
     correlation_id: UUID
     placed_at: datetime
+
+
+_GIVEN = tuple(field.name for field in fields(OrderFields) if field.name != "client_order_id")
 
 
 def place_order(
@@ -66,27 +98,20 @@ def place_order(
 ) -> PlaceOrder:
     """Return the command that parsed fields make; an order without a client_order_id gets one of ours."""
     return PlaceOrder(
-        account_id,
-        fields.symbol,
-        fields.side,
-        fields.order_type,
-        fields.time_in_force,
-        fields.quantity,
-        fields.limit_price,
-        fields.stop_price,
-        fields.extended_hours,
-        fields.client_order_id or str(uuid7()),
-        by,
-        source,
-        api_key_pk,
-        correlation_id,
-        placed_at,
+        **{name: getattr(fields, name) for name in _GIVEN},
+        client_order_id=fields.client_order_id or str(uuid7()),
+        account_id=account_id,
+        by=by,
+        source=source,
+        api_key_pk=api_key_pk,
+        correlation_id=correlation_id,
+        placed_at=placed_at,
     )
 
 
 def command_hash(command: PlaceOrder) -> bytes:
     """Return the SHA-256 of what is ordered, written one way: who asked, how and when do not count."""
-    parts = (
+    parts = [
         command.symbol,
         command.side.value,
         command.order_type.value,
@@ -95,5 +120,25 @@ def command_hash(command: PlaceOrder) -> bytes:
         "" if command.limit_price is None else plain(command.limit_price),
         "" if command.stop_price is None else plain(command.stop_price),
         "1" if command.extended_hours else "0",
-    )
+    ]
+    for name in _RARE:
+        value = getattr(command, name)
+        if value is not None and value is not OrderClass.SIMPLE:
+            parts.append(f"{name}={_written(value)}")
     return sha256("\x1f".join(parts).encode()).digest()
+
+
+_RARE = (
+    "notional", "trail_price", "trail_percent", "good_till", "order_class", "take_profit", "stop_loss", "schedule",
+)  # fmt: skip
+
+
+def _written(value: object) -> str:
+    """Return one way to write a field: decimals without trailing zeros, instants in UTC."""
+    if isinstance(value, Decimal):
+        return plain(value)
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    if isinstance(value, TakeProfit | StopLoss | Schedule):
+        return ",".join(f"{field.name}={_written(getattr(value, field.name))}" for field in fields(value))
+    return "" if value is None else str(value)

@@ -9,9 +9,18 @@ from decimal import Decimal
 from typing import Any, Literal
 from uuid import UUID
 
+from orders.domain.commands import Schedule
 from orders.domain.order import LIVE, OrderState
 from orders.domain.states import status_of
-from orders.domain.types import BaseState, IntentKind, OrderType, PendingOperation, TimeInForce
+from orders.domain.types import (
+    BaseState,
+    IntentKind,
+    Leg,
+    OrderClass,
+    OrderType,
+    PendingOperation,
+    TimeInForce,
+)
 from positions.domain.types import Side
 from trading_portal.kernel.errors import Reason
 from trading_portal.kernel.money import ZERO
@@ -21,7 +30,10 @@ PAPER_VENUE = "paper"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderFacts:
-    """An order's row, with its instrument's symbol and class."""
+    """An order's row, with its instrument's symbol and class.
+
+    `parent_id` and `leg` say which order it is an exit of; `version_id` is the public id of its last accepted replace.
+    """
 
     id: UUID
     account_id: UUID
@@ -56,6 +68,25 @@ class OrderFacts:
     ended_at: datetime | None
     updated_at: datetime
     worst_price: Decimal | None
+    notional: Decimal | None = None
+    trail_price: Decimal | None = None
+    trail_percent: Decimal | None = None
+    order_class: OrderClass = OrderClass.SIMPLE
+    parent_id: UUID | None = None
+    leg: Leg = Leg.NONE
+    schedule: Schedule | None = None
+    version_number: int = 1
+    version_id: UUID | None = None
+
+    @property
+    def good_till(self) -> datetime | None:
+        """Return when an order that is good till a date ends (FIX 59=6)."""
+        return self.expires_at if self.time_in_force is TimeInForce.GTC else None
+
+    @property
+    def public_id(self) -> UUID:
+        """Return the id that others know the order by now: that of its last accepted replace, or its own."""
+        return self.version_id or self.id
 
     @property
     def state(self) -> OrderState:
@@ -122,7 +153,10 @@ class RecordOutcome:
 
 @dataclass(frozen=True, slots=True)
 class VenueMessage:
-    """What a venue is to be told now; its intent is stored. `attempt` above 1: it may have been told before."""
+    """What a venue is to be told now; its intent is stored. `attempt` above 1: it may have been told before.
+
+    `terms` are those of a replace.
+    """
 
     intent_id: int
     kind: IntentKind
@@ -137,4 +171,27 @@ class VenueMessage:
     quantity: Decimal
     limit_price: Decimal | None
     stop_price: Decimal | None
+    trail_price: Decimal | None
+    trail_percent: Decimal | None
+    expires_at: datetime | None
     extended_hours: bool
+    schedule: Schedule | None
+    terms: OrderTerms | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderTerms:
+    """What a replace asks an order to become; `version_id` is the public id it will then have.
+
+    `client_order_id` is the request's own (FIX 11 of a 35=G), `quantity` the whole order's, fills included.
+    """
+
+    version_id: UUID
+    number: int
+    client_order_id: str
+    quantity: Decimal
+    time_in_force: TimeInForce
+    limit_price: Decimal | None
+    stop_price: Decimal | None
+    trail_price: Decimal | None
+    trail_percent: Decimal | None

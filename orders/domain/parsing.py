@@ -91,7 +91,15 @@ def parse_order(body: object) -> OrderFields | list[Reason]:
     _check_together(given, order_type, side, found)
     if found or symbol is None or side is None or order_type is None or time_in_force is None or quantity is None:
         return found
-    return OrderFields(symbol, side, order_type, time_in_force, quantity, limit_price, None, False, client_order_id)
+    return OrderFields(
+        symbol=symbol,
+        side=side,
+        order_type=order_type,
+        time_in_force=time_in_force,
+        quantity=quantity,
+        limit_price=limit_price,
+        client_order_id=client_order_id,
+    )
 
 
 def grid_reasons(*, quantity: Decimal, limit_price: Decimal | None, lot: Decimal, tick: Decimal) -> list[Reason]:

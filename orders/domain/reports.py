@@ -44,7 +44,9 @@ class VenueReport(msgspec.Struct, frozen=True, kw_only=True):
     """One report; `quantity` and `price` are the trade's (for `replaced`: the order's new ones).
 
     `exec_id` is unique per venue and makes a repeat harmless; only `status_unknown_order` may come without.
-    `executed_at` is the venue's clock. `ref_exec_id` names the trade that a bust or correction speaks of.
+    `ref_exec_id` names the trade that a bust or correction speaks of; `request_id` the replace that `replaced` or
+    `replace_rejected` answers, where the venue says it; `ratio` is a split's new units for one old.
+    `executed_at` is the venue's clock.
     """
 
     venue: str
@@ -58,4 +60,7 @@ class VenueReport(msgspec.Struct, frozen=True, kw_only=True):
     fee: Decimal = Decimal(0)
     reason: str = ""
     restatement: Restatement | None = None
+    request_id: UUID | None = None
+    stop_price: Decimal | None = None
+    ratio: Decimal | None = None
     executed_at: datetime

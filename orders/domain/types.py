@@ -26,6 +26,30 @@ class TimeInForce(StrEnum):
     CLS = "cls"
 
 
+class OrderClass(StrEnum):
+    """Say how an order is bound to others: alone, or with legs that end each other."""
+
+    SIMPLE = "simple"
+    BRACKET = "bracket"
+    OCO = "oco"
+    OTO = "oto"
+
+
+class Leg(StrEnum):
+    """Say what an order is to the one it hangs on: nothing, or which of its exits."""
+
+    NONE = ""
+    TAKE_PROFIT = "take_profit"
+    STOP_LOSS = "stop_loss"
+
+
+class Algorithm(StrEnum):
+    """Say how a parent order is worked over time."""
+
+    TWAP = "twap"
+    VWAP = "vwap"
+
+
 class BaseState(StrEnum):
     """The state of an order apart from any pending operation (FIX 39)."""
 

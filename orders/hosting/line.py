@@ -8,7 +8,7 @@ from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 from uuid import UUID
 
-from orders.brokers.protocol import BrokerAdapter, DropCopy, OnReports, VenueCancel, VenueOrder
+from orders.brokers.protocol import BrokerAdapter, DropCopy, OnReports, VenueCancel, VenueOrder, VenueReplace
 from orders.domain.reports import VenueReport
 
 ANSWER_SECONDS = 5.0
@@ -35,6 +35,10 @@ class AdapterLine:
     def cancel(self, cancels: Sequence[VenueCancel]) -> None:
         """Ask for cancels."""
         self._call(self._adapter.cancel(cancels))
+
+    def replace(self, replaces: Sequence[VenueReplace]) -> None:
+        """Ask for changes."""
+        self._call(self._adapter.replace(replaces))
 
     def query(self, order_ids: Sequence[UUID]) -> Sequence[VenueReport]:
         """Ask for every report of these orders."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from uuid import UUID
 
 import structlog
 
 from orders import services
-from orders.brokers.protocol import VenueCancel, VenueGone, VenueOrder
+from orders.brokers.protocol import VenueCancel, VenueGone, VenueOrder, VenueReplace
 from orders.domain.errors import LeaseLost
-from orders.domain.facts import VenueMessage
+from orders.domain.facts import OrderTerms, VenueMessage
 from orders.domain.types import IntentKind
 from orders.hosting.line import AdapterLine
 from orders.hosting.turning import TurningThread
@@ -57,16 +58,19 @@ class Sender:
         """Tell the venue; when the call fails the outcome is in doubt, and reconciliation asks."""
         orders = [venue_order(message) for message in messages if message.kind is IntentKind.SUBMIT]
         cancels = [VenueCancel(message.order_id) for message in messages if message.kind is IntentKind.CANCEL]
+        replaces = [venue_replace(message.order_id, message.terms) for message in messages if message.terms]
         try:
             if orders:
                 self._line.submit(orders)
             if cancels:
                 self._line.cancel(cancels)
+            if replaces:
+                self._line.replace(replaces)
         except VenueGone as error:
             log.warning("hosting.venue_gone", venue=self._venue, error=str(error))
             self._on_displaced()
         except Exception:
-            log.exception("hosting.send_in_doubt", venue=self._venue, orders=len(orders), cancels=len(cancels))
+            log.exception("hosting.send_in_doubt", venue=self._venue, messages=len(messages))
 
 
 def venue_order(message: VenueMessage) -> VenueOrder:
@@ -80,5 +84,23 @@ def venue_order(message: VenueMessage) -> VenueOrder:
         quantity=message.quantity,
         limit_price=message.limit_price,
         stop_price=message.stop_price,
+        trail_price=message.trail_price,
+        trail_percent=message.trail_percent,
+        expires_at=message.expires_at,
         extended_hours=message.extended_hours,
+        schedule=message.schedule,
+    )
+
+
+def venue_replace(order_id: UUID, terms: OrderTerms) -> VenueReplace:
+    """Return a replace as adapters take it."""
+    return VenueReplace(
+        order_id=order_id,
+        request_id=terms.version_id,
+        quantity=terms.quantity,
+        time_in_force=terms.time_in_force,
+        limit_price=terms.limit_price,
+        stop_price=terms.stop_price,
+        trail_price=terms.trail_price,
+        trail_percent=terms.trail_percent,
     )

@@ -7,10 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from marketdata.domain.types import InstrumentFacts
 from marketdata.selectors import instruments_by_id
+from orders.domain.commands import Schedule
 from orders.domain.facts import OrderFacts
-from orders.domain.types import BaseState, OrderType, PendingOperation, TimeInForce
+from orders.domain.types import BaseState, Leg, OrderClass, OrderType, PendingOperation, TimeInForce
 from orders.selectors.sql import fetch
 from positions.domain.types import Side
 
@@ -18,7 +21,9 @@ COLUMNS = """
 o.id, o.account_id, o.instrument_id, o.client_order_id, o.side, o.type, o.time_in_force, o.quantity, o.limit_price,
 o.stop_price, o.extended_hours, o.base, o.pending, o.is_unknown, o.filled_quantity, o.filled_value, o.average_price,
 o.is_refused, o.reasons, o.venue, o.venue_order_id, o.source, o.correlation_id, o.event_sequence, o.placed_at,
-o.expires_at, o.routed_at, o.filled_at, o.ended_at, o.updated_at, o.worst_price
+o.expires_at, o.routed_at, o.filled_at, o.ended_at, o.updated_at, o.worst_price,
+o.notional, o.trail_price, o.trail_percent, o.order_class, o.parent_id, o.leg, o.schedule, o.version_number,
+o.version_id
 """
 
 
@@ -69,4 +74,18 @@ def facts_of(row: Sequence[Any], instrument: InstrumentFacts) -> OrderFacts:
         ended_at=row[28],
         updated_at=row[29],
         worst_price=row[30],
+        notional=row[31],
+        trail_price=row[32],
+        trail_percent=row[33],
+        order_class=OrderClass(row[34]),
+        parent_id=row[35],
+        leg=Leg(row[36]),
+        schedule=schedule_of(row[37]) if row[37] else None,
+        version_number=row[38],
+        version_id=row[39],
     )
+
+
+def schedule_of(stored: Any) -> Schedule:
+    """Return a schedule as the row keeps it."""
+    return msgspec.convert(json.loads(stored) if isinstance(stored, str) else stored, Schedule)

@@ -157,7 +157,11 @@ def _message(intent_id: int, kind: IntentKind, attempt: int, order: WorkingOrder
         facts.quantity,
         facts.limit_price,
         facts.stop_price,
+        facts.trail_price,
+        facts.trail_percent,
+        facts.good_till,
         facts.extended_hours,
+        facts.schedule,
     )
 
 

@@ -14,7 +14,7 @@ from marketdata.domain.types import InstrumentFacts, Session
 from orders.domain.commands import PlaceOrder
 from orders.domain.events import OrderAccepted, OrderRefused
 from orders.domain.facts import OrderFacts
-from orders.domain.types import BaseState, IntentKind, PendingOperation, TimeInForce
+from orders.domain.types import BaseState, IntentKind, OrderClass, PendingOperation, TimeInForce
 from orders.selectors.sql import as_json, execute, pipelined
 from orders.services.intents import intents_insert
 from orders.services.working import Journal, WorkingOrder, reasons_stored
@@ -28,16 +28,20 @@ _INSERT = """
 INSERT INTO orders_order (id, account_id, instrument_id, client_order_id, command_hash, side, type, time_in_force,
     quantity, limit_price, stop_price, extended_hours, base, pending, is_unknown, filled_quantity, filled_value,
     worst_price, is_refused, reasons, venue, source, api_key_id, correlation_id, version_number, event_sequence,
-    placed_at, expires_at, ended_at, updated_at)
+    placed_at, expires_at, ended_at, updated_at, notional, trail_price, trail_percent, order_class, parent_id, leg,
+    schedule)
 SELECT id, account_id, instrument_id, client_order_id, decode(command_hash, 'base64'), side, type, time_in_force,
     quantity, limit_price, stop_price, extended_hours, base, 'none', false, 0, 0,
     worst_price, is_refused, reasons, venue, source, api_key_id, correlation_id, 1, 1,
-    placed_at, expires_at, ended_at, %s
+    placed_at, expires_at, ended_at, %s, notional, trail_price, trail_percent, coalesce(order_class, 'simple'),
+    parent_id, coalesce(leg, ''), schedule
 FROM json_to_recordset(%s::json) AS new(
     id uuid, account_id uuid, instrument_id uuid, client_order_id text, command_hash text, side text, type text,
     time_in_force text, quantity numeric, limit_price numeric, stop_price numeric, extended_hours boolean, base text,
     worst_price numeric, is_refused boolean, reasons jsonb, venue text, source text, api_key_id uuid,
-    correlation_id uuid, placed_at timestamptz, expires_at timestamptz, ended_at timestamptz)
+    correlation_id uuid, placed_at timestamptz, expires_at timestamptz, ended_at timestamptz,
+    notional numeric, trail_price numeric, trail_percent numeric, order_class text, parent_id uuid, leg text,
+    schedule jsonb)
 """
 
 
@@ -118,6 +122,11 @@ def _facts(new: NewOrder, decision: Decision, at: datetime) -> OrderFacts:
         limit_price=command.limit_price,
         stop_price=command.stop_price,
         extended_hours=command.extended_hours,
+        notional=command.notional,
+        trail_price=command.trail_price,
+        trail_percent=command.trail_percent,
+        order_class=command.order_class,
+        schedule=command.schedule,
         base=BaseState.ACCEPTED if decision.approved else BaseState.REJECTED,
         pending=PendingOperation.NONE,
         is_unknown=False,
@@ -132,7 +141,7 @@ def _facts(new: NewOrder, decision: Decision, at: datetime) -> OrderFacts:
         correlation_id=command.correlation_id,
         event_sequence=1,
         placed_at=command.placed_at,
-        expires_at=new.session.closes_at if command.time_in_force is TimeInForce.DAY else None,
+        expires_at=new.session.closes_at if command.time_in_force is TimeInForce.DAY else command.good_till,
         routed_at=None,
         filled_at=None,
         ended_at=None if decision.approved else at,
@@ -143,7 +152,7 @@ def _facts(new: NewOrder, decision: Decision, at: datetime) -> OrderFacts:
 
 def _row(each: DecidedOrder) -> dict[str, Any]:
     facts, command = each.order.facts, each.new.command
-    return {
+    return _rare(facts) | {
         "id": facts.id,
         "account_id": facts.account_id,
         "instrument_id": facts.instrument_id,
@@ -168,6 +177,20 @@ def _row(each: DecidedOrder) -> dict[str, Any]:
         "expires_at": facts.expires_at,
         "ended_at": facts.ended_at,
     }
+
+
+def _rare(facts: OrderFacts) -> dict[str, Any]:
+    """Return the columns that most orders leave empty: what is not written is not unfolded."""
+    rare = {
+        "notional": facts.notional,
+        "trail_price": facts.trail_price,
+        "trail_percent": facts.trail_percent,
+        "parent_id": facts.parent_id,
+        "schedule": facts.schedule,
+        "order_class": None if facts.order_class is OrderClass.SIMPLE else facts.order_class,
+        "leg": facts.leg or None,
+    }
+    return {name: value for name, value in rare.items() if value is not None}
 
 
 def _reservation(each: DecidedOrder, locked: LockedAccounts) -> NewReservation:

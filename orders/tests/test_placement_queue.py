@@ -223,7 +223,12 @@ def test_a_process_has_one_queue():
 
 def fields(desk, quantity="1"):
     return OrderFields(
-        desk.symbol, Side.BUY, OrderType.LIMIT, TimeInForce.GTC, Decimal(quantity), Decimal(100), None, False, None
+        symbol=desk.symbol,
+        side=Side.BUY,
+        order_type=OrderType.LIMIT,
+        time_in_force=TimeInForce.GTC,
+        quantity=Decimal(quantity),
+        limit_price=Decimal(100),
     )
 
 

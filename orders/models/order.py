@@ -1,0 +1,180 @@
+"""Orders, their replaces and their executions."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+
+from orders.domain.types import BaseState, Leg, OrderClass, OrderType, PendingOperation, TimeInForce
+from orders.models.columns import amount, choices
+from positions.domain.types import Side
+from trading_portal.kernel.ids import uuid7
+
+
+class Order(models.Model):
+    """One chain of replaces: it owns the fills, the reservation and the events.
+
+    `base`, `pending` and the fills are kept apart; the status shown follows from them (orders.domain.states).
+    `filled_value` is the exact sum of price x quantity; `worst_price` is what the reservation holds a unit;
+    `is_refused` says that risk refused it, so that no venue ever heard of it; `expires_at` ends a day order, and
+    a gtc order that is good till a date. A leg's `parent` is the order it is an exit of; `version_id` is the public id
+    of the last accepted replace, `version_number` counts them from 1, the order itself.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    # Its foreign keys have no index of their own: every index is written for every order, and these find nothing.
+    account = models.ForeignKey(
+        "accounts.TradingAccount", on_delete=models.PROTECT, related_name="orders", db_index=False
+    )
+    instrument = models.ForeignKey("marketdata.Instrument", on_delete=models.PROTECT, db_index=False)
+    client_order_id = models.CharField(max_length=128)
+    command_hash = models.BinaryField(max_length=32)
+    side = models.CharField(max_length=4, choices=choices(Side))
+    type = models.CharField(max_length=16, choices=choices(OrderType))
+    time_in_force = models.CharField(max_length=3, choices=choices(TimeInForce))
+    quantity = amount()
+    limit_price = amount(null=True)
+    stop_price = amount(null=True)
+    extended_hours = models.BooleanField(default=False)
+    notional = amount(null=True)
+    trail_price = amount(null=True)
+    trail_percent = amount(null=True)
+    order_class = models.CharField(max_length=8, choices=choices(OrderClass), default=OrderClass.SIMPLE.value)
+    parent = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="legs", db_index=False)
+    leg = models.CharField(max_length=12, choices=choices(Leg), default=Leg.NONE.value, blank=True)
+    schedule = models.JSONField(null=True)
+    base = models.CharField(max_length=20, choices=choices(BaseState))
+    pending = models.CharField(max_length=8, choices=choices(PendingOperation), default=PendingOperation.NONE.value)
+    is_unknown = models.BooleanField(default=False)
+    filled_quantity = amount(default=0)
+    filled_value = models.DecimalField(max_digits=56, decimal_places=20, default=0)
+    average_price = amount(null=True)
+    worst_price = amount(null=True)
+    is_refused = models.BooleanField(default=False)
+    reasons = models.JSONField(default=list)
+    venue = models.CharField(max_length=24)
+    venue_order_id = models.CharField(max_length=64, null=True)
+    source = models.CharField(max_length=12)
+    api_key = models.ForeignKey("accounts.ApiKey", null=True, on_delete=models.SET_NULL, db_index=False)
+    correlation_id = models.UUIDField()
+    version_number = models.PositiveSmallIntegerField(default=1)
+    version_id = models.UUIDField(null=True)
+    event_sequence = models.BigIntegerField()
+    placed_at = models.DateTimeField()
+    expires_at = models.DateTimeField(null=True)
+    routed_at = models.DateTimeField(null=True)
+    filled_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    updated_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["account", "client_order_id"], name="order_client_order_id_once"),
+            models.CheckConstraint(condition=Q(quantity__gt=0, quantity__lt=10**15), name="order_quantity_positive"),
+            models.CheckConstraint(condition=Q(filled_quantity__gte=0), name="order_filled_not_negative"),
+            models.CheckConstraint(
+                condition=Q(limit_price__isnull=True) | Q(limit_price__gt=0, limit_price__lt=10**15),
+                name="order_limit_price_positive",
+            ),
+            models.CheckConstraint(
+                condition=Q(type="market", limit_price__isnull=True)
+                | Q(type="limit", limit_price__isnull=False)
+                | Q(type__in=["stop", "stop_limit", "trailing_stop"]),
+                name="order_type_has_its_prices",
+            ),
+            models.CheckConstraint(
+                condition=Q(trail_price__isnull=True, trail_percent__isnull=True) | Q(type="trailing_stop"),
+                name="order_trail_is_a_trailing_stops",
+            ),
+            models.CheckConstraint(condition=Q(leg="") | Q(parent__isnull=False), name="order_leg_has_a_parent"),
+        ]
+        indexes = [
+            models.Index(fields=["parent"], name="order_legs", condition=Q(parent__isnull=False)),
+            models.Index(fields=["account", "-placed_at", "-id"], name="order_newest"),
+            models.Index(
+                fields=["account"],
+                name="order_open",
+                condition=~Q(base__in=["filled", "canceled", "expired", "rejected", "replaced"]),
+            ),
+            models.Index(fields=["expires_at"], name="order_unsent_expiry", condition=Q(base__in=["accepted", "held"])),
+        ]
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return f"{self.side} {self.quantity:f} ({self.base})"
+
+
+class OrderVersion(models.Model):
+    """One replace of an order, with its own public id and client_order_id; the order itself is version 1.
+
+    Asked for at `requested_at`; then the venue accepted or rejected it, or the order ended first. A GET by the id that
+    an accepted one replaced answers `replaced`.
+    """
+
+    class State(models.TextChoices):
+        PENDING = "pending"
+        ACCEPTED = "accepted"
+        REJECTED = "rejected"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="versions")
+    account = models.ForeignKey("accounts.TradingAccount", on_delete=models.PROTECT, db_index=False)
+    number = models.PositiveSmallIntegerField()
+    client_order_id = models.CharField(max_length=128)
+    quantity = amount()
+    limit_price = amount(null=True)
+    stop_price = amount(null=True)
+    trail_price = amount(null=True)
+    trail_percent = amount(null=True)
+    time_in_force = models.CharField(max_length=3, choices=choices(TimeInForce))
+    worst_price = amount(null=True)
+    state = models.CharField(max_length=8, choices=State, default=State.PENDING)
+    requested_at = models.DateTimeField()
+    accepted_at = models.DateTimeField(null=True)
+    rejected_at = models.DateTimeField(null=True)
+    replaced_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["order", "number"], name="order_version_once"),
+            models.UniqueConstraint(fields=["account", "client_order_id"], name="order_version_client_order_id_once"),
+            models.UniqueConstraint(fields=["order"], name="order_version_pending_once", condition=Q(state="pending")),
+            models.CheckConstraint(condition=Q(number__gt=1), name="order_version_after_the_first"),
+        ]
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return f"{self.order_id} v{self.number}"
+
+
+class Execution(models.Model):
+    """One report of a venue that changed what was traded: a trade, or the bust or correction of one."""
+
+    class Kind(models.TextChoices):
+        TRADE = "trade"
+        BUST = "trade_cancel"
+        CORRECTION = "trade_correct"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="executions", db_index=False)
+    venue = models.CharField(max_length=24)
+    exec_id = models.CharField(max_length=64)
+    ref_exec_id = models.CharField(max_length=64, null=True)
+    kind = models.CharField(max_length=14, choices=Kind)
+    is_live = models.BooleanField(default=True)
+    quantity = amount()
+    price = amount()
+    fee = amount(default=0)
+    executed_at = models.DateTimeField()
+    recorded_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["venue", "exec_id"], name="execution_once"),
+            models.CheckConstraint(condition=Q(quantity__gte=0, price__gt=0), name="execution_makes_sense"),
+        ]
+        indexes = [models.Index(fields=["order", "executed_at"], name="execution_order_time")]
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return f"{self.venue} {self.exec_id}"
