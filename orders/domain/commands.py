@@ -83,6 +83,23 @@ class PlaceOrder(OrderFields):
     placed_at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplaceFields:
+    """What a replace asks to change, as its sender wrote it, structurally sound; None leaves a term as it is.
+
+    `quantity` is the whole order's, fills included. `trail` is the new trail_price or trail_percent, whichever the
+    order has. `good_till` makes a gtc order end at that instant; with `time_in_force` gtc and without it, it is open.
+    """
+
+    quantity: Decimal | None = None
+    time_in_force: TimeInForce | None = None
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    trail: Decimal | None = None
+    good_till: datetime | None = None
+    client_order_id: str | None = None
+
+
 _GIVEN = tuple(field.name for field in fields(OrderFields) if field.name != "client_order_id")
 
 
