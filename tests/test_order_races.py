@@ -5,12 +5,12 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import partial
 from uuid import UUID
 
 import pytest
 from django.db import connection
+from msgspec.structs import replace
 
 from accounts.domain.types import LockedAccounts
 from accounts.selectors import accounts_by_id

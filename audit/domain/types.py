@@ -73,8 +73,7 @@ PAYLOADS: dict[tuple[str, int], type[EventPayload]] = {}
 P = TypeVar("P", bound=EventPayload)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewEvent:
+class NewEvent(msgspec.Struct, frozen=True, kw_only=True):
     """An event to append; `sequence=None` takes the next one of its stream from the log itself."""
 
     stream: str

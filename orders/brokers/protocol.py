@@ -9,6 +9,8 @@ from decimal import Decimal
 from typing import Protocol
 from uuid import UUID
 
+import msgspec
+
 from orders.domain.commands import Schedule
 from orders.domain.reports import VenueReport
 from orders.domain.types import OrderType, TimeInForce
@@ -21,8 +23,7 @@ class VenueGone(Exception):
     """The adapter cannot speak to its venue any more; what was being sent is in doubt."""
 
 
-@dataclass(frozen=True, slots=True)
-class VenueOrder:
+class VenueOrder(msgspec.Struct, frozen=True):
     """An order as a venue is told of it; the venue knows it by `order_id`, which makes a repeat harmless.
 
     `expires_at` ends a gtc order that is good till a date (FIX 432); the venue ends a day order by its own session.
@@ -43,15 +44,13 @@ class VenueOrder:
     schedule: Schedule | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class VenueCancel:
+class VenueCancel(msgspec.Struct, frozen=True):
     """A request to cancel what is left of an order."""
 
     order_id: UUID
 
 
-@dataclass(frozen=True, slots=True)
-class VenueReplace:
+class VenueReplace(msgspec.Struct, frozen=True):
     """A request to change an order that works; `request_id` is this request's own and makes a repeat harmless.
 
     `quantity` is the whole order's, fills included (FIX 38); prices are those it shall have from then on.

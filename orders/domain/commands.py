@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from hashlib import sha256
 from typing import Literal
 from uuid import UUID
+
+import msgspec
 
 from audit.domain.types import Actor
 from orders.domain.types import Algorithm, OrderClass, OrderType, TimeInForce
@@ -18,23 +20,20 @@ from trading_portal.kernel.money import ZERO, plain
 Source = Literal["web", "api", "bulk", "fix"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TakeProfit:
+class TakeProfit(msgspec.Struct, frozen=True, kw_only=True):
     """The leg that leaves a position at a better price."""
 
     limit_price: Decimal
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StopLoss:
+class StopLoss(msgspec.Struct, frozen=True, kw_only=True):
     """The leg that leaves a position at a worse price; with a limit it becomes a stop_limit order."""
 
     stop_price: Decimal
     limit_price: Decimal | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Schedule:
+class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     """How a parent order is worked over time; `slices` None lets the algorithm choose."""
 
     algorithm: Algorithm
@@ -43,8 +42,7 @@ class Schedule:
     slices: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderFields:
+class OrderFields(msgspec.Struct, frozen=True, kw_only=True):
     """The fields of an order as its sender wrote them, structurally sound; `client_order_id` may be left to us.
 
     `quantity` is 0 where `notional` is given: as much as that amount buys. A trailing stop has one of `trail_price`
@@ -70,8 +68,7 @@ class OrderFields:
     client_order_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlaceOrder(OrderFields):
+class PlaceOrder(OrderFields, frozen=True, kw_only=True):
     """Ask for one order in one account; `placed_at` is when the sender's request arrived."""
 
     account_id: UUID
@@ -100,7 +97,7 @@ class ReplaceFields:
     client_order_id: str | None = None
 
 
-_GIVEN = tuple(field.name for field in fields(OrderFields) if field.name != "client_order_id")
+_GIVEN = tuple(name for name in OrderFields.__struct_fields__ if name != "client_order_id")
 
 
 def place_order(
@@ -157,5 +154,5 @@ def _written(value: object) -> str:
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat()
     if isinstance(value, TakeProfit | StopLoss | Schedule):
-        return ",".join(f"{field.name}={_written(getattr(value, field.name))}" for field in fields(value))
+        return ",".join(f"{name}={_written(getattr(value, name))}" for name in value.__struct_fields__)
     return "" if value is None else str(value)

@@ -9,6 +9,8 @@ from decimal import Decimal
 from typing import Any, Literal
 from uuid import UUID
 
+import msgspec
+
 from orders.domain.commands import Schedule
 from orders.domain.order import LIVE, OrderState
 from orders.domain.states import status_of
@@ -28,8 +30,7 @@ from trading_portal.kernel.money import ZERO
 PAPER_VENUE = "paper"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderFacts:
+class OrderFacts(msgspec.Struct, frozen=True, kw_only=True):
     """An order's row, with its instrument's symbol and class.
 
     `parent_id` and `leg` say which order it is an exit of; `version_id` is the public id of its last accepted replace.
@@ -117,8 +118,7 @@ class OrderFacts:
         return self.base in LIVE or self.pending is not PendingOperation.NONE or self.leaves_quantity > ZERO
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
+class Placement(msgspec.Struct, frozen=True):
     """The answer to one placed order.
 
     `accepted`: stored, reserved, on its way. `refused`: stored as rejected, with risk's reasons. Nothing was stored
@@ -151,8 +151,7 @@ class RecordOutcome:
     changed: set[UUID] = field(default_factory=set)
 
 
-@dataclass(frozen=True, slots=True)
-class VenueMessage:
+class VenueMessage(msgspec.Struct, frozen=True):
     """What a venue is to be told now; its intent is stored. `attempt` above 1: it may have been told before.
 
     `terms` are those of a replace.
@@ -179,8 +178,7 @@ class VenueMessage:
     terms: OrderTerms | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderTerms:
+class OrderTerms(msgspec.Struct, frozen=True, kw_only=True):
     """What a replace asks an order to become; `version_id` is the public id it will then have.
 
     `client_order_id` is the request's own (FIX 11 of a 35=G), `quantity` the whole order's, fills included.

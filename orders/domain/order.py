@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+
+import msgspec
 
 from orders.domain.types import BaseState, PendingOperation, TimeInForce
 from trading_portal.kernel.money import ZERO, divide, stored
@@ -50,8 +51,7 @@ class EventKind(StrEnum):
     STATUS = "status"
 
 
-@dataclass(frozen=True, slots=True)
-class OrderEvent:
+class OrderEvent(msgspec.Struct, frozen=True):
     """One happening; `quantity` and `price` are the trade's, the corrected fill's, or the order's new ones.
 
     `was_quantity` and `was_price` are the live fill that a bust or correction speaks of.
@@ -66,8 +66,7 @@ class OrderEvent:
     ratio: Decimal = Decimal(1)
 
 
-@dataclass(frozen=True, slots=True)
-class OrderState:
+class OrderState(msgspec.Struct, frozen=True):
     """Where an order stands; `filled_value` is the exact sum of price x quantity over its live fills."""
 
     base: BaseState

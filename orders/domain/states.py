@@ -7,8 +7,10 @@ Sources: FIX 4.4 volume 4, appendix D; rows or parts of rows marked *policy* are
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec.structs import replace
 
 from orders.domain.order import OPEN, EventKind, OrderEvent, OrderState
 from orders.domain.types import BaseState, PendingOperation, TimeInForce

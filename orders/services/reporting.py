@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
+
+import msgspec
+from msgspec.structs import replace
 
 from orders.domain.facts import OrderFacts
 from orders.domain.order import EventKind, OrderEvent
@@ -24,8 +27,7 @@ from trading_portal.kernel.ids import uuid7
 BOOKED = (EventKind.TRADED, EventKind.BUSTED, EventKind.CORRECTED)
 
 
-@dataclass(frozen=True, slots=True)
-class Fill:
+class Fill(msgspec.Struct, frozen=True):
     """A fill that a later report may bust or correct."""
 
     execution_id: UUID
@@ -37,8 +39,7 @@ class Fill:
     is_live: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(msgspec.Struct, frozen=True):
     """One report applied: the order as it then stood, the execution it made, and the fill it spoke of."""
 
     order: WorkingOrder
@@ -50,8 +51,7 @@ class Move:
     odd: Sequence[Reason]
 
 
-@dataclass(frozen=True, slots=True)
-class Parked:
+class Parked(msgspec.Struct, frozen=True):
     """One report that could not be applied, and why; `order` is None when it is not one of ours."""
 
     id: UUID

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
+
+import msgspec
 
 from accounts.domain.types import LockedAccounts
 from marketdata.domain.types import InstrumentFacts, Session
@@ -45,8 +46,7 @@ FROM json_to_recordset(%s::json) AS new(
 """
 
 
-@dataclass(frozen=True, slots=True)
-class NewOrder:
+class NewOrder(msgspec.Struct, frozen=True):
     """A command that makes an order: its instrument, its session, and the id it will have."""
 
     index: int
@@ -66,8 +66,7 @@ class NewOrder:
         return self.session.opens_at
 
 
-@dataclass(frozen=True, slots=True)
-class DecidedOrder:
+class DecidedOrder(msgspec.Struct, frozen=True):
     """A new order with risk's decision."""
 
     new: NewOrder

@@ -1,12 +1,12 @@
 """Parsing: what is not plainly an order is refused, with every reason, and nothing of it is believed."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from audit.domain.types import Actor
 from orders.domain.commands import OrderFields, command_hash, place_order

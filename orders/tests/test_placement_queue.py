@@ -3,11 +3,11 @@
 import asyncio
 import threading
 import time
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 from django.db import DataError, OperationalError, connection
+from msgspec.structs import replace
 
 from accounts.domain.rates import RateAnswer
 from accounts.services import api_key_create, api_key_revoke

@@ -1,11 +1,11 @@
 """Placing: one transaction, one answer for each command, whatever its neighbours are."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 from django.db import transaction
+from msgspec.structs import replace
 
 from orders import services
 from orders.domain.types import OrderType, TimeInForce

@@ -8,6 +8,8 @@ from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
+import msgspec
+
 
 class Side(StrEnum):
     """Say which way (FIX 54)."""
@@ -30,8 +32,7 @@ class Book(StrEnum):
     FEES = "fees"
 
 
-@dataclass(frozen=True, slots=True)
-class FillFact:
+class FillFact(msgspec.Struct, frozen=True):
     """One fill as positions need it; quantity > 0, price > 0, fee in `currency` (negative is a rebate)."""
 
     execution_id: UUID
@@ -46,8 +47,7 @@ class FillFact:
     executed_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class FillOutcome:
+class FillOutcome(msgspec.Struct, frozen=True):
     """What one fill left behind; realised_pnl is this fill's own, before fees, in `currency`."""
 
     execution_id: UUID
@@ -58,8 +58,7 @@ class FillOutcome:
     currency: str
 
 
-@dataclass(frozen=True, slots=True)
-class NewReservation:
+class NewReservation(msgspec.Struct, frozen=True):
     """What one accepted order may spend or deliver; price is the worst one, for a market order the collar's."""
 
     order_id: UUID
