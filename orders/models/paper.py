@@ -25,10 +25,16 @@ class PaperSession(models.Model):
 
 
 class PaperOrder(models.Model):
-    """A paper venue's own book, read by nobody but the paper broker and the drop-copy check."""
+    """A paper venue's own book, read by nobody but the paper broker and the drop-copy check.
+
+    `arrival` is its place among orders of one price. A stop that `is_triggered` works as any other order; until then a
+    trailing one follows `mark`, the best price so far. `pause` says why an open order may not trade now; `acts_at` is
+    the opening or close that an auction order waits for; `step` counts what its `scenario` has done, next at `step_at`.
+    """
 
     order_id = models.UUIDField(primary_key=True)
     venue = models.CharField(max_length=24)
+    account_id = models.UUIDField(null=True)
     arrival = models.BigIntegerField()
     symbol = models.CharField(max_length=24)
     side = models.CharField(max_length=4, choices=choices(Side))
@@ -36,15 +42,26 @@ class PaperOrder(models.Model):
     time_in_force = models.CharField(max_length=3, choices=choices(TimeInForce))
     quantity = amount()
     limit_price = amount(null=True)
+    stop_price = amount(null=True)
+    trail_price = amount(null=True)
+    trail_percent = amount(null=True)
+    mark = amount(null=True)
+    is_triggered = models.BooleanField(default=False)
+    extended_hours = models.BooleanField(default=False)
     filled_quantity = amount(default=0)
     state = models.CharField(max_length=10)
+    pause = models.CharField(max_length=12, default="", blank=True)
+    scenario = models.CharField(max_length=20, default="", blank=True)
+    step = models.PositiveSmallIntegerField(default=0)
+    step_at = models.DateTimeField(null=True)
     received_at = models.DateTimeField()
+    acts_at = models.DateTimeField(null=True)
     expires_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [
             models.CheckConstraint(
-                condition=Q(filled_quantity__gte=0, filled_quantity__lte=F("quantity")),
+                condition=Q(filled_quantity__gte=0) & (Q(filled_quantity__lte=F("quantity")) | Q(scenario="over_fill")),
                 name="paper_order_not_overfilled",
             )
         ]
@@ -62,11 +79,16 @@ class PaperReport(models.Model):
     venue = models.CharField(max_length=24)
     order_id = models.UUIDField()
     exec_id = models.CharField(max_length=64, unique=True)
+    ref_exec_id = models.CharField(max_length=64, null=True)
     kind = models.CharField(max_length=16)
     quantity = amount(null=True)
     price = amount(null=True)
+    stop_price = amount(null=True)
     fee = amount(default=0)
     reason = models.CharField(max_length=80, blank=True)
+    restatement = models.CharField(max_length=8, null=True)
+    request_id = models.UUIDField(null=True)
+    ratio = amount(null=True)
     executed_at = models.DateTimeField()
 
     class Meta:
