@@ -14,15 +14,17 @@ from marketdata.models import Instrument
 from marketdata.services import instrument_switch
 from trading_portal.kernel import clock
 
+SWITCHES = ("is_tradable", "is_halted", "is_shortable", "is_easy_to_borrow", "is_fractionable")
+
 
 class InstrumentForm(forms.ModelForm):
-    """Ask for the two switches and why."""
+    """Ask for the switches and why."""
 
     reason = forms.CharField(max_length=200, help_text="Kept in the log beside your name.")
 
     class Meta:
         model = Instrument
-        fields = ("is_tradable", "is_halted")
+        fields = SWITCHES
 
 
 @admin.register(Instrument)
@@ -35,7 +37,7 @@ class InstrumentAdmin(admin.ModelAdmin):
     search_fields = ("symbol", "name")
     ordering = ("symbol",)
     readonly_fields = ("symbol", "name", "asset_class", "exchange", "currency", "tick_size", "lot_size", "calendar")
-    fields = (*readonly_fields, "is_tradable", "is_halted", "reason")
+    fields = (*readonly_fields, *SWITCHES, "reason")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Leave adding to the services, which know the grids."""
@@ -53,6 +55,9 @@ class InstrumentAdmin(admin.ModelAdmin):
             instrument_id=obj.id,
             is_halted=obj.is_halted,
             is_tradable=obj.is_tradable,
+            is_shortable=obj.is_shortable,
+            is_easy_to_borrow=obj.is_easy_to_borrow,
+            is_fractionable=obj.is_fractionable,
             reason_given=form.cleaned_data["reason"],
             by=Actor.user(cast(UUID, request.user.pk)),
             at=clock.now(),

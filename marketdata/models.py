@@ -35,6 +35,8 @@ class Instrument(models.Model):
     is_tradable = models.BooleanField(default=True)
     is_halted = models.BooleanField(default=False)
     is_shortable = models.BooleanField(default=False)
+    is_easy_to_borrow = models.BooleanField(default=False)
+    is_fractionable = models.BooleanField(default=False)
 
     class Meta:
         constraints = [

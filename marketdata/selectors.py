@@ -19,14 +19,14 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from marketdata.domain import calendars, channels
-from marketdata.domain.types import Candle, InstrumentFacts, LastClose, PriceUpdate, Session, TradingDay
+from marketdata.domain.types import Candle, Hours, InstrumentFacts, LastClose, PriceUpdate, Session, TradingDay
 from trading_portal.kernel.errors import Unavailable, reason
 
 REDIS_SECONDS = 1.0
 
 _INSTRUMENTS = """
 SELECT id, symbol, name, asset_class, exchange, currency, trim_scale(tick_size), trim_scale(lot_size), calendar,
-       is_active, is_tradable, is_halted, is_shortable
+       is_active, is_tradable, is_halted, is_shortable, is_easy_to_borrow, is_fractionable
 FROM marketdata_instrument
 """
 _CANDLES = """
@@ -151,9 +151,9 @@ def _is_always_open() -> bool:
     return bool(settings.SIMULATED_SESSIONS == "always")
 
 
-def session_at(instrument: InstrumentFacts, at: datetime) -> Session:
-    """Return an instrument's session at an instant; closed where its calendar is unknown."""
-    return calendars.session(instrument.calendar, at, is_always_open=_is_always_open())
+def session_at(instrument: InstrumentFacts, at: datetime, hours: Hours = Hours.REGULAR) -> Session:
+    """Return an instrument's session at an instant, for the hours asked; closed where its calendar is unknown."""
+    return calendars.session(instrument.calendar, at, is_always_open=_is_always_open(), hours=hours)
 
 
 def calendar_session(calendar: str, at: datetime) -> Session:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from marketdata.domain.calendars import ROUND_THE_CLOCK
+from marketdata.domain.types import US_EQUITY
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +18,16 @@ class DemoInstrument:
     exchange: str
     start: Decimal
     resembles: str = ""
-    asset_class: str = "us_equity"
+    asset_class: str = US_EQUITY
     currency: str = "USD"
     tick: Decimal = Decimal("0.01")
     lot: Decimal = Decimal(1)
     calendar: str = "XNYS"
+
+    @property
+    def is_share(self) -> bool:
+        """Tell whether it is a share, which may be sold short and be bought in parts."""
+        return self.asset_class == US_EQUITY
 
 
 def _equity(symbol: str, name: str, exchange: str, start: str, resembles: str = "") -> DemoInstrument:

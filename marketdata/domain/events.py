@@ -27,4 +27,7 @@ class InstrumentSwitched(EventPayload, frozen=True, kw_only=True):
     symbol: str
     is_tradable: bool
     is_halted: bool
+    is_shortable: bool = False
+    is_easy_to_borrow: bool = False
+    is_fractionable: bool = False
     reason: str

@@ -31,9 +31,28 @@ class Interval(StrEnum):
 _SECONDS = {Interval.MINUTE: 60, Interval.FIVE_MINUTES: 300, Interval.HOUR: 3600, Interval.DAY: 86400}
 
 
+US_EQUITY = "us_equity"
+FRACTION = Decimal("0.000000001")
+"""The least part of a share that a broker keeps books on."""
+_ONE = Decimal(1)
+_SUB_DOLLAR_TICK = Decimal("0.0001")
+
+
+class Hours(StrEnum):
+    """Which hours of a market an order is for: the regular session, also before and after it, or one auction."""
+
+    REGULAR = "regular"
+    EXTENDED = "extended"
+    OPENING = "opening"
+    CLOSING = "closing"
+
+
 @dataclass(frozen=True, slots=True)
 class InstrumentFacts:
-    """Something that can be traded, and the grid its orders must lie on."""
+    """Something that can be traded, and the grid its orders must lie on.
+
+    `is_fractionable` lets some orders ask for less than a lot; `is_easy_to_borrow` needs no locate to be sold short.
+    """
 
     id: UUID
     symbol: str
@@ -48,19 +67,34 @@ class InstrumentFacts:
     is_tradable: bool
     is_halted: bool
     is_shortable: bool
+    is_easy_to_borrow: bool = False
+    is_fractionable: bool = False
+
+    @property
+    def fraction(self) -> Decimal:
+        """Return the least quantity that can be kept: of a fractionable share a part of it, else a lot."""
+        return FRACTION if self.is_fractionable and self.lot_size >= _ONE else self.lot_size
+
+    def tick_at(self, price: Decimal) -> Decimal:
+        """Return the grid of a price: shares below a dollar are quoted to the hundredth of a cent (SEC Rule 612)."""
+        if price < _ONE and self.asset_class == US_EQUITY:
+            return min(self.tick_size, _SUB_DOLLAR_TICK)
+        return self.tick_size
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
     """A trading session: the current one when open, else the next one; None where none is known.
 
-    `next_open_at` is the opening of the first session after the current one.
+    `next_open_at` is the opening of the first session after the current one. `is_accepting` says whether an order
+    for these hours may be given now; only an auction ever says no.
     """
 
     is_open: bool
     opens_at: datetime | None
     closes_at: datetime | None
     next_open_at: datetime | None
+    is_accepting: bool = True
 
 
 @dataclass(frozen=True, slots=True)

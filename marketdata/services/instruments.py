@@ -48,26 +48,31 @@ def instrument_switch(
     instrument_id: UUID,
     is_halted: bool | None = None,
     is_tradable: bool | None = None,
+    is_shortable: bool | None = None,
+    is_easy_to_borrow: bool | None = None,
+    is_fractionable: bool | None = None,
     reason_given: str,
     by: Actor,
     at: datetime,
 ) -> None:
-    """Halt or resume, allow or forbid trading in an instrument, from the next order on."""
+    """Halt or resume, allow or forbid what can be done with an instrument, from the next order on."""
     with transaction.atomic():
         instrument = Instrument.objects.select_for_update().filter(id=instrument_id).first()
         if instrument is None:
             raise NotFound(reason("INSTRUMENT_UNKNOWN", id=instrument_id), "There is no such instrument.")
-        if is_halted is not None:
-            instrument.is_halted = is_halted
-        if is_tradable is not None:
-            instrument.is_tradable = is_tradable
-        instrument.save(update_fields=["is_halted", "is_tradable"])
-        switched = InstrumentSwitched(
-            symbol=instrument.symbol,
-            is_tradable=instrument.is_tradable,
-            is_halted=instrument.is_halted,
-            reason=reason_given,
-        )
+        asked = {
+            "is_halted": is_halted,
+            "is_tradable": is_tradable,
+            "is_shortable": is_shortable,
+            "is_easy_to_borrow": is_easy_to_borrow,
+            "is_fractionable": is_fractionable,
+        }
+        for name, flag in asked.items():
+            if flag is not None:
+                setattr(instrument, name, flag)
+        instrument.save(update_fields=list(asked))
+        flags = {name: getattr(instrument, name) for name in asked}
+        switched = InstrumentSwitched(symbol=instrument.symbol, reason=reason_given, **flags)
         events_append(events=[_event(instrument_id, switched, by, at)], at=at)
 
 
@@ -95,7 +100,9 @@ def demo_instruments_ensure(at: datetime) -> list[InstrumentFacts]:
                 is_active=True,
                 is_tradable=True,
                 is_halted=False,
-                is_shortable=False,
+                is_shortable=demo.is_share,
+                is_easy_to_borrow=demo.is_share,
+                is_fractionable=demo.is_share or demo.lot < 1,
             )
             there[demo.symbol] = instrument_add(facts=facts, by=DEMO, at=at)
     return [there[demo.symbol] for demo in DEMO_INSTRUMENTS]
