@@ -2,9 +2,10 @@
 
 from orders.models.order import Execution, Order, OrderVersion
 from orders.models.paper import PaperOrder, PaperReport, PaperSession
-from orders.models.venue import ParkedReport, RecordedReport, VenueIntent, VenueLease
+from orders.models.venue import Breaker, ParkedReport, RecordedReport, VenueAlert, VenueIntent, VenueLease, VenueRoute
 
 __all__ = [
+    "Breaker",
     "Execution",
     "Order",
     "OrderVersion",
@@ -13,6 +14,8 @@ __all__ = [
     "PaperSession",
     "ParkedReport",
     "RecordedReport",
+    "VenueAlert",
     "VenueIntent",
     "VenueLease",
+    "VenueRoute",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import F, Q
 
+from orders.domain.breaker import BreakerState, Line
 from orders.domain.types import IntentKind, IntentState
 from orders.models.columns import choices
 from orders.models.order import Order, OrderVersion
@@ -91,6 +92,89 @@ class ParkedReport(models.Model):
     resolved_at = models.DateTimeField(null=True)
 
     class Meta:
+        default_permissions = ("view", "change")
+
+    def __str__(self) -> str:
+        return f"{self.venue} {self.code}"
+
+
+class Breaker(models.Model):
+    """What the worker that speaks to a venue finds of it: whether it answers, and how fast.
+
+    A venue without a row has always answered. `probe_at` is when an open breaker lets something through again.
+    """
+
+    venue = models.CharField(primary_key=True, max_length=24)
+    state = models.CharField(max_length=9, choices=choices(BreakerState), default=BreakerState.CLOSED.value)
+    opened_by = models.CharField(max_length=4, choices=choices(Line), blank=True)
+    cause = models.CharField(max_length=200, blank=True)
+    changed_at = models.DateTimeField()
+    probe_at = models.DateTimeField(null=True)
+    is_slow = models.BooleanField(default=False)
+    acknowledge_p95_ms = models.PositiveIntegerField(null=True)
+    fill_p95_ms = models.PositiveIntegerField(null=True)
+    patience_ms = models.PositiveIntegerField(default=10_000)
+    measured_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["venue"], name="breaker_open", condition=Q(state="open"))]
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return f"{self.venue} {self.state}"
+
+
+class VenueRoute(models.Model):
+    """Say where orders go: an account's own route before everybody's, one asset class's before every one's.
+
+    A venue outside this portal may be reached only by the accounts that a route leads there.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    account = models.ForeignKey("accounts.TradingAccount", null=True, blank=True, on_delete=models.CASCADE)
+    asset_class = models.CharField(max_length=12, blank=True)
+    venue = models.CharField(max_length=24)
+    is_default = models.BooleanField(default=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account", "asset_class", "venue"], name="venue_route_once", nulls_distinct=False
+            ),
+            models.UniqueConstraint(
+                fields=["account", "asset_class"],
+                name="venue_route_one_default",
+                nulls_distinct=False,
+                condition=Q(is_default=True),
+            ),
+        ]
+        default_permissions = ("view", "add", "change", "delete")
+
+    def __str__(self) -> str:
+        return f"{self.asset_class or 'everything'} to {self.venue}"
+
+
+class VenueAlert(models.Model):
+    """Something at a venue that a person must look at; resolved by that person, or by itself when it is over.
+
+    `subject` is what it is about: an order's id, a symbol, or nothing but the venue.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    venue = models.CharField(max_length=24)
+    code = models.CharField(max_length=40)
+    subject = models.CharField(max_length=40, blank=True)
+    order = models.ForeignKey(Order, null=True, on_delete=models.PROTECT, related_name="+", db_index=False)
+    facts = models.JSONField()
+    raised_at = models.DateTimeField()
+    resolved_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["venue", "code", "subject"], name="venue_alert_once", condition=Q(resolved_at=None)
+            )
+        ]
         default_permissions = ("view", "change")
 
     def __str__(self) -> str:
