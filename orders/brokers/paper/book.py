@@ -28,7 +28,10 @@ class OutcomeKind(StrEnum):
 
 @dataclass(slots=True, eq=False)
 class BookOrder:
-    """One order as the venue works it; `ready_at` is monotonic seconds, `arrival` the venue's own count."""
+    """One order as the venue works it; `ready_at` is monotonic seconds, `arrival` the venue's own count.
+
+    A stop waits until it `is_triggered`; a trailing one follows `mark`, the best price since it came.
+    """
 
     order_id: UUID
     symbol: str
@@ -40,6 +43,13 @@ class BookOrder:
     arrival: int
     ready_at: float = 0.0
     filled: Decimal = ZERO
+    account_id: UUID | None = None
+    stop_price: Decimal | None = None
+    trail_price: Decimal | None = None
+    trail_percent: Decimal | None = None
+    mark: Decimal | None = None
+    is_triggered: bool = False
+    extended_hours: bool = False
 
     @property
     def leaves(self) -> Decimal:

@@ -20,7 +20,7 @@ from orders.brokers.paper.engine import Market, Message, PaperEngine
 from orders.brokers.paper.market import LiveMarket, PriceTap
 from orders.brokers.paper.profile import PaperProfile
 from orders.brokers.paper.store import PaperStore
-from orders.brokers.protocol import DropCopy, OnReports, VenueCancel, VenueGone, VenueOrder
+from orders.brokers.protocol import DropCopy, OnReports, VenueCancel, VenueGone, VenueOrder, VenueReplace
 from orders.domain.reports import ReportKind, VenueReport
 from trading_portal.kernel import clock
 
@@ -94,6 +94,10 @@ class PaperBroker:
     async def cancel(self, cancels: Sequence[VenueCancel]) -> None:
         """Ask for cancels."""
         self._send(cancels)
+
+    async def replace(self, replaces: Sequence[VenueReplace]) -> None:
+        """Ask for changes; a request that the venue already has is answered as before."""
+        self._send(replaces)
 
     async def query(self, order_ids: Sequence[UUID]) -> Sequence[VenueReport]:
         """Return every report of these orders so far; `status_unknown_order` for one the venue never heard of."""

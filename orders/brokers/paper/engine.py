@@ -13,7 +13,7 @@ from marketdata.domain.types import PriceUpdate
 from orders.brokers.paper.book import IMMEDIATE, Book, BookOrder, Outcome, OutcomeKind
 from orders.brokers.paper.profile import PaperProfile
 from orders.brokers.paper.store import PaperStore, Turn, Working
-from orders.brokers.protocol import VenueCancel, VenueOrder
+from orders.brokers.protocol import VenueCancel, VenueOrder, VenueReplace
 from orders.domain.reports import ReportKind, VenueReport
 from orders.domain.types import OrderType, TimeInForce
 from trading_portal.kernel.ids import uuid7
@@ -25,7 +25,7 @@ SUPPORTED_TYPES = (OrderType.MARKET, OrderType.LIMIT)
 SUPPORTED_TIMES = (TimeInForce.DAY, TimeInForce.GTC, *IMMEDIATE)
 _SESSION_BITS = 40
 
-Message = VenueOrder | VenueCancel
+Message = VenueOrder | VenueCancel | VenueReplace
 
 
 class Market(Protocol):
@@ -93,7 +93,7 @@ class PaperEngine:
         self._advance(at, monotonic)
         self._expire(at)
         turn = self._turn
-        if turn.new or turn.changed or turn.reports:
+        if not turn.is_empty:
             self.store.write(turn)
         return turn.reports + turn.repeated
 
@@ -104,6 +104,8 @@ class PaperEngine:
         symbols = set(submits.values())
         self._refresh_prices(symbols, at)
         ends = self.market.day_ends_at(symbols, at) if symbols else {}
+        replaces = [message for message in messages if isinstance(message, VenueReplace)]
+        answered = self._answered(replaces)
         late: list[UUID] = []
         for message in messages:
             working = self._open.get(message.order_id)
@@ -111,6 +113,8 @@ class PaperEngine:
                 if message.order_id in submits and message.order_id not in known:
                     del submits[message.order_id]
                     self._accept(message, ends, at, monotonic)
+            elif isinstance(message, VenueReplace):
+                self._replace(message, working, answered, at, monotonic)
             elif working:
                 self._books[working.order.symbol].remove(working.order)
                 self._end(working, ReportKind.CANCELED, "", at)
@@ -131,6 +135,48 @@ class PaperEngine:
                 why = "TOO_LATE" if reports else "UNKNOWN_ORDER"
                 self._report(order_id, ReportKind.CANCEL_REJECTED, at, reason=why)
 
+    def _answered(self, replaces: Sequence[VenueReplace]) -> dict[UUID | None, VenueReport]:
+        """Return the answers that these replaces were given before."""
+        past = self.store.reports_of([replace.order_id for replace in replaces]) if replaces else []
+        return {report.request_id: report for report in past if report.request_id}
+
+    def _replace(
+        self, asked: VenueReplace, working: Working | None, answered: dict[UUID | None, VenueReport],
+        at: datetime, monotonic: float,
+    ) -> None:  # fmt: skip
+        """Change an order that works, or say why not; what is filled stays filled."""
+        if before := answered.get(asked.request_id):
+            self._turn.repeated.append(before)
+            return
+        if working is None:
+            self._report(
+                asked.order_id, ReportKind.REPLACE_REJECTED, at, reason="TOO_LATE", request_id=asked.request_id
+            )
+        else:
+            self._change(working, asked, at, monotonic)
+        answered[asked.request_id] = self._turn.reports[-1]
+
+    def _change(self, working: Working, asked: VenueReplace, at: datetime, monotonic: float) -> None:
+        order = working.order
+        book = self._books[order.symbol]
+        keeps_place = asked.limit_price == order.limit_price and asked.quantity <= order.quantity
+        if not keeps_place or asked.quantity <= order.filled:
+            book.remove(order)
+        order.quantity, order.limit_price = max(asked.quantity, order.filled), asked.limit_price
+        self._turn.restated[order.order_id] = working
+        self._report(
+            order.order_id, ReportKind.REPLACED, at,
+            quantity=order.quantity, price=order.limit_price, stop_price=asked.stop_price, request_id=asked.request_id,
+        )  # fmt: skip
+        if not order.leaves:
+            working.state = "filled"
+            del self._open[order.order_id]
+        elif not keeps_place:
+            self._arrivals += 1
+            order.arrival, order.ready_at = self._arrivals, monotonic
+            book.add(order)
+            self._apply(book.advance(monotonic), at)
+
     def _accept(self, sent: VenueOrder, ends: Mapping[str, datetime | None], at: datetime, monotonic: float) -> None:
         self._arrivals += 1
         order = BookOrder(
@@ -146,7 +192,7 @@ class PaperEngine:
         )
         is_day = order.time_in_force is TimeInForce.DAY
         working = Working(order, at, ends.get(order.symbol) if is_day else None)
-        self._turn.new.append(working)
+        self._turn.new[order.order_id] = working
         if why := self._refusal(order, ends):
             self._end(working, ReportKind.REJECTED, why, at)
             return
@@ -242,7 +288,8 @@ class PaperEngine:
 
     def _report(
         self, order_id: UUID, kind: ReportKind, at: datetime, *, reason: str = "",
-        quantity: Decimal | None = None, price: Decimal | None = None, fee: Decimal = ZERO,
+        quantity: Decimal | None = None, price: Decimal | None = None, stop_price: Decimal | None = None,
+        fee: Decimal = ZERO, request_id: UUID | None = None,
     ) -> None:  # fmt: skip
         self._turn.reports.append(
             VenueReport(
@@ -253,8 +300,10 @@ class PaperEngine:
                 exec_id=str(uuid7()),
                 quantity=quantity,
                 price=price,
+                stop_price=stop_price,
                 fee=fee,
                 reason=reason,
+                request_id=request_id,
                 executed_at=at,
             )
         )

@@ -12,7 +12,7 @@ from django.db import transaction
 
 from orders.brokers.paper.book import BookOrder
 from orders.brokers.protocol import DropCopy, VenueGone
-from orders.domain.reports import ReportKind, VenueReport
+from orders.domain.reports import ReportKind, Restatement, VenueReport
 from orders.domain.types import OrderType, TimeInForce
 from orders.selectors.sql import execute, fetch, pipelined
 from positions.domain.types import Side
@@ -27,62 +27,97 @@ ON CONFLICT (venue) DO UPDATE SET number = s.number + 1, started_at = excluded.s
 _CHECK_SESSION = """
 SELECT number, set_config('synchronous_commit', 'off', true) FROM orders_papersession WHERE venue = %s FOR SHARE
 """
-_OPEN_ORDERS = """
-SELECT order_id, symbol, side, type, time_in_force, quantity, limit_price, arrival, filled_quantity,
-       received_at, expires_at
-FROM orders_paperorder WHERE venue = %s AND state = 'open' ORDER BY arrival
+_ORDER_COLUMNS = """
+order_id, account_id, symbol, side, type, time_in_force, quantity, limit_price, stop_price, trail_price, trail_percent,
+mark, is_triggered, extended_hours, arrival, filled_quantity, state, pause, scenario, step, step_at, received_at,
+acts_at, expires_at
 """
+_OPEN_ORDERS = f"SELECT {_ORDER_COLUMNS} FROM orders_paperorder WHERE venue = %s AND state = 'open' ORDER BY arrival"
+_ORDERS = f"SELECT {_ORDER_COLUMNS} FROM orders_paperorder WHERE venue = %s AND order_id = ANY(%s)"
 _LAST_REPORT = "SELECT coalesce(max(id), 0) FROM orders_paperreport WHERE venue = %s"
 _KNOWN = "SELECT order_id FROM orders_paperorder WHERE venue = %s AND order_id = ANY(%s)"
-_INSERT_ORDERS = """
-INSERT INTO orders_paperorder (order_id, venue, arrival, symbol, side, type, time_in_force, quantity, limit_price,
-                               filled_quantity, state, received_at, expires_at)
-SELECT * FROM unnest(%s::uuid[], %s::text[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[],
-                     %s::numeric[], %s::numeric[], %s::numeric[], %s::text[], %s::timestamptz[], %s::timestamptz[])
+_INSERT_ORDERS = f"""
+INSERT INTO orders_paperorder (venue, {_ORDER_COLUMNS})
+SELECT %s, * FROM unnest(
+    %s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::numeric[], %s::numeric[], %s::numeric[],
+    %s::numeric[], %s::numeric[], %s::numeric[], %s::boolean[], %s::boolean[], %s::bigint[], %s::numeric[], %s::text[],
+    %s::text[], %s::text[], %s::smallint[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[])
 """
-_UPDATE_ORDERS = """
+_UPDATE_FILLED = """
 UPDATE orders_paperorder o SET filled_quantity = new.filled, state = new.state
 FROM unnest(%s::uuid[], %s::numeric[], %s::text[]) AS new(order_id, filled, state) WHERE o.order_id = new.order_id
 """
-_INSERT_REPORTS = """
+_UPDATE_TERMS = """
+UPDATE orders_paperorder o
+SET filled_quantity = new.filled, state = new.state, quantity = new.quantity, time_in_force = new.tif,
+    limit_price = new.limit_price, stop_price = new.stop_price, trail_price = new.trail_price,
+    trail_percent = new.trail_percent, mark = new.mark, is_triggered = new.is_triggered, arrival = new.arrival,
+    pause = new.pause, step = new.step, step_at = new.step_at, acts_at = new.acts_at, expires_at = new.expires_at
+FROM unnest(%s::uuid[], %s::numeric[], %s::text[], %s::numeric[], %s::text[], %s::numeric[], %s::numeric[],
+            %s::numeric[], %s::numeric[], %s::numeric[], %s::boolean[], %s::bigint[], %s::text[], %s::smallint[],
+            %s::timestamptz[], %s::timestamptz[], %s::timestamptz[])
+     AS new(order_id, filled, state, quantity, tif, limit_price, stop_price, trail_price, trail_percent, mark,
+            is_triggered, arrival, pause, step, step_at, acts_at, expires_at)
+WHERE o.order_id = new.order_id
+"""
+_REPORT_COLUMNS = """
+order_id, exec_id, ref_exec_id, kind, quantity, price, stop_price, fee, reason, restatement, request_id, ratio,
+executed_at
+"""
+_INSERT_REPORTS = f"""
 WITH made AS (
-INSERT INTO orders_paperreport (venue, order_id, exec_id, kind, quantity, price, fee, reason, executed_at)
-SELECT %s, order_id, exec_id, kind, quantity, price, fee, reason, executed_at
-FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::numeric[], %s::numeric[], %s::numeric[], %s::text[],
-            %s::timestamptz[]) WITH ORDINALITY
-     AS new(order_id, exec_id, kind, quantity, price, fee, reason, executed_at, n)
+INSERT INTO orders_paperreport (venue, {_REPORT_COLUMNS})
+SELECT %s, {_REPORT_COLUMNS}
+FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[],
+            %s::text[], %s::text[], %s::uuid[], %s::numeric[], %s::timestamptz[]) WITH ORDINALITY
+     AS new({_REPORT_COLUMNS}, n)
 ORDER BY n RETURNING id
 ) SELECT max(id) FROM made
 """
-_REPORTS_OF = """
-SELECT id, order_id, exec_id, kind, quantity, price, fee, reason, executed_at
-FROM orders_paperreport WHERE venue = %s AND order_id = ANY(%s) ORDER BY id
+_REPORTS_OF = f"""
+SELECT id, {_REPORT_COLUMNS} FROM orders_paperreport WHERE venue = %s AND order_id = ANY(%s) ORDER BY id
 """
-_REPORTS_AFTER = """
-SELECT id, order_id, exec_id, kind, quantity, price, fee, reason, executed_at
-FROM orders_paperreport WHERE venue = %s AND id > %s ORDER BY id LIMIT %s
+_REPORTS_AFTER = f"""
+SELECT id, {_REPORT_COLUMNS} FROM orders_paperreport WHERE venue = %s AND id > %s ORDER BY id LIMIT %s
 """
 
 
 @dataclass(slots=True)
 class Working:
-    """An order of the venue with what the book does not need: its state and when it ends."""
+    """An order of the venue with what the book does not need: its state, why it pauses, and when something is due.
+
+    `acts_at` is the opening or close that it waits for, `step_at` when its scenario goes on.
+    """
 
     order: BookOrder
     received_at: datetime
     expires_at: datetime | None
     state: str = "open"
+    pause: str = ""
+    scenario: str = ""
+    step: int = 0
+    step_at: datetime | None = None
+    acts_at: datetime | None = None
 
 
 @dataclass(slots=True)
 class Turn:
-    """Gather what one turn of the venue changes, to be written in one transaction."""
+    """Gather what one turn of the venue changes, to be written in one transaction.
 
-    new: list[Working] = field(default_factory=list)
+    `changed` orders were filled or ended; `restated` ones have other terms as well.
+    """
+
+    new: dict[UUID, Working] = field(default_factory=dict)
     changed: dict[UUID, Working] = field(default_factory=dict)
+    restated: dict[UUID, Working] = field(default_factory=dict)
     reports: list[VenueReport] = field(default_factory=list)
     repeated: list[VenueReport] = field(default_factory=list)
     last_report_id: int = 0
+
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether there is nothing to write."""
+        return not (self.new or self.changed or self.restated or self.reports)
 
 
 class PaperStore:
@@ -100,6 +135,11 @@ class PaperStore:
         """Return the orders that still work, in the order of their arrival."""
         return [_working(row) for row in fetch(_OPEN_ORDERS, [self.venue])]
 
+    def orders(self, order_ids: Collection[UUID]) -> dict[UUID, Working]:
+        """Return those of the orders that the venue has ever had, as they stand."""
+        found = [_working(row) for row in fetch(_ORDERS, [self.venue, list(order_ids)])] if order_ids else []
+        return {working.order.order_id: working for working in found}
+
     def last_report_id(self) -> int:
         """Return the id of the last report made, 0 when there is none."""
         last: int = fetch(_LAST_REPORT, [self.venue])[0][0]
@@ -115,13 +155,15 @@ class PaperStore:
             rows = fetch(_CHECK_SESSION, [self.venue])
             if not rows or rows[0][0] != self.session:
                 raise VenueGone(f"Another process has taken {self.venue} over.")
-            new = {working.order.order_id for working in turn.new}
-            changed = [(i, w.order.filled, w.state) for i, w in turn.changed.items() if i not in new]
+            changed = [_filled_row(w) for i, w in turn.changed.items() if i not in turn.new and i not in turn.restated]
+            restated = [_terms_row(w) for i, w in turn.restated.items() if i not in turn.new]
             with pipelined():
                 if turn.new:
-                    execute(_INSERT_ORDERS, _columns(_new_row(self.venue, working) for working in turn.new))
+                    execute(_INSERT_ORDERS, [self.venue, *_columns(_order_row(each) for each in turn.new.values())])
                 if changed:
-                    execute(_UPDATE_ORDERS, _columns(changed))
+                    execute(_UPDATE_FILLED, _columns(changed))
+                if restated:
+                    execute(_UPDATE_TERMS, _columns(restated))
                 if turn.reports:
                     values = [self.venue, *_columns(_report_row(report) for report in turn.reports)]
                     turn.last_report_id = fetch(_INSERT_REPORTS, values)[0][0]
@@ -140,24 +182,44 @@ def _columns(rows: Iterable[tuple[object, ...]]) -> list[list[object]]:
     return [list(column) for column in zip(*rows, strict=True)]
 
 
-def _new_row(venue: str, working: Working) -> tuple[object, ...]:
+def _order_row(working: Working) -> tuple[object, ...]:
     order = working.order
     return (
-        order.order_id, venue, order.arrival, order.symbol, order.side.value, order.order_type.value,
-        order.time_in_force.value, order.quantity, order.limit_price, order.filled, working.state,
-        working.received_at, working.expires_at,
+        order.order_id, order.account_id, order.symbol, order.side.value, order.order_type.value,
+        order.time_in_force.value, order.quantity, order.limit_price, order.stop_price, order.trail_price,
+        order.trail_percent, order.mark, order.is_triggered, order.extended_hours, order.arrival, order.filled,
+        working.state, working.pause, working.scenario, working.step, working.step_at, working.received_at,
+        working.acts_at, working.expires_at,
+    )  # fmt: skip
+
+
+def _filled_row(working: Working) -> tuple[object, ...]:
+    return working.order.order_id, working.order.filled, working.state
+
+
+def _terms_row(working: Working) -> tuple[object, ...]:
+    order = working.order
+    return (
+        *_filled_row(working), order.quantity, order.time_in_force.value, order.limit_price, order.stop_price,
+        order.trail_price, order.trail_percent, order.mark, order.is_triggered, order.arrival, working.pause,
+        working.step, working.step_at, working.acts_at, working.expires_at,
     )  # fmt: skip
 
 
 def _report_row(report: VenueReport) -> tuple[object, ...]:
     return (
-        report.order_id, report.exec_id, report.kind.value, report.quantity, report.price, report.fee,
-        report.reason, report.executed_at,
+        report.order_id, report.exec_id, report.ref_exec_id, report.kind.value, report.quantity, report.price,
+        report.stop_price, report.fee, report.reason, report.restatement and report.restatement.value,
+        report.request_id, report.ratio, report.executed_at,
     )  # fmt: skip
 
 
 def _working(row: tuple[Any, ...]) -> Working:
-    order_id, symbol, side, order_type, tif, quantity, limit_price, arrival, filled, received_at, expires_at = row
+    (
+        order_id, account_id, symbol, side, order_type, tif, quantity, limit_price, stop_price, trail_price,
+        trail_percent, mark, is_triggered, extended_hours, arrival, filled, state, pause, scenario, step, step_at,
+        received_at, acts_at, expires_at,
+    ) = row  # fmt: skip
     order = BookOrder(
         order_id=order_id,
         symbol=symbol,
@@ -168,21 +230,36 @@ def _working(row: tuple[Any, ...]) -> Working:
         limit_price=limit_price,
         arrival=arrival,
         filled=filled,
+        account_id=account_id,
+        stop_price=stop_price,
+        trail_price=trail_price,
+        trail_percent=trail_percent,
+        mark=mark,
+        is_triggered=is_triggered,
+        extended_hours=extended_hours,
     )
-    return Working(order, received_at, expires_at)
+    return Working(order, received_at, expires_at, state, pause, scenario, step, step_at, acts_at)
 
 
 def _report(venue: str, row: tuple[Any, ...]) -> VenueReport:
-    _, order_id, exec_id, kind, quantity, price, fee, reason, executed_at = row
+    (
+        _, order_id, exec_id, ref_exec_id, kind, quantity, price, stop_price, fee, reason, restatement, request_id,
+        ratio, executed_at,
+    ) = row  # fmt: skip
     return VenueReport(
         venue=venue,
         kind=ReportKind(kind),
         order_id=order_id,
         venue_order_id=str(order_id),
         exec_id=exec_id,
+        ref_exec_id=ref_exec_id,
         quantity=quantity,
         price=price,
+        stop_price=stop_price,
         fee=fee,
         reason=reason,
+        restatement=Restatement(restatement) if restatement else None,
+        request_id=request_id,
+        ratio=ratio,
         executed_at=executed_at,
     )
