@@ -34,6 +34,7 @@ class TradingAccount(models.Model):
     base_currency = models.CharField(max_length=8, default="USD")
     status = models.CharField(max_length=8, choices=Status, default=Status.ACTIVE)
     is_paper = models.BooleanField(default=True)
+    may_short = models.BooleanField(default=False)
     event_sequence = models.BigIntegerField(default=0, editable=False)
     opened_at = models.DateTimeField()
 

@@ -36,6 +36,7 @@ def _facts(account: TradingAccount) -> AccountFacts:
         account.base_currency,
         account.status,
         account.is_paper,
+        account.may_short,
     )
 
 

@@ -17,7 +17,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from accounts.domain import sign_in
-from accounts.domain.events import AccountOpened, ApiKeyCreated, ApiKeyRevoked
+from accounts.domain.events import AccountConfigured, AccountOpened, ApiKeyCreated, ApiKeyRevoked
 from accounts.domain.idempotency import KEPT_FOR, IdempotencyClaim
 from accounts.domain.keys import secret_hash
 from accounts.domain.rates import TAKE_SCRIPT, WINDOW_SECONDS, RateAnswer, RateRequest
@@ -29,7 +29,7 @@ from trading_portal.kernel.errors import InvalidInput, NotFound, Unavailable, re
 from trading_portal.kernel.ids import uuid7
 
 _LOCK = """
-SELECT id, number, name, owner_id, base_currency, status, is_paper, event_sequence
+SELECT id, number, name, owner_id, base_currency, status, is_paper, may_short, event_sequence
 FROM accounts_tradingaccount WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE
 """
 _SAVE = """
@@ -58,7 +58,7 @@ def accounts_lock(account_ids: Collection[UUID]) -> LockedAccounts:
         raise transaction.TransactionManagementError("A lock outside a transaction would be gone at once.")
     with connection.cursor() as cursor:
         cursor.execute(_LOCK, [list(wanted)])
-        locked = LockedAccounts((AccountFacts(*row[:7]), row[7]) for row in cursor.fetchall())
+        locked = LockedAccounts((AccountFacts(*row[:8]), row[8]) for row in cursor.fetchall())
     for missing in wanted - set(locked):
         raise NotFound(reason("ACCOUNT_NOT_FOUND", account_id=missing), "There is no such account.")
     return locked
@@ -94,17 +94,44 @@ def person_ensure(
 
 @transaction.atomic
 def account_open(
-    *, owner_id: UUID, number: str, name: str, base_currency: str, is_paper: bool, by: Actor, at: datetime
+    *,
+    owner_id: UUID,
+    number: str,
+    name: str,
+    base_currency: str,
+    is_paper: bool,
+    may_short: bool = False,
+    by: Actor,
+    at: datetime,
 ) -> UUID:
     """Open a trading account and return its id."""
     account = TradingAccount.objects.create(
-        owner_id=owner_id, number=number, name=name, base_currency=base_currency, is_paper=is_paper, opened_at=at
+        owner_id=owner_id,
+        number=number,
+        name=name,
+        base_currency=base_currency,
+        is_paper=is_paper,
+        may_short=may_short,
+        opened_at=at,
     )
     payload = AccountOpened(
-        number=number, name=name, owner_id=str(owner_id), base_currency=base_currency, is_paper=is_paper
+        number=number,
+        name=name,
+        owner_id=str(owner_id),
+        base_currency=base_currency,
+        is_paper=is_paper,
+        may_short=may_short,
     )
     _account_event_append(account.id, payload, by, at)
     return account.id
+
+
+@transaction.atomic
+def account_configure(*, account_id: UUID, may_short: bool, by: Actor, at: datetime) -> None:
+    """Allow or forbid an account to sell short, from the next order on; what is short already stays."""
+    accounts_lock([account_id])
+    if TradingAccount.objects.filter(id=account_id).exclude(may_short=may_short).update(may_short=may_short):
+        _account_event_append(account_id, AccountConfigured(may_short=may_short), by, at)
 
 
 @transaction.atomic

@@ -16,6 +16,14 @@ class AccountOpened(EventPayload, frozen=True, kw_only=True):
     owner_id: str
     base_currency: str
     is_paper: bool
+    may_short: bool = False
+
+
+class AccountConfigured(EventPayload, frozen=True, kw_only=True):
+    """What a trading account may do was changed."""
+
+    TYPE: ClassVar[str] = "account.configured"
+    may_short: bool
 
 
 class ApiKeyCreated(EventPayload, frozen=True, kw_only=True):

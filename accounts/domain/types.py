@@ -13,7 +13,7 @@ from trading_portal.kernel.errors import NotFound, reason
 
 @dataclass(frozen=True, slots=True)
 class AccountFacts:
-    """A trading account as other apps see it."""
+    """A trading account as other apps see it; `may_short` lets it sell what it does not have."""
 
     id: UUID
     number: str
@@ -22,6 +22,7 @@ class AccountFacts:
     base_currency: str
     status: str
     is_paper: bool
+    may_short: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,3 +129,12 @@ def test_a_stranger_sees_and_trades_nothing(owner_id, account_id):
     assert selectors.account_visible(stranger, account_id) is None
     assert selectors.account_for_trading(stranger, account_id) is None
     assert selectors.accounts_visible(stranger) == []
+
+
+def test_an_account_may_sell_short_once_it_is_told_so_and_the_log_says_it_once(account_id):
+    for _ in range(2):
+        services.account_configure(account_id=account_id, may_short=True, by=BY, at=clock.now())
+    facts = selectors.account_by_id(account_id)
+    assert facts is not None
+    assert facts.may_short
+    assert [event.type for event in events_of_account(account_id, since=0)].count("account.configured") == 1

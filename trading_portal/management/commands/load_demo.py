@@ -82,7 +82,14 @@ def _account(owner_id: UUID, number: str, name: str, at: datetime) -> UUID:
         return known.id
     with transaction.atomic():
         account_id = account_open(
-            owner_id=owner_id, number=number, name=name, base_currency="USD", is_paper=True, by=LOADER, at=at
+            owner_id=owner_id,
+            number=number,
+            name=name,
+            base_currency="USD",
+            is_paper=True,
+            may_short=True,
+            by=LOADER,
+            at=at,
         )
         cash_post(account_id=account_id, currency="USD", amount=CASH, reason="demo deposit", by=LOADER, at=at)
     return account_id
