@@ -57,7 +57,7 @@ class Order(models.Model):
     source = models.CharField(max_length=12)
     api_key = models.ForeignKey("accounts.ApiKey", null=True, on_delete=models.SET_NULL, db_index=False)
     correlation_id = models.UUIDField()
-    version_number = models.PositiveSmallIntegerField(default=1)
+    version_number = models.PositiveIntegerField(default=1)
     version_id = models.UUIDField(null=True)
     event_sequence = models.BigIntegerField()
     placed_at = models.DateTimeField()
@@ -107,8 +107,9 @@ class Order(models.Model):
 class OrderVersion(models.Model):
     """One replace of an order, with its own public id and client_order_id; the order itself is version 1.
 
-    Asked for at `requested_at`; then the venue accepted or rejected it, or the order ended first. A GET by the id that
-    an accepted one replaced answers `replaced`.
+    Asked for at `requested_at`; then the venue accepted or rejected it, the order ended first, or risk refused it.
+    `replaces` is the public id the order had until then, `was` its terms and fills when an accepted one took over: a
+    GET by the replaced id answers with them. The other columns are the terms asked for, or those the venue gave.
     """
 
     class State(models.TextChoices):
@@ -119,15 +120,19 @@ class OrderVersion(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="versions")
     account = models.ForeignKey("accounts.TradingAccount", on_delete=models.PROTECT, db_index=False)
-    number = models.PositiveSmallIntegerField()
+    number = models.PositiveIntegerField()
     client_order_id = models.CharField(max_length=128)
+    command_hash = models.BinaryField(max_length=32)
+    replaces = models.UUIDField()
     quantity = amount()
     limit_price = amount(null=True)
     stop_price = amount(null=True)
     trail_price = amount(null=True)
     trail_percent = amount(null=True)
     time_in_force = models.CharField(max_length=3, choices=choices(TimeInForce))
+    expires_at = models.DateTimeField(null=True)
     worst_price = amount(null=True)
+    was = models.JSONField(null=True)
     state = models.CharField(max_length=8, choices=State, default=State.PENDING)
     requested_at = models.DateTimeField()
     accepted_at = models.DateTimeField(null=True)
