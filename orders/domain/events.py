@@ -39,7 +39,10 @@ class OrderTaken(OrderPayload, frozen=True, kw_only=True):
 
 
 class OrderAccepted(OrderTaken, frozen=True, kw_only=True):
-    """The order passed risk and is stored; it holds `worst_price` a unit and goes to the venue at `due_at`."""
+    """The order passed risk and is stored; it holds `worst_price` a unit and goes to the venue at `due_at`.
+
+    An exit that is held has no `due_at` yet, and holds nothing.
+    """
 
     TYPE: ClassVar[str] = "order.accepted"
     worst_price: str
@@ -51,6 +54,14 @@ class OrderRefused(OrderTaken, frozen=True, kw_only=True):
 
     TYPE: ClassVar[str] = "order.refused"
     reasons: tuple[ReasonDict, ...]
+
+
+class OrderActivated(OrderPayload, frozen=True, kw_only=True):
+    """The order that it closes is filled: the exit is on its way to the venue."""
+
+    TYPE: ClassVar[str] = "order.activated"
+    reason: ReasonDict
+    due_at: str
 
 
 class OrderRouted(OrderPayload, frozen=True, kw_only=True):

@@ -24,6 +24,7 @@ TERMINAL = frozenset((BaseState.FILLED, BaseState.CANCELED, BaseState.EXPIRED, B
 class EventKind(StrEnum):
     """What can happen to an order: requests taken, our own decisions, and what venues report (FIX 150, 35=9)."""
 
+    ACTIVATED = "activated"
     ROUTED = "routed"
     CANCEL_REQUESTED = "cancel_requested"
     REPLACE_REQUESTED = "replace_requested"

@@ -105,6 +105,7 @@ def _has_that_fill(state: OrderState, event: OrderEvent) -> bool:
 
 
 ROWS: tuple[Row, ...] = (
+    Row("4 policy", (_H,), _NONE, _K.ACTIVATED, _A),  # the entry is filled: routed next, like any accepted order
     Row("4", (_A, _H), _NONE, _K.ROUTED, _PN),
     Row("5", (_A, _H), _NONE, _K.CANCEL_REQUESTED, _C),
     Row("6", (_PN,), (*_NONE, *_CANCEL), _K.ACKNOWLEDGED, _N),
@@ -155,7 +156,9 @@ ROWS: tuple[Row, ...] = (
     Row("17 policy", (_A, _H), _NONE, _K.LAPSED, _E),  # time in force ended before anything was sent
 )
 
-_OURS = frozenset((_K.ROUTED, _K.CANCEL_REQUESTED, _K.REPLACE_REQUESTED, _K.DROPPED, _K.LAPSED, _K.TIMED_OUT))
+_OURS = frozenset(
+    (_K.ACTIVATED, _K.ROUTED, _K.CANCEL_REQUESTED, _K.REPLACE_REQUESTED, _K.DROPPED, _K.LAPSED, _K.TIMED_OUT)
+)
 _PRECEDENCE: Mapping[str, int] = {
     "pending_cancel": 12,
     "pending_replace": 11,
@@ -229,6 +232,8 @@ def _booked(state: OrderState, event: OrderEvent) -> OrderState:
             filled_quantity=state.filled_quantity - event.was_quantity + quantity,
             filled_value=state.filled_value - gone + come,
         )
+    if event.kind is _K.ACTIVATED and event.quantity:
+        return replace(state, quantity=event.quantity)
     if event.kind is _K.REPLACED:
         return replace(state, quantity=max(event.quantity, state.filled_quantity))
     if event.kind is _K.SPLIT:
