@@ -1,5 +1,6 @@
 """Orders, what venues did with them, and what is still to be sent."""
 
+from orders.models.fix import FixMessage, FixRequest, FixSession
 from orders.models.order import Execution, Order, OrderVersion
 from orders.models.paper import PaperOrder, PaperReport, PaperSession
 from orders.models.venue import Breaker, ParkedReport, RecordedReport, VenueAlert, VenueIntent, VenueLease, VenueRoute
@@ -7,6 +8,9 @@ from orders.models.venue import Breaker, ParkedReport, RecordedReport, VenueAler
 __all__ = [
     "Breaker",
     "Execution",
+    "FixMessage",
+    "FixRequest",
+    "FixSession",
     "Order",
     "OrderVersion",
     "PaperOrder",
