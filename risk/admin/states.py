@@ -10,6 +10,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 
+from accounts.services import account_configure
 from risk import services
 from risk.admin.desk import DeskAdmin, actor_of, attempt, scope_of
 from risk.admin.forms import ReasonForm, StateAddForm, StateForm
@@ -104,12 +105,12 @@ class TradingStateAdmin(DeskAdmin):
 class TradingAccountAdmin(DeskAdmin):
     """Show accounts and what they use of their limits; freeze them."""
 
-    list_display = ("number", "name", "owner", "base_currency", "status", "state", "is_paper")
-    list_filter = ("status", "is_paper")
+    list_display = ("number", "name", "owner", "base_currency", "status", "state", "may_short", "is_paper")
+    list_filter = ("status", "may_short", "is_paper")
     list_select_related = ("owner",)
     search_fields = ("number", "name", "owner__username")
     ordering = ("number",)
-    actions = ("freeze",)
+    actions = ("freeze", "allow_shorting", "forbid_shorting")
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Let nobody edit an account here."""
@@ -158,6 +159,27 @@ class TradingAccountAdmin(DeskAdmin):
             self.log_change(request, row, f"frozen: {why}")
             messages.success(request, f"{row.number} is frozen.")
 
+    @admin.action(description="Allow to sell short", permissions=["configure"])
+    def allow_shorting(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """Let the chosen accounts sell what they do not have, where the instrument allows it."""
+        self._shorting(request, queryset, may_short=True)
+
+    @admin.action(description="Forbid to sell short", permissions=["freeze"])
+    def forbid_shorting(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """Let the chosen accounts sell only what they have; what is short already stays."""
+        self._shorting(request, queryset, may_short=False)
+
+    def _shorting(self, request: HttpRequest, queryset: QuerySet[Any], *, may_short: bool) -> None:
+        for row in queryset:
+            account_configure(account_id=row.pk, may_short=may_short, by=actor_of(request), at=clock.now())
+            word = "may" if may_short else "may no longer"
+            self.log_change(request, row, f"{word} sell short")
+            messages.success(request, f"{row.number} {word} sell short.")
+
+    def has_configure_permission(self, request: HttpRequest) -> bool:
+        """Let those widen what an account may do who manage accounts."""
+        return request.user.has_perm("accounts.change_tradingaccount")
+
     def has_freeze_permission(self, request: HttpRequest) -> bool:
         """Let those freeze who may set trading states."""
         return request.user.has_perm("risk.change_tradingstate")
@@ -176,6 +198,7 @@ class TradingAccountAdmin(DeskAdmin):
             "Currency": row.base_currency,
             "Status": row.status,
             "Trading state": self.state(row),
+            "May sell short": "yes" if row.may_short else "no",
             "Paper": "yes" if row.is_paper else "no",
         }
         uses = utilisation([row.pk], clock.now())
