@@ -4,15 +4,14 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('accounts', '0001_initial'),
+        ("accounts", "0001_initial"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='tradingaccount',
-            name='may_short',
+            model_name="tradingaccount",
+            name="may_short",
             field=models.BooleanField(default=False),
         ),
     ]

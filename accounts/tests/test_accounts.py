@@ -137,4 +137,4 @@ def test_an_account_may_sell_short_once_it_is_told_so_and_the_log_says_it_once(a
     facts = selectors.account_by_id(account_id)
     assert facts is not None
     assert facts.may_short
-    assert [event.type for event in events_of_account(account_id, since=0)].count("account.configured") == 1
+    assert [event.type for event in events_of_account(account_id, since=0, limit=100)].count("account.configured") == 1
