@@ -1,5 +1,6 @@
 """Orders, what venues did with them, and what is still to be sent."""
 
+from orders.models.copies import VenueOrderName, VenueReportCopy
 from orders.models.fix import FixMessage, FixRequest, FixSession
 from orders.models.order import Execution, Order, OrderVersion
 from orders.models.paper import PaperOrder, PaperReport, PaperSession
@@ -21,5 +22,7 @@ __all__ = [
     "VenueAlert",
     "VenueIntent",
     "VenueLease",
+    "VenueOrderName",
+    "VenueReportCopy",
     "VenueRoute",
 ]

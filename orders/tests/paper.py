@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -9,7 +10,10 @@ from decimal import Decimal
 from marketdata.domain.types import PriceUpdate
 from orders.brokers.paper.broker import PaperBroker
 from orders.brokers.paper.profile import PaperProfile
-from orders.tests.broker_contract import Levels
+from orders.brokers.protocol import VenueOrder
+from orders.models import PaperReport
+from orders.tests.broker_contract import SECONDS, Ability, Levels
+from positions.domain.types import Side
 from trading_portal.kernel import clock
 from trading_portal.kernel.ids import uuid7
 
@@ -56,6 +60,10 @@ class PaperDriver:
     """Drive paper brokers of one fresh venue."""
 
     symbol = "TEST"
+    lacks = {
+        **dict.fromkeys(set(Ability) - {Ability.MARKET, Ability.REPLACE}, "its scenarios have tests of their own"),
+        Ability.CUT: "it runs in the process that speaks to it",
+    }
 
     def __init__(self, profile: PaperProfile = AT_ONCE, day_ends_at: datetime | None = None) -> None:
         self.venue = f"paper-{uuid7().hex[-12:]}"
@@ -72,3 +80,15 @@ class PaperDriver:
         self.market.prices[self.symbol] = update
         if self.broker:
             self.broker.tap.keep([update])
+
+    def fill(self, order: VenueOrder, quantity: str, price: str) -> None:
+        """Show just what one resting order may take, and wait until it has."""
+        trades = PaperReport.objects.filter(order_id=order.order_id, kind="trade")
+        before, deadline = trades.count(), time.monotonic() + SECONDS
+        far = "1" if order.side is Side.BUY else "1000000"
+        level, other = [(price, quantity)], [(far, "1")]
+        bids, asks = (other, level) if order.side is Side.BUY else (level, other)
+        self.show(bids=bids, asks=asks)
+        while trades.count() == before:
+            assert time.monotonic() < deadline, "the paper venue did not trade"
+            time.sleep(0.002)
