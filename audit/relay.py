@@ -11,7 +11,7 @@ from django.db import DatabaseError, close_old_connections, connection
 
 from audit import selectors, services
 from audit.domain.consumers import Consumer
-from audit.domain.types import EventRecord
+from audit.domain.types import EventRecord, Position
 from trading_portal.kernel import clock
 from trading_portal.kernel.errors import Unavailable
 
@@ -55,16 +55,17 @@ class ConsumerLoop(threading.Thread):
 
     def _start_position_ensure(self) -> None:
         if self._consumer.only_new and not selectors.cursor_exists(self._consumer.name):
-            xid, event_id = selectors.position_last()
-            services.cursor_reset(consumer=self._consumer.name, xid=xid, event_id=event_id, at=clock.now())
+            last = selectors.position_last()
+            services.cursor_reset(consumer=self._consumer.name, xid=last.xid, event_id=last.id, at=clock.now())
 
     def _turn(self) -> None:
         """Hand on one batch, or wait for the next commit."""
         self._woken.clear()
-        events = selectors.events_to_relay(self._consumer.name, BATCH)
-        if events:
+        if end := selectors.page_to_relay(self._consumer.name, BATCH):
             self._horizon_waits = 0
-            self._deliver(events)
+            if events := self._wanted(end):
+                self._deliver(events)
+            self._done(end)
         elif selectors.events_wait_for_horizon():
             time.sleep(HORIZON_SECONDS[min(self._horizon_waits, len(HORIZON_SECONDS) - 1)])
             self._horizon_waits += 1
@@ -72,10 +73,17 @@ class ConsumerLoop(threading.Thread):
             self._horizon_waits = 0
             self._woken.wait(POLL_SECONDS)
 
+    def _wanted(self, end: Position) -> list[EventRecord]:
+        """Return the events of a page that the consumer wants."""
+        name, wanted = self._consumer.name, self._consumer
+        if wanted.accounts is None:
+            return selectors.page_events(name, end, types=wanted.types)
+        account_ids = wanted.accounts(selectors.page_accounts(name, end))
+        return selectors.page_events(name, end, types=wanted.types, account_ids=account_ids) if account_ids else []
+
     def _deliver(self, events: Sequence[EventRecord]) -> None:
-        """Hand a batch on; when it keeps failing, hand on one at a time and park what fails alone."""
+        """Hand a page on; when it keeps failing, hand on one at a time and park what fails alone."""
         if self._handled(events, RETRY_SECONDS[:2]):
-            self._done(events[-1])
             return
         for event in events:
             if not self._handled([event], RETRY_SECONDS):
@@ -83,7 +91,7 @@ class ConsumerLoop(threading.Thread):
                     consumer=self._consumer.name, event_id=event.id, error=self._last_error, at=clock.now()
                 )
                 log.error("relay.event_parked", consumer=self._consumer.name, event_id=str(event.id))
-            self._done(event)
+            self._done(event.position)
 
     def _handled(self, events: Sequence[EventRecord], pauses: Sequence[float]) -> bool:
         for pause in (*pauses, None):
@@ -100,8 +108,8 @@ class ConsumerLoop(threading.Thread):
                 break
         return False
 
-    def _done(self, event: EventRecord) -> None:
-        services.cursor_move(consumer=self._consumer.name, to=event, at=clock.now())
+    def _done(self, position: Position) -> None:
+        services.cursor_move(consumer=self._consumer.name, to=position, at=clock.now())
 
 
 class Relay:

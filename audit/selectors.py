@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
 from django.db import connection
 
-from audit.domain.types import EventRecord
+from audit.domain.types import EventRecord, Position
 from audit.models import Cursor
 
 # `xid::text` without a name of its own would be what ORDER BY xid sorts by: 999 after 1000.
@@ -16,6 +16,11 @@ _COLUMNS = """id, xid::text AS xid_text, stream, sequence, account_id, account_s
 actor, correlation_id, causation_id, valid_at, recorded_at"""
 
 CHANNEL = "audit_event"
+_AFTER_CURSOR = """(xid, id) > (SELECT coalesce(max(xid::text)::xid8, '0'::xid8),
+                     coalesce(max(event_id::text)::uuid, '00000000-0000-0000-0000-000000000000')
+              FROM audit_cursor WHERE consumer = %s)"""
+_NOT_YET_HAD = f"{_AFTER_CURSOR} AND xid < pg_snapshot_xmin(pg_current_snapshot())"
+_OF_PAGE = f"{_AFTER_CURSOR} AND (xid, id) <= (%s::text::xid8, %s)"
 
 
 def _record(row: tuple[Any, ...]) -> EventRecord:
@@ -67,26 +72,53 @@ def events_by_correlation(correlation_id: UUID) -> list[EventRecord]:
     return _records("correlation_id = %s ORDER BY xid, id", [correlation_id])
 
 
-def events_to_relay(consumer: str, limit: int) -> list[EventRecord]:
-    """Return what a consumer has not yet had, in commit-safe order.
+def page_to_relay(consumer: str, limit: int) -> Position | None:
+    """Return where the next page of a consumer ends, in commit-safe order; None when it has had everything.
 
-    Reads only below the oldest running transaction (`id > last` alone would miss what commits late).
+    Looks only below the oldest running transaction (`id > last` alone would miss what commits late), and reads no event.
     """
-    return _records(
-        """(xid, id) > (SELECT coalesce(max(xid::text)::xid8, '0'::xid8),
-                               coalesce(max(event_id::text)::uuid, '00000000-0000-0000-0000-000000000000')
-                        FROM audit_cursor WHERE consumer = %s)
-           AND xid < pg_snapshot_xmin(pg_current_snapshot()) ORDER BY xid, id LIMIT %s""",
-        [consumer, limit],
-    )
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""SELECT xid::text AS xid_text, id FROM
+                (SELECT xid, id FROM audit_event WHERE {_NOT_YET_HAD} ORDER BY xid, id LIMIT %s) AS page
+                ORDER BY page.xid DESC, page.id DESC LIMIT 1""",
+            [consumer, limit],
+        )
+        row = cursor.fetchone()
+    return Position(int(row[0]), row[1]) if row else None
 
 
-def position_last() -> tuple[int, UUID]:
-    """Return the (xid, event id) of the newest event, or (0, the zero id) of an empty log."""
+def page_accounts(consumer: str, end: Position) -> list[UUID]:
+    """Return the accounts that the events of a page tell of."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT DISTINCT account_id FROM audit_event WHERE {_OF_PAGE} AND account_id IS NOT NULL",
+            [consumer, str(end.xid), end.id],
+        )
+        return [row[0] for row in cursor.fetchall()]
+
+
+def page_events(
+    consumer: str, end: Position, *, types: Collection[str] = (), account_ids: Collection[UUID] | None = None
+) -> list[EventRecord]:
+    """Return the events of a page that are of these types (none: of any) and accounts (None: of any)."""
+    where = [_OF_PAGE]
+    values: list[Any] = [consumer, str(end.xid), end.id]
+    if types:
+        where.append("type = ANY(%s)")
+        values.append(list(types))
+    if account_ids is not None:
+        where.append("account_id = ANY(%s)")
+        values.append(list(account_ids))
+    return _records(f"{' AND '.join(where)} ORDER BY xid, id", values)
+
+
+def position_last() -> Position:
+    """Return the place of the newest event; of an empty log, the one before every event."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT xid::text AS xid_text, id FROM audit_event ORDER BY xid DESC, id DESC LIMIT 1")
         row = cursor.fetchone()
-    return (int(row[0]), row[1]) if row else (0, UUID(int=0))
+    return Position(int(row[0]), row[1]) if row else Position(0, UUID(int=0))
 
 
 def cursor_exists(consumer: str) -> bool:

@@ -11,7 +11,7 @@ import msgspec
 import psycopg
 from django.db import connection, transaction
 
-from audit.domain.types import EventRecord, NewEvent
+from audit.domain.types import NewEvent, Position
 from audit.selectors import CHANNEL
 from trading_portal.kernel.ids import uuid7
 
@@ -109,7 +109,7 @@ def _sequences_taken(events: Sequence[NewEvent]) -> list[int]:
     return taken
 
 
-def cursor_move(*, consumer: str, to: EventRecord, at: datetime) -> None:
+def cursor_move(*, consumer: str, to: Position, at: datetime) -> None:
     """Note that a consumer is done with every event up to one; never moves back."""
     with connection.cursor() as cursor:
         cursor.execute(_MOVE, [consumer, str(to.xid), to.id, at])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
@@ -143,24 +144,32 @@ def event_summary(event: EventRecord) -> dict[str, object]:
 def accounts_publish(events: Sequence[EventRecord], *, at: datetime) -> None:
     """Publish, to the web processes that watch them, what events changed in accounts: the events and the rows now.
 
-    An account that nobody watches costs nothing: who begins to watch subscribes first and reads the rows after.
     Raise Unavailable while Redis does not answer; the events are then published again.
     """
-    try:
-        watched = _watched({event.account_id for event in events if event.account_id})
-        told = [event for event in events if event.account_id in watched]
-        if told:
-            _publish(_messages(told, watched, at))
-    except (redis.RedisError, OSError) as error:
-        raise Unavailable(reason("REDIS_UNAVAILABLE"), "Live updates cannot be sent: Redis does not answer.") from error
+    told = [event for event in events if event.account_id]
+    with _redis_answering():
+        _publish(_messages(told, {event.account_id for event in told if event.account_id}, at))
 
 
-def _watched(account_ids: Collection[UUID]) -> set[UUID]:
+def accounts_watched(account_ids: Collection[UUID]) -> set[UUID]:
+    """Return those of the accounts that some web process watches; what nobody watches costs nothing.
+
+    Who begins to watch subscribes first and reads the rows after. Raise Unavailable while Redis does not answer.
+    """
     asked = list(account_ids)
     if not asked:
         return set()
-    readers: Any = _redis().pubsub_numsub(*map(account_channel, asked))
+    with _redis_answering():
+        readers: Any = _redis().pubsub_numsub(*map(account_channel, asked))
     return {account_id for account_id, (_, count) in zip(asked, readers, strict=True) if count}
+
+
+@contextmanager
+def _redis_answering() -> Iterator[None]:
+    try:
+        yield
+    except (redis.RedisError, OSError) as error:
+        raise Unavailable(reason("REDIS_UNAVAILABLE"), "Live updates cannot be sent: Redis does not answer.") from error
 
 
 def _messages(events: Sequence[EventRecord], account_ids: Collection[UUID], at: datetime) -> list[dict[str, object]]:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from audit.domain.types import EventRecord
 from orders import broadcasts, services
 from trading_portal.kernel import clock
+
+KILL_SWITCH_TYPES = frozenset(("kill_switch.latched",))
+
+
+def accounts_watched(account_ids: Collection[UUID]) -> Collection[UUID]:
+    """Return those of the accounts that somebody watches now."""
+    return broadcasts.accounts_watched(account_ids)
 
 
 def accounts_push(events: Sequence[EventRecord]) -> None:
@@ -18,5 +25,5 @@ def accounts_push(events: Sequence[EventRecord]) -> None:
 def killed_orders_cancel(events: Sequence[EventRecord]) -> None:
     """Cancel every open order in the scope of a switch that was latched."""
     for event in events:
-        if event.type == "kill_switch.latched":
+        if event.type in KILL_SWITCH_TYPES:
             services.orders_cancel_killed(kill_switch_id=UUID(event.payload["kill_switch_id"]), at=clock.now())

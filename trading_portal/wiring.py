@@ -9,6 +9,6 @@ from orders import handlers
 def consumers() -> list[Consumer]:
     """Return every consumer of the event log."""
     return [
-        Consumer("browser", handlers.accounts_push, only_new=True),
-        Consumer("kill_switch", handlers.killed_orders_cancel),
+        Consumer("browser", handlers.accounts_push, only_new=True, accounts=handlers.accounts_watched),
+        Consumer("kill_switch", handlers.killed_orders_cancel, types=handlers.KILL_SWITCH_TYPES),
     ]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 from audit.domain.types import EventRecord
 
@@ -15,8 +16,12 @@ class Consumer:
     `handle` gets events in commit order, at least once each, and must not mind a repeat.
     When it raises Unavailable it is asked again until it can; any other error is retried, then the event is parked.
     A new consumer starts at the beginning of the log, or with `only_new` at its end.
+    What it does not want is not read for it: with `types`, events of other types; with `accounts`, which is given the
+    accounts that events tell of and returns those it wants, the events of the others and of none.
     """
 
     name: str
     handle: Callable[[Sequence[EventRecord]], None]
     only_new: bool = False
+    types: frozenset[str] = frozenset()
+    accounts: Callable[[Collection[UUID]], Collection[UUID]] | None = None

@@ -87,6 +87,14 @@ class NewEvent(msgspec.Struct, frozen=True, kw_only=True):
     causation_id: UUID | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in the log, in commit-safe order."""
+
+    xid: int
+    id: UUID
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventRecord:
     """An event as the log holds it; `payload` reads its JSON, `payload_of` its type: most readers need neither."""
@@ -105,6 +113,11 @@ class EventRecord:
     causation_id: UUID | None
     valid_at: datetime
     recorded_at: datetime
+
+    @property
+    def position(self) -> Position:
+        """Return where in the log the event stands."""
+        return Position(self.xid, self.id)
 
     @property
     def payload(self) -> Mapping[str, Any]:

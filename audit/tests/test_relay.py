@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Sequence
+from uuid import UUID
 
 import pytest
 from django.db import connection, transaction
@@ -52,8 +53,8 @@ def run_relay():
 
 
 def start_here(name: str) -> None:
-    xid, event_id = selectors.position_last()
-    services.cursor_reset(consumer=name, xid=xid, event_id=event_id, at=clock.now())
+    last = selectors.position_last()
+    services.cursor_reset(consumer=name, xid=last.xid, event_id=last.id, at=clock.now())
 
 
 def eventually(condition, seconds: float = 10.0) -> None:
@@ -70,7 +71,37 @@ def test_a_consumer_gets_what_is_committed_while_it_runs(stream, run_relay):
     append(new_event(stream, "one"))
     append(new_event(stream, "two"))
     eventually(lambda: reader.notes == ["one", "two"])
-    eventually(lambda: not selectors.events_to_relay(name, 10))
+    eventually(lambda: selectors.page_to_relay(name, 10) is None)
+
+
+def test_a_consumer_is_handed_only_the_types_it_wants_and_moves_past_the_others(stream, run_relay):
+    reader, name = Reader(stream), str(uuid7())
+    start_here(name)
+    wanted = new_event(stream, "").payload.TYPE
+    run_relay(Consumer(name, reader, types=frozenset((wanted,))))
+    append(new_event(stream, "one"))
+    eventually(lambda: reader.notes == ["one"])
+    other, deaf = Reader(stream), str(uuid7())
+    start_here(deaf)
+    run_relay(Consumer(deaf, other, types=frozenset(("another.type",))))
+    append(new_event(stream, "two"))
+    eventually(lambda: selectors.page_to_relay(deaf, 10) is None and reader.notes == ["one", "two"])
+    assert other.notes == []
+
+
+def test_a_consumer_is_handed_only_the_accounts_it_wants_and_asked_anew_for_every_page(stream, run_relay):
+    reader, name = Reader(stream), str(uuid7())
+    start_here(name)
+    mine, others = uuid7(), uuid7()
+    wanted: set[UUID] = set()
+    run_relay(Consumer(name, reader, accounts=lambda found: wanted.intersection(found)))
+    append(new_event(stream, "nobody looks", account_id=mine, account_sequence=1))
+    eventually(lambda: selectors.page_to_relay(name, 10) is None)
+    wanted.add(mine)
+    append(new_event(stream, "of another", account_id=others, account_sequence=1))
+    append(new_event(stream, "of none"))
+    append(new_event(stream, "looked at", account_id=mine, account_sequence=2))
+    eventually(lambda: reader.notes == ["looked at"])
 
 
 def test_an_event_that_commits_late_is_not_missed_and_reading_past_the_horizon_would_miss_it(stream, run_relay):
@@ -91,7 +122,7 @@ def test_an_event_that_commits_late_is_not_missed_and_reading_past_the_horizon_w
     append(new_event(stream + "-other"), new_event(stream, "late, committed early", sequence=2))
     naive = [event.payload["note"] for event in selectors.events_of_stream(stream)]
     assert naive == ["late, committed early"], "a reader without the horizon moves on past the open transaction"
-    assert selectors.events_to_relay(name, 10) == []
+    assert selectors.page_to_relay(name, 10) is None
     run_relay(Consumer(name, reader))
     release.set()
     slow.join()
@@ -104,7 +135,7 @@ def test_a_consumer_goes_on_from_its_cursor(stream, run_relay):
     append(new_event(stream, "before"))
     first = run_relay(Consumer(name, reader))
     eventually(lambda: reader.notes == ["before"])
-    eventually(lambda: not selectors.events_to_relay(name, 10))
+    eventually(lambda: selectors.page_to_relay(name, 10) is None)
     first.stop()
     append(new_event(stream, "while away"))
     run_relay(Consumer(name, reader))
@@ -133,8 +164,8 @@ def test_a_cursor_never_moves_back_by_itself_but_can_be_set_back(stream):
     append(new_event(stream, "one"))
     append(new_event(stream, "two"))
     one, two = selectors.events_of_stream(stream)
-    services.cursor_move(consumer=name, to=two, at=clock.now())
-    services.cursor_move(consumer=name, to=one, at=clock.now())
+    services.cursor_move(consumer=name, to=two.position, at=clock.now())
+    services.cursor_move(consumer=name, to=one.position, at=clock.now())
     assert Cursor.objects.get(consumer=name).event_id == two.id
     services.cursor_reset(consumer=name, xid=one.xid, event_id=one.id, at=clock.now())
     assert Cursor.objects.get(consumer=name).event_id == one.id
