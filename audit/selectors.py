@@ -75,7 +75,7 @@ def events_by_correlation(correlation_id: UUID) -> list[EventRecord]:
 def page_to_relay(consumer: str, limit: int) -> Position | None:
     """Return where the next page of a consumer ends, in commit-safe order; None when it has had everything.
 
-    Looks only below the oldest running transaction (`id > last` alone would miss what commits late), and reads no event.
+    Looks only below the oldest running transaction (`id > last` alone would miss what commits late); reads no event.
     """
     with connection.cursor() as cursor:
         cursor.execute(
