@@ -15,7 +15,7 @@ from marketdata.domain.types import InstrumentFacts, Session
 from orders.domain.commands import PlaceOrder
 from orders.domain.events import OrderAccepted, OrderRefused
 from orders.domain.facts import OrderFacts
-from orders.domain.types import BaseState, IntentKind, OrderClass, PendingOperation, TimeInForce
+from orders.domain.types import BaseState, IntentKind, Leg, OrderClass, PendingOperation, TimeInForce
 from orders.selectors.sql import as_json, execute, pipelined
 from orders.services.intents import intents_insert
 from orders.services.working import Journal, WorkingOrder, reasons_stored
@@ -47,7 +47,7 @@ FROM json_to_recordset(%s::json) AS new(
 
 
 class NewOrder(msgspec.Struct, frozen=True):
-    """A command that makes an order: its instrument, its session, and the id it will have."""
+    """A command that makes an order: its instrument, its session, and the id it will have; of a leg, what it is."""
 
     index: int
     command: PlaceOrder
@@ -56,6 +56,8 @@ class NewOrder(msgspec.Struct, frozen=True):
     instrument: InstrumentFacts
     session: Session
     venue: str
+    parent_id: UUID | None = None
+    leg: Leg = Leg.NONE
 
     def due_at(self, at: datetime) -> datetime:
         """Return when the order goes to its venue: now, or when the market opens next."""
@@ -67,7 +69,7 @@ class NewOrder(msgspec.Struct, frozen=True):
 
 
 class DecidedOrder(msgspec.Struct, frozen=True):
-    """A new order with risk's decision."""
+    """A new order with risk's decision; of a leg, the decision on the order that it hangs on."""
 
     new: NewOrder
     decision: Decision
@@ -76,9 +78,10 @@ class DecidedOrder(msgspec.Struct, frozen=True):
     @property
     def worst_price(self) -> Decimal:
         """Return what the reservation holds a unit; an approval without one would reserve nothing."""
-        if self.decision.worst_price is None:
+        worst = self.order.facts.worst_price
+        if worst is None:
             raise LookupError(f"risk approved an order in {self.new.instrument.symbol} without a worst price")
-        return self.decision.worst_price
+        return worst
 
 
 def decided(new: NewOrder, decision: Decision, *, at: datetime) -> DecidedOrder:
@@ -90,19 +93,18 @@ def decided(new: NewOrder, decision: Decision, *, at: datetime) -> DecidedOrder:
 
 def orders_store(orders: Sequence[DecidedOrder], *, locked: LockedAccounts, at: datetime) -> None:
     """Write everything that decided orders are made of, in the caller's transaction."""
-    approved = [each for each in orders if each.decision.approved]
+    sent = [each for each in orders if each.order.state.base is BaseState.ACCEPTED]
+    own = [each for each in orders if each.new.leg is Leg.NONE]
     journal = Journal(locked, at=at)
     # The database works on each statement while the next one is made; the decisions come last, as they are waited for.
     with pipelined():
         execute(_INSERT, [at, as_json([_row(each) for each in orders])])
-        intents_insert(
-            [(each.new.order_id, each.new.venue, IntentKind.SUBMIT, each.new.due_at(at)) for each in approved]
-        )
-        reservations_open(reservations=[_reservation(each, locked) for each in approved], at=at)
+        intents_insert([(each.new.order_id, each.new.venue, IntentKind.SUBMIT, each.new.due_at(at)) for each in sent])
+        reservations_open(reservations=[_reservation(each, locked) for each in own if each.decision.approved], at=at)
         for each in orders:
             _note(journal, each, at)
         journal.write()
-        decisions_record(decisions=[each.decision for each in orders], at=at)
+        decisions_record(decisions=[each.decision for each in own], at=at)
 
 
 def _facts(new: NewOrder, decision: Decision, at: datetime) -> OrderFacts:
@@ -125,6 +127,8 @@ def _facts(new: NewOrder, decision: Decision, at: datetime) -> OrderFacts:
         trail_price=command.trail_price,
         trail_percent=command.trail_percent,
         order_class=command.order_class,
+        parent_id=new.parent_id,
+        leg=new.leg,
         schedule=command.schedule,
         base=BaseState.ACCEPTED if decision.approved else BaseState.REJECTED,
         pending=PendingOperation.NONE,
@@ -224,7 +228,8 @@ def _note(journal: Journal, each: DecidedOrder, at: datetime) -> None:
         "venue": facts.venue,
     }
     if each.decision.approved:
-        worst, due_at = plain(each.worst_price), each.new.due_at(at).isoformat()
+        is_held = facts.base is BaseState.HELD
+        worst, due_at = plain(each.worst_price), "" if is_held else each.new.due_at(at).isoformat()
         journal.note(each.order, OrderAccepted, worst_price=worst, due_at=due_at, **taken)
     else:
         journal.note(each.order, OrderRefused, reasons=tuple(facts.reasons), **taken)
