@@ -208,3 +208,6 @@ PAPER_LATENCY_MS = env.integer("PORTAL_PAPER_LATENCY_MS", 3)
 PAPER_RESTING_MS = env.integer("PORTAL_PAPER_RESTING_MS", 30)
 PAPER_FEE_RATE = env.decimal("PORTAL_PAPER_FEE_RATE", "0")
 PAPER_FEE_PER_UNIT = env.decimal("PORTAL_PAPER_FEE_PER_UNIT", "0")
+# Venues that every account may name; to others a route of the account must lead. Hosts that may be spoken to.
+VENUES_OPEN_TO_ALL = env.words("PORTAL_VENUES_OPEN", "paper,paper-*,replay,smart")
+VENUE_EGRESS = env.words("PORTAL_VENUE_EGRESS", "localhost,127.0.0.1,::1")

@@ -65,6 +65,7 @@ class OrderFields(msgspec.Struct, frozen=True, kw_only=True):
     take_profit: TakeProfit | None = None
     stop_loss: StopLoss | None = None
     schedule: Schedule | None = None
+    venue: str | None = None
     client_order_id: str | None = None
 
 
@@ -144,6 +145,7 @@ def command_hash(command: PlaceOrder) -> bytes:
 
 _RARE = (
     "notional", "trail_price", "trail_percent", "good_till", "order_class", "take_profit", "stop_loss", "schedule",
+    "venue",
 )  # fmt: skip
 
 

@@ -13,10 +13,10 @@ from accounts.services import accounts_lock
 from marketdata.domain.types import InstrumentFacts
 from marketdata.selectors import instruments_by_symbol, session_at
 from orders.domain.commands import PlaceOrder, command_hash
-from orders.domain.facts import PAPER_VENUE, OrderFacts, Placement
+from orders.domain.facts import OrderFacts, Placement
 from orders.domain.parsing import grid_reasons
 from orders.selectors.orders import orders_by_id
-from orders.selectors.sql import fetch
+from orders.services.routing import Surroundings, surroundings
 from orders.services.storing import DecidedOrder, NewOrder, decided, orders_store
 from orders.services.waking import venues_wake_on_commit
 from risk.domain.types import OrderIntent
@@ -25,17 +25,12 @@ from trading_portal.kernel.errors import Reason, reason
 from trading_portal.kernel.failpoints import failpoint
 from trading_portal.kernel.ids import uuid7
 
-_EXISTING = """
-SELECT o.account_id, o.client_order_id, o.id, o.command_hash, o.is_refused
-FROM orders_order o JOIN unnest(%s::uuid[], %s::text[]) AS wanted(account_id, client_order_id)
-     ON o.account_id = wanted.account_id AND o.client_order_id = wanted.client_order_id
-"""
 
-
-def orders_place(*, commands: Sequence[PlaceOrder], at: datetime, venue: str = PAPER_VENUE) -> list[Placement]:
+def orders_place(*, commands: Sequence[PlaceOrder], at: datetime, venue: str | None = None) -> list[Placement]:
     """Decide, reserve and store orders in one transaction, and return one answer for each command.
 
-    The batch decides as if its commands had come one by one. Raise NotFound for an unknown account and Unavailable
+    The batch decides as if its commands had come one by one. An order that names no venue goes to `venue`, or where its
+    account's routes lead. Raise NotFound for an unknown account and Unavailable
     when nobody can decide now; then nothing of the batch is stored.
     """
     if not commands:
@@ -50,13 +45,14 @@ def orders_place(*, commands: Sequence[PlaceOrder], at: datetime, venue: str = P
 
 
 @transaction.atomic
-def _place(commands: Sequence[PlaceOrder], at: datetime, venue: str) -> list[Placement]:
+def _place(commands: Sequence[PlaceOrder], at: datetime, venue: str | None) -> list[Placement]:
     instruments = instruments_by_symbol({command.symbol for command in commands})
     locked = accounts_lock({command.account_id for command in commands})
-    answers = _repeats_answer(commands)
-    new, twins = _sort(commands, answers, instruments, at, venue)
+    around = surroundings(commands)
+    answers = _repeats_answer(commands, around)
+    new, twins = _sort(commands, answers, instruments, around, at, venue)
     if new:
-        for each in _decide_and_store(new, locked, at):
+        for each in _decide_and_store(new, around, locked, at):
             answers[each.new.index] = _answered(each)
     for index, leader in twins.items():
         answers[index] = _twin_answer(commands[index], commands[leader], answers[leader])
@@ -64,23 +60,17 @@ def _place(commands: Sequence[PlaceOrder], at: datetime, venue: str) -> list[Pla
     return [answers[index] for index in range(len(commands))]
 
 
-def _repeats_answer(commands: Sequence[PlaceOrder]) -> dict[int, Placement]:
+def _repeats_answer(commands: Sequence[PlaceOrder], around: Surroundings) -> dict[int, Placement]:
     """Answer commands whose id is taken: the same command gets its order again, another one is a conflict."""
-    rows = fetch(
-        _EXISTING,
-        [[command.account_id for command in commands], [command.client_order_id for command in commands]],
-    )
-    if not rows:
+    if not around.taken:
         return {}
-    taken = {(row[0], row[1]): row[2:] for row in rows}
-    orders = orders_by_id([row[2] for row in rows])
+    orders = orders_by_id([taken.order_id for taken in around.taken.values()])
     answers: dict[int, Placement] = {}
     for index, command in enumerate(commands):
-        found = taken.get((command.account_id, command.client_order_id))
-        if found is not None:
-            order_id, known_hash, is_refused = found
-            is_same = bytes(known_hash) == command_hash(command)
-            answers[index] = _repeated(orders[order_id], is_refused) if is_same else _conflict(command)
+        taken = around.taken.get((command.account_id, command.client_order_id))
+        if taken is not None:
+            is_same = taken.command_hash == command_hash(command)
+            answers[index] = _repeated(orders[taken.order_id], taken.is_refused) if is_same else _conflict(command)
     return answers
 
 
@@ -98,8 +88,9 @@ def _sort(
     commands: Sequence[PlaceOrder],
     answers: dict[int, Placement],
     instruments: Mapping[str, InstrumentFacts],
+    around: Surroundings,
     at: datetime,
-    venue: str,
+    given: str | None,
 ) -> tuple[list[NewOrder], dict[int, int]]:
     """Return the commands that make an order, and those that repeat the id of an earlier one; answer the invalid."""
     new: list[NewOrder] = []
@@ -113,20 +104,23 @@ def _sort(
         if leader is not None:
             twins[index] = leader
             continue
-        faults = _faults(command, instruments.get(command.symbol))
+        faults = _faults(command, instruments.get(command.symbol), around)
         if faults:
             answers[index] = Placement("invalid", None, tuple(faults))
             continue
         leaders[command.account_id, command.client_order_id] = index
         instrument, session = instruments[command.symbol], sessions[command.symbol]
+        venue = around.venue_of(command, instrument.asset_class, given)
         new.append(NewOrder(index, command, command_hash(command), uuid7(), instrument, session, venue))
     return new, twins
 
 
-def _faults(command: PlaceOrder, instrument: InstrumentFacts | None) -> list[Reason]:
-    """Return why a command names nothing that can be ordered: no such symbol, or off its grid."""
+def _faults(command: PlaceOrder, instrument: InstrumentFacts | None, around: Surroundings) -> list[Reason]:
+    """Return why a command names nothing that can be ordered: no such symbol, no way there, or off its grid."""
     if instrument is None:
         return [reason("SYMBOL_UNKNOWN", symbol=command.symbol)]
+    if (why := around.fault(command)) is not None:
+        return [why]
     return grid_reasons(
         quantity=command.quantity,
         limit_price=command.limit_price,
@@ -135,16 +129,19 @@ def _faults(command: PlaceOrder, instrument: InstrumentFacts | None) -> list[Rea
     )
 
 
-def _decide_and_store(new: Sequence[NewOrder], locked: LockedAccounts, at: datetime) -> list[DecidedOrder]:
+def _decide_and_store(
+    new: Sequence[NewOrder], around: Surroundings, locked: LockedAccounts, at: datetime
+) -> list[DecidedOrder]:
     """Ask risk, store what it decided, and wake the venues that something now waits for."""
-    decisions = orders_check(intents=[_intent(each, locked) for each in new], locked=locked, at=at)
+    intents = [_intent(each, locked, is_venue_available=each.venue not in around.down) for each in new]
+    decisions = orders_check(intents=intents, locked=locked, at=at)
     orders = [decided(each, decision, at=at) for each, decision in zip(new, decisions, strict=True)]
     orders_store(orders, locked=locked, at=at)
     venues_wake_on_commit(each.new.venue for each in orders if each.decision.approved and each.new.due_at(at) <= at)
     return orders
 
 
-def _intent(new: NewOrder, locked: LockedAccounts) -> OrderIntent:
+def _intent(new: NewOrder, locked: LockedAccounts, *, is_venue_available: bool) -> OrderIntent:
     command, account = new.command, locked[new.command.account_id]
     return OrderIntent(
         order_id=new.order_id,
@@ -160,6 +157,7 @@ def _intent(new: NewOrder, locked: LockedAccounts) -> OrderIntent:
         placed_at=command.placed_at,
         base_currency=account.base_currency,
         venue=new.venue,
+        is_venue_available=is_venue_available,
     )
 
 

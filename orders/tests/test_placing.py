@@ -154,9 +154,9 @@ def test_a_duplicate_that_got_in_without_the_lock_costs_its_neighbours_nothing(d
     first = desk.place_all([known])[0]
     look, looks = placing._repeats_answer, []
 
-    def look_away_once(commands):
+    def look_away_once(commands, around):
         looks.append(len(commands))
-        return {} if len(looks) == 1 else look(commands)
+        return {} if len(looks) == 1 else look(commands, around)
 
     monkeypatch.setattr(placing, "_repeats_answer", look_away_once)
     before, again, after = desk.place_all([desk.command(), known, desk.command()])

@@ -33,6 +33,7 @@ class OrderIntent(msgspec.Struct, frozen=True):
     placed_at: datetime
     base_currency: str
     venue: str = ""
+    is_venue_available: bool = True
 
 
 class Mode(StrEnum):

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from risk.domain.reasons import SENTENCES, sentence
@@ -29,8 +30,8 @@ def test_an_ordinary_order_is_approved_with_every_rule_on_record():
     assert decision.approved
     assert decision.reasons == ()
     told = {check.rule for check in decision.checks}
-    # A buy has no short sale to judge; everything else left its word.
-    assert told == {WELL_FORMED.name, *(rule.name for rule in RULES)} - {"short_sale"}
+    # A buy has no short sale to judge, and a venue that answers nothing to say; everything else left its word.
+    assert told == {WELL_FORMED.name, *(rule.name for rule in RULES)} - {"short_sale", "venue_available"}
     assert decision.worst_price == d("100")
 
 
@@ -413,3 +414,9 @@ def test_a_decision_depends_on_nothing_but_its_arguments():
     first, second = judged(order, met, by), judged(order, met, by)
     assert first == second
     assert isinstance(first.worst_price, Decimal)
+
+
+def test_nothing_is_taken_for_a_venue_that_does_not_answer_not_even_an_exit():
+    order = msgspec.structs.replace(intent("5", "100", side="sell"), venue="paper", is_venue_available=False)
+    decision = judged(order, snapshot(holding=d("10")))
+    assert [(why.code, why.facts) for why in decision.reasons] == [("BROKER_UNAVAILABLE", {"venue": "paper"})]

@@ -6,7 +6,14 @@ from risk.domain.rules.base import Rule
 from risk.domain.rules.exposure import BuyingPower, Concentration, MaxPosition
 from risk.domain.rules.market import NoSelfTrade, NotHalted, SessionOpen
 from risk.domain.rules.pace import DuplicateOrder, MaxOpenOrders, OrderRate
-from risk.domain.rules.permission import AccountOpen, KillSwitchOff, ShortSale, Tradable, TradingActive
+from risk.domain.rules.permission import (
+    AccountOpen,
+    KillSwitchOff,
+    ShortSale,
+    Tradable,
+    TradingActive,
+    VenueAvailable,
+)
 from risk.domain.rules.price import PriceCollar, StalePrice
 from risk.domain.rules.size import MaxNotional, MaxQuantity
 from risk.domain.rules.structural import LotSize, TickSize, WellFormed
@@ -15,6 +22,7 @@ WELL_FORMED = WellFormed()
 
 RULES: tuple[Rule, ...] = (
     KillSwitchOff(),
+    VenueAvailable(),
     TradingActive(),
     AccountOpen(),
     Tradable(),

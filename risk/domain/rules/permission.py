@@ -38,6 +38,19 @@ class Tradable(Rule):
         return breached(self.name, "INSTRUMENT_NOT_TRADABLE", symbol=instrument.symbol)
 
 
+class VenueAvailable(Rule):
+    """Take nothing for a venue that does not answer: an order that waits for it would be sent by surprise."""
+
+    name: ClassVar[str] = "venue_available"
+    label: ClassVar[str] = "Venue"
+
+    def check(self, case: Case) -> Check | None:
+        """Look at what whoever places the order knows of its venue."""
+        if case.intent.is_venue_available:
+            return None
+        return breached(self.name, "BROKER_UNAVAILABLE", venue=case.intent.venue)
+
+
 class KillSwitchOff(Rule):
     """Take nothing, exits neither, while a switch is latched for the firm, the account, the symbol or the venue."""
 

@@ -1,0 +1,100 @@
+"""Say where new orders go and whether they can: read in the one statement that finds out which orders are there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+
+from orders.brokers.registry import ADAPTERS
+from orders.domain.commands import PlaceOrder
+from orders.domain.facts import PAPER_VENUE
+from orders.selectors.sql import fetch
+from trading_portal.kernel.errors import Reason, reason
+
+# Routes and open breakers are few, mostly none: together with the orders they cost no statement of their own.
+_LOOK = """
+SELECT 'order', o.account_id, o.client_order_id, o.id, o.command_hash, o.is_refused, NULL, NULL
+FROM orders_order o JOIN unnest(%(accounts)s::uuid[], %(ids)s::text[]) AS wanted(account_id, client_order_id)
+     ON o.account_id = wanted.account_id AND o.client_order_id = wanted.client_order_id
+UNION ALL
+SELECT 'down', NULL, NULL, NULL, NULL, NULL, venue, NULL FROM orders_breaker WHERE state = 'open'
+UNION ALL
+SELECT 'route', account_id, NULL, NULL, NULL, is_default, venue, asset_class
+FROM orders_venueroute WHERE account_id IS NULL OR account_id = ANY(%(accounts)s::uuid[])
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """An order that has a command's id already."""
+
+    order_id: UUID
+    command_hash: bytes
+    is_refused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where an account's orders in an asset class may go; None and no class are every one."""
+
+    account_id: UUID | None
+    asset_class: str
+    venue: str
+    is_default: bool
+
+
+@dataclass(slots=True)
+class Surroundings:
+    """What a batch meets: orders that have its ids, venues that do not answer, and the routes of its accounts."""
+
+    taken: dict[tuple[UUID, str], Taken] = field(default_factory=dict)
+    down: set[str] = field(default_factory=set)
+    routes: list[Route] = field(default_factory=list)
+
+    def venue_of(self, command: PlaceOrder, asset_class: str, given: str | None) -> str:
+        """Return where an order goes: where it says, where its caller says, or where its account's routes lead."""
+        if command.venue or given:
+            return command.venue or given or PAPER_VENUE
+        found = [
+            route
+            for route in self.routes
+            if route.is_default
+            and route.account_id in (None, command.account_id)
+            and route.asset_class in ("", asset_class)
+        ]
+        if not found:
+            return PAPER_VENUE
+        return max(found, key=lambda route: (route.account_id is not None, route.asset_class)).venue
+
+    def fault(self, command: PlaceOrder) -> Reason | None:
+        """Return why an order may not go where it asks to."""
+        if command.venue is None:
+            return None
+        if command.venue not in ADAPTERS:
+            return reason("VENUE_UNKNOWN", venue=command.venue)
+        if any(fnmatchcase(command.venue, pattern) for pattern in settings.VENUES_OPEN_TO_ALL):
+            return None
+        leads = (r for r in self.routes if r.venue == command.venue and r.account_id in (None, command.account_id))
+        return None if any(leads) else reason("VENUE_NOT_ALLOWED", venue=command.venue)
+
+
+def surroundings(commands: Sequence[PlaceOrder]) -> Surroundings:
+    """Return what a batch meets; the caller holds its accounts' locks."""
+    found = Surroundings()
+    parameters: dict[str, Any] = {
+        "accounts": [command.account_id for command in commands],
+        "ids": [command.client_order_id for command in commands],
+    }
+    for kind, account_id, client_order_id, order_id, command_hash, flag, venue, asset_class in fetch(_LOOK, parameters):
+        if kind == "order":
+            found.taken[account_id, client_order_id] = Taken(order_id, bytes(command_hash), flag)
+        elif kind == "down":
+            found.down.add(venue)
+        else:
+            found.routes.append(Route(account_id, asset_class, venue, flag))
+    return found
