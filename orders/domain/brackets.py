@@ -11,17 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from enum import StrEnum
-from itertools import pairwise
 
 import msgspec
 
-from orders.domain.commands import OrderFields
 from orders.domain.facts import OrderFacts
 from orders.domain.order import LIVE, OPEN, OrderState
-from orders.domain.types import BaseState, Leg, OrderClass, OrderType, PendingOperation, TimeInForce
-from positions.domain.types import Side
+from orders.domain.types import BaseState, Leg, OrderClass, PendingOperation
 from trading_portal.kernel.errors import Reason, reason
-from trading_portal.kernel.money import ZERO, is_multiple
+from trading_portal.kernel.money import ZERO
 
 ENTRY_ENDED = "ENTRY_ENDED"
 EXIT_FILLED = "EXIT_FILLED"
@@ -33,8 +30,6 @@ OWN_CODES = frozenset((ENTRY_ENDED, EXIT_FILLED, GROUP_CANCELED, ENTRY_BUSTED, E
 
 _CANCELABLE = frozenset((BaseState.ACCEPTED, BaseState.HELD, *OPEN))
 _REPLACEABLE = frozenset((BaseState.NEW, BaseState.PARTIALLY_FILLED, BaseState.STOPPED))
-_WAITING = (TimeInForce.DAY, TimeInForce.GTC)
-_ENTRY_TYPES = (OrderType.MARKET, OrderType.LIMIT, OrderType.STOP, OrderType.STOP_LIMIT)
 
 
 class StepKind(StrEnum):
@@ -216,48 +211,3 @@ def _kept_within(group: Group, exit_: Member, allowed: Decimal, because: Member 
 def own_end(reasons: Sequence[Mapping[str, object]]) -> bool:
     """Tell whether an order's stored reasons say that its group had it cancelled."""
     return any(why.get("code") in OWN_CODES for why in reasons)
-
-
-def legs_reasons(order: OrderFields, *, tick: Decimal) -> list[Reason]:
-    """Return why an order's exits cannot be: what is missing, off the grid, or on the wrong side of the other."""
-    if order.order_class is OrderClass.SIMPLE:
-        return []
-    found = [*_class_reasons(order), *_tick_reasons(order, tick)]
-    return found or _order_reasons(order)
-
-
-def _class_reasons(order: OrderFields) -> Iterator[Reason]:
-    name = order.order_class.value
-    exits = (order.take_profit is not None) + (order.stop_loss is not None)
-    if exits != (1 if order.order_class is OrderClass.OTO else 2):
-        yield reason("LEGS_INCOMPLETE", order_class=name)
-    if order.time_in_force not in _WAITING:
-        yield reason("LEGS_TIME_IN_FORCE", order_class=name, allowed=", ".join(_WAITING))
-    allowed = (OrderType.LIMIT,) if order.order_class is OrderClass.OCO else _ENTRY_TYPES
-    if order.order_type not in allowed:
-        yield reason("LEGS_TYPE", order_class=name, allowed=", ".join(allowed))
-    if order.extended_hours or order.notional is not None or order.schedule is not None:
-        yield reason("LEGS_ALONE", order_class=name)
-
-
-def _tick_reasons(order: OrderFields, tick: Decimal) -> Iterator[Reason]:
-    profit, stop = order.take_profit, order.stop_loss
-    prices = (profit and profit.limit_price, stop and stop.stop_price, stop and stop.limit_price)
-    for price in prices:
-        if price is not None and not is_multiple(price, tick):
-            yield reason("PRICE_OFF_TICK", price=price, tick=tick)
-
-
-def _order_reasons(order: OrderFields) -> list[Reason]:
-    """Return which prices are on the wrong side: in the exits' favour come stop, entry, take-profit."""
-    sells = (order.side is Side.BUY) != (order.order_class is OrderClass.OCO)
-    profit = order.take_profit.limit_price if order.take_profit else None
-    stop = order.stop_loss.stop_price if order.stop_loss else None
-    entry = None if order.order_class is OrderClass.OCO else order.limit_price or order.stop_price
-    ladder = [("stop_loss", stop), ("entry", entry), ("take_profit", profit)]
-    known = [(name, price) for name, price in ladder if price is not None]
-    return [
-        reason("LEGS_CROSSED", lower=below if sells else above, upper=above if sells else below)
-        for (below, low), (above, high) in pairwise(known)
-        if (low >= high if sells else low <= high)
-    ]

@@ -33,7 +33,8 @@ PAPER_VENUE = "paper"
 class OrderFacts(msgspec.Struct, frozen=True, kw_only=True):
     """An order's row, with its instrument's symbol and class.
 
-    `parent_id` and `leg` say which order it is an exit of; `version_id` is the public id of its last accepted replace.
+    `parent_id` and `leg` say which order it is an exit of; `version_id` is the public id of its last accepted replace,
+    and `replaces` the public id it had before. As seen by an id that was replaced, it is that of `replaced_by` now.
     """
 
     id: UUID
@@ -78,6 +79,9 @@ class OrderFacts(msgspec.Struct, frozen=True, kw_only=True):
     schedule: Schedule | None = None
     version_number: int = 1
     version_id: UUID | None = None
+    replaces: UUID | None = None
+    replaced_by: UUID | None = None
+    replaced_at: datetime | None = None
 
     @property
     def good_till(self) -> datetime | None:
@@ -123,12 +127,14 @@ class Placement(msgspec.Struct, frozen=True):
 
     `accepted`: stored, reserved, on its way. `refused`: stored as rejected, with risk's reasons. Nothing was stored
     for `conflict` (the client_order_id names another order) and `invalid`. A replay is the answer given before.
+    `legs` are the exits that were stored with it.
     """
 
     status: Literal["accepted", "refused", "conflict", "invalid"]
     order: OrderFacts | None = None
     refusal: tuple[Reason, ...] = ()
     is_replay: bool = False
+    legs: tuple[OrderFacts, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +145,23 @@ class CancelOutcome:
     status: Literal["canceled", "requested", "refused", "not_found"]
     order: OrderFacts | None = None
     refusal: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaceOutcome:
+    """The answer to one replace; `version` is the order as it will be known, under the request's own id.
+
+    `requested`: stored, reserved, and the venue will be asked. `refused`: by risk, which is stored; the order is as it
+    was. Nothing was stored for `not_now` (the order's state allows none), `conflict` (the client_order_id names another
+    order or replace), `invalid` and `not_found`. A replay is the answer given before.
+    """
+
+    order_id: UUID
+    status: Literal["requested", "refused", "not_now", "conflict", "invalid", "not_found"]
+    order: OrderFacts | None = None
+    version: OrderFacts | None = None
+    refusal: tuple[Reason, ...] = ()
+    is_replay: bool = False
 
 
 @dataclass(slots=True)
@@ -154,7 +177,7 @@ class RecordOutcome:
 class VenueMessage(msgspec.Struct, frozen=True):
     """What a venue is to be told now; its intent is stored. `attempt` above 1: it may have been told before.
 
-    `terms` are those of a replace.
+    `terms` are those of a replace; `scenario` is what its sender wants a paper venue to play.
     """
 
     intent_id: int
@@ -176,12 +199,15 @@ class VenueMessage(msgspec.Struct, frozen=True):
     extended_hours: bool
     schedule: Schedule | None
     terms: OrderTerms | None = None
+    scenario: str = ""
 
 
 class OrderTerms(msgspec.Struct, frozen=True, kw_only=True):
     """What a replace asks an order to become; `version_id` is the public id it will then have.
 
-    `client_order_id` is the request's own (FIX 11 of a 35=G), `quantity` the whole order's, fills included.
+    `client_order_id` is the request's own (FIX 11 of a 35=G), `replaces` the public id the order has until then,
+    `quantity` the whole order's, fills included. `expires_at` ends a day order, and a gtc order good till a date;
+    `worst_price` is what risk says a unit may trade for.
     """
 
     version_id: UUID
@@ -193,3 +219,6 @@ class OrderTerms(msgspec.Struct, frozen=True, kw_only=True):
     stop_price: Decimal | None
     trail_price: Decimal | None
     trail_percent: Decimal | None
+    replaces: UUID
+    expires_at: datetime | None
+    worst_price: Decimal | None

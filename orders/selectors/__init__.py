@@ -3,6 +3,7 @@
 from orders.selectors.executions import ExecutionFacts, executions_of_order, executions_recent
 from orders.selectors.orders import (
     OrderQuery,
+    legs_by_root,
     order_by_client_order_id,
     order_by_id,
     orders_by_id,
@@ -21,6 +22,7 @@ __all__ = [
     "executions_of_order",
     "executions_recent",
     "intents_in_flight",
+    "legs_by_root",
     "order_by_client_order_id",
     "order_by_id",
     "orders_by_id",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
 from orders.domain.facts import OrderFacts
+from orders.domain.types import Leg, OrderClass
 from orders.selectors.rows import orders_fetch
 from orders.selectors.sql import fetch
 
@@ -54,6 +55,18 @@ def orders_by_id(order_ids: Collection[UUID]) -> dict[UUID, OrderFacts]:
     """Return the orders of these ids; unknown ones are absent."""
     found = orders_fetch("FROM orders_order o WHERE o.id = ANY(%s)", [list(order_ids)])
     return {order.id: order for order in found}
+
+
+def legs_by_root(orders: Iterable[OrderFacts]) -> dict[UUID, list[OrderFacts]]:
+    """Return the legs of those orders that may have some, by the order they hang on, the take-profit first."""
+    roots = [order.id for order in orders if order.order_class is not OrderClass.SIMPLE and order.leg is Leg.NONE]
+    legs: dict[UUID, list[OrderFacts]] = {}
+    if roots:
+        tail = "FROM orders_order o WHERE o.parent_id = ANY(%s) AND o.leg <> '' ORDER BY o.leg DESC, o.id"
+        for leg in orders_fetch(tail, [roots]):
+            if leg.parent_id is not None:
+                legs.setdefault(leg.parent_id, []).append(leg)
+    return legs
 
 
 def orders_list(query: OrderQuery) -> list[OrderFacts]:

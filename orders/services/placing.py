@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -15,45 +15,52 @@ from marketdata.selectors import instruments_by_symbol, session_at
 from orders.domain.commands import PlaceOrder, command_hash
 from orders.domain.facts import OrderFacts, Placement
 from orders.domain.parsing import grid_reasons
-from orders.selectors.orders import orders_by_id
+from orders.domain.types import Leg
+from orders.selectors.orders import legs_by_root, orders_by_id
+from orders.services.baskets import Basket, baskets_decided, baskets_sound
+from orders.services.legs import legs_made, oco_priced
 from orders.services.routing import Surroundings, surroundings
 from orders.services.storing import DecidedOrder, NewOrder, decided, orders_store
 from orders.services.waking import venues_wake_on_commit
-from risk.domain.types import OrderIntent
+from risk.domain.types import Decision, OrderIntent
 from risk.services import orders_check
 from trading_portal.kernel.errors import Reason, reason
 from trading_portal.kernel.failpoints import failpoint
 from trading_portal.kernel.ids import uuid7
 
 
-def orders_place(*, commands: Sequence[PlaceOrder], at: datetime, venue: str | None = None) -> list[Placement]:
+def orders_place(
+    *, commands: Sequence[PlaceOrder], at: datetime, venue: str | None = None, baskets: Sequence[Basket] = ()
+) -> list[Placement]:
     """Decide, reserve and store orders in one transaction, and return one answer for each command.
 
     The batch decides as if its commands had come one by one. An order that names no venue goes to `venue`, or where its
     account's routes lead. Raise NotFound for an unknown account and Unavailable
-    when nobody can decide now; then nothing of the batch is stored.
+    when nobody can decide now; then nothing of the batch is stored. Each of `baskets` is taken whole or not at all.
     """
     if not commands:
         return []
     try:
-        answers = _place(commands, at, venue)
+        answers = _place(commands, at, venue, baskets)
     except IntegrityError:
         # Only a writer that takes no account lock can get between our look and our insert: now it is there to see.
-        answers = _place(commands, at, venue)
+        answers = _place(commands, at, venue, baskets)
     failpoint("place.after_commit")
     return answers
 
 
 @transaction.atomic
-def _place(commands: Sequence[PlaceOrder], at: datetime, venue: str | None) -> list[Placement]:
+def _place(
+    commands: Sequence[PlaceOrder], at: datetime, venue: str | None, baskets: Sequence[Basket]
+) -> list[Placement]:
     instruments = instruments_by_symbol({command.symbol for command in commands})
     locked = accounts_lock({command.account_id for command in commands})
     around = surroundings(commands)
     answers = _repeats_answer(commands, around)
     new, twins = _sort(commands, answers, instruments, around, at, venue)
+    new = baskets_sound(new, baskets, commands, answers, twins)
     if new:
-        for each in _decide_and_store(new, around, locked, at):
-            answers[each.new.index] = _answered(each)
+        answers |= _answered(_decide_and_store(new, around, baskets, twins, locked, at))
     for index, leader in twins.items():
         answers[index] = _twin_answer(commands[index], commands[leader], answers[leader])
     failpoint("place.before_commit")
@@ -65,18 +72,20 @@ def _repeats_answer(commands: Sequence[PlaceOrder], around: Surroundings) -> dic
     if not around.taken:
         return {}
     orders = orders_by_id([taken.order_id for taken in around.taken.values()])
+    legs = legs_by_root(orders.values())
     answers: dict[int, Placement] = {}
     for index, command in enumerate(commands):
         taken = around.taken.get((command.account_id, command.client_order_id))
         if taken is not None:
             is_same = taken.command_hash == command_hash(command)
-            answers[index] = _repeated(orders[taken.order_id], taken.is_refused) if is_same else _conflict(command)
+            order = orders[taken.order_id]
+            answers[index] = _repeated(order, taken.is_refused, legs) if is_same else _conflict(command)
     return answers
 
 
-def _repeated(order: OrderFacts, is_refused: bool) -> Placement:
+def _repeated(order: OrderFacts, is_refused: bool, legs: Mapping[UUID, Sequence[OrderFacts]]) -> Placement:
     if not is_refused:
-        return Placement("accepted", order, is_replay=True)
+        return Placement("accepted", order, is_replay=True, legs=tuple(legs.get(order.id, ())))
     return Placement("refused", order, tuple(Reason(why["code"], why["facts"]) for why in order.reasons), True)
 
 
@@ -111,7 +120,8 @@ def _sort(
         leaders[command.account_id, command.client_order_id] = index
         instrument, session = instruments[command.symbol], sessions[command.symbol]
         venue = around.venue_of(command, instrument.asset_class, given)
-        new.append(NewOrder(index, command, command_hash(command), uuid7(), instrument, session, venue))
+        asked = oco_priced(command)
+        new.append(NewOrder(index, asked, command_hash(command), uuid7(), instrument, session, venue))
     return new, twins
 
 
@@ -130,12 +140,21 @@ def _faults(command: PlaceOrder, instrument: InstrumentFacts | None, around: Sur
 
 
 def _decide_and_store(
-    new: Sequence[NewOrder], around: Surroundings, locked: LockedAccounts, at: datetime
+    new: Sequence[NewOrder],
+    around: Surroundings,
+    baskets: Sequence[Basket],
+    twins: Mapping[int, int],
+    locked: LockedAccounts,
+    at: datetime,
 ) -> list[DecidedOrder]:
-    """Ask risk, store what it decided, and wake the venues that something now waits for."""
-    intents = [_intent(each, locked, is_venue_available=each.venue not in around.down) for each in new]
-    decisions = orders_check(intents=intents, locked=locked, at=at)
-    orders = [decided(each, decision, at=at) for each, decision in zip(new, decisions, strict=True)]
+    """Ask risk, store what it decided, legs too, and wake the venues that something now waits for."""
+
+    def check(orders: Sequence[NewOrder]) -> list[Decision]:
+        intents = [_intent(each, locked, is_venue_available=each.venue not in around.down) for each in orders]
+        return orders_check(intents=intents, locked=locked, at=at)
+
+    decisions = baskets_decided(new, baskets, twins, check)
+    orders = legs_made([decided(*pair, at=at) for pair in zip(new, decisions, strict=True)], at=at)
     orders_store(orders, locked=locked, at=at)
     venues_wake_on_commit(each.new.venue for each in orders if each.decision.approved and each.new.due_at(at) <= at)
     return orders
@@ -161,14 +180,25 @@ def _intent(new: NewOrder, locked: LockedAccounts, *, is_venue_available: bool) 
     )
 
 
-def _answered(each: DecidedOrder) -> Placement:
-    if each.decision.approved:
-        return Placement("accepted", each.order.facts)
-    return Placement("refused", each.order.facts, each.decision.reasons)
+def _answered(orders: Iterable[DecidedOrder]) -> dict[int, Placement]:
+    """Return an answer for each order that was asked for, its legs beside it."""
+    legs: dict[UUID | None, list[OrderFacts]] = {}
+    roots: list[DecidedOrder] = []
+    for each in orders:
+        if each.new.leg is Leg.NONE:
+            roots.append(each)
+        else:
+            legs.setdefault(each.new.parent_id, []).append(each.order.facts)
+    return {
+        each.new.index: Placement("accepted", each.order.facts, legs=tuple(legs.get(each.new.order_id, ())))
+        if each.decision.approved
+        else Placement("refused", each.order.facts, each.decision.reasons)
+        for each in roots
+    }
 
 
 def _twin_answer(command: PlaceOrder, leader: PlaceOrder, told: Placement) -> Placement:
     """Answer a command whose id stands earlier in its own batch, as if it had come after it."""
     if command_hash(command) != command_hash(leader):
         return _conflict(command)
-    return Placement(told.status, told.order, told.refusal, is_replay=True)
+    return Placement(told.status, told.order, told.refusal, is_replay=True, legs=told.legs)

@@ -33,6 +33,7 @@ SENTENCES: Mapping[str, str] = {
     "TRADING_REDUCING": "Trading is restricted for {scope}; only orders that reduce a position are taken.",
     "KILL_SWITCH_ON": "The kill switch is on for {scope}; orders can only be cancelled.",
     "BROKER_UNAVAILABLE": "The broker {venue} cannot be reached now; the order was not sent.",
+    "BASKET_REFUSED": "The basket was refused because of {culprits}: none of its orders was accepted.",
     "LIMIT_MISSING": "No limit is set for {rule}, so the order cannot be judged.",
     "NO_RATE": "There is no rate from {currency} to {base}, so the order cannot be judged.",
     "LIMIT_NOT_FOUND": "There is no such limit.",

@@ -44,4 +44,4 @@ RULES: tuple[Rule, ...] = (
     NoSelfTrade(),
 )
 
-LABELS = {rule.name: rule.label for rule in (WELL_FORMED, *RULES)}
+LABELS = {rule.name: rule.label for rule in (WELL_FORMED, *RULES)} | {"basket": "Basket"}
