@@ -27,6 +27,7 @@ class VenueOrder(msgspec.Struct, frozen=True):
     """An order as a venue is told of it; the venue knows it by `order_id`, which makes a repeat harmless.
 
     `expires_at` ends a gtc order that is good till a date (FIX 432); the venue ends a day order by its own session.
+    `account_id` is for venues that tell our clients apart (FIX 1), `scenario` for paper venues that play one.
     """
 
     order_id: UUID
@@ -42,6 +43,8 @@ class VenueOrder(msgspec.Struct, frozen=True):
     expires_at: datetime | None = None
     extended_hours: bool = False
     schedule: Schedule | None = None
+    account_id: UUID | None = None
+    scenario: str = ""
 
 
 class VenueCancel(msgspec.Struct, frozen=True):
@@ -53,7 +56,8 @@ class VenueCancel(msgspec.Struct, frozen=True):
 class VenueReplace(msgspec.Struct, frozen=True):
     """A request to change an order that works; `request_id` is this request's own and makes a repeat harmless.
 
-    `quantity` is the whole order's, fills included (FIX 38); prices are those it shall have from then on.
+    `quantity` is the whole order's, fills included (FIX 38); prices are those it shall have from then on, and
+    `expires_at` ends it if it is good till a date.
     """
 
     order_id: UUID
@@ -64,6 +68,7 @@ class VenueReplace(msgspec.Struct, frozen=True):
     stop_price: Decimal | None = None
     trail_price: Decimal | None = None
     trail_percent: Decimal | None = None
+    expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from hashlib import sha256
@@ -46,7 +45,8 @@ class OrderFields(msgspec.Struct, frozen=True, kw_only=True):
     """The fields of an order as its sender wrote them, structurally sound; `client_order_id` may be left to us.
 
     `quantity` is 0 where `notional` is given: as much as that amount buys. A trailing stop has one of `trail_price`
-    and `trail_percent`. `good_till` makes a gtc order end at that instant (FIX 59=6).
+    and `trail_percent`. `good_till` makes a gtc order end at that instant (FIX 59=6). `closes_only` refuses an order
+    that would do more than bring a position nearer to nothing.
     """
 
     symbol: str
@@ -66,6 +66,7 @@ class OrderFields(msgspec.Struct, frozen=True, kw_only=True):
     stop_loss: StopLoss | None = None
     schedule: Schedule | None = None
     venue: str | None = None
+    closes_only: bool = False
     client_order_id: str | None = None
 
 
@@ -81,8 +82,7 @@ class PlaceOrder(OrderFields, frozen=True, kw_only=True):
     placed_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReplaceFields:
+class ReplaceFields(msgspec.Struct, frozen=True, kw_only=True):
     """What a replace asks to change, as its sender wrote it, structurally sound; None leaves a term as it is.
 
     `quantity` is the whole order's, fills included. `trail` is the new trail_price or trail_percent, whichever the
@@ -96,6 +96,17 @@ class ReplaceFields:
     trail: Decimal | None = None
     good_till: datetime | None = None
     client_order_id: str | None = None
+
+
+class ReplaceOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """Ask for a change of one order, named by any id it has or had; None as account may change any."""
+
+    order_id: UUID
+    account_id: UUID | None
+    fields: ReplaceFields
+    by: Actor
+    correlation_id: UUID
+    requested_at: datetime
 
 
 _GIVEN = tuple(name for name in OrderFields.__struct_fields__ if name != "client_order_id")
@@ -138,14 +149,21 @@ def command_hash(command: PlaceOrder) -> bytes:
     ]
     for name in _RARE:
         value = getattr(command, name)
-        if value is not None and value is not OrderClass.SIMPLE:
+        if value is not None and value is not OrderClass.SIMPLE and value is not False:
             parts.append(f"{name}={_written(value)}")
     return sha256("\x1f".join(parts).encode()).digest()
 
 
+def replace_hash(order_id: UUID, given: ReplaceFields) -> bytes:
+    """Return the SHA-256 of what a replace asks of an order, named by the id it had first."""
+    names = (name for name in given.__struct_fields__ if name != "client_order_id")
+    asked = [f"{name}={_written(getattr(given, name))}" for name in names]
+    return sha256("\x1f".join([str(order_id), *asked]).encode()).digest()
+
+
 _RARE = (
     "notional", "trail_price", "trail_percent", "good_till", "order_class", "take_profit", "stop_loss", "schedule",
-    "venue",
+    "venue", "closes_only",
 )  # fmt: skip
 
 

@@ -8,10 +8,15 @@ from typing import Any, ClassVar
 from audit.domain.types import EventPayload
 
 ReasonDict = Mapping[str, Any]
+TermsDict = Mapping[str, str]
+"""Quantity, prices and time in force as text; what an order has not is not there."""
 
 
-class OrderPayload(EventPayload, frozen=True, kw_only=True):
-    """What every event of an order says: where it stands after it."""
+class OrderPayload(EventPayload, frozen=True, kw_only=True, omit_defaults=True):
+    """What every event of an order says: where it stands after it.
+
+    `version_id` is the public id it has since its last accepted replace; before the first it is not there.
+    """
 
     order_id: str
     status: str
@@ -22,6 +27,7 @@ class OrderPayload(EventPayload, frozen=True, kw_only=True):
     filled_quantity: str
     leaves_quantity: str
     average_price: str | None
+    version_id: str | None = None
 
 
 class OrderTaken(OrderPayload, frozen=True, kw_only=True):
@@ -83,6 +89,32 @@ class OrderCancelRequested(OrderPayload, frozen=True, kw_only=True):
     """Somebody asked for a cancel, and the venue will be told."""
 
     TYPE: ClassVar[str] = "order.cancel_requested"
+
+
+class OrderReplaceAsked(OrderPayload, frozen=True, kw_only=True):
+    """Somebody asked for a change: the terms before and after, and the id the order would have."""
+
+    request_id: str
+    client_order_id: str
+    replaces: str
+    was: TermsDict
+    becomes: TermsDict
+
+
+class OrderReplaceRequested(OrderReplaceAsked, frozen=True, kw_only=True):
+    """A change passed risk, and the venue will be asked; the larger of before and after is reserved."""
+
+    TYPE: ClassVar[str] = "order.replace_requested"
+    worst_price: str
+    reserved_quantity: str
+    reserved_price: str
+
+
+class OrderReplaceRefused(OrderReplaceAsked, frozen=True, kw_only=True):
+    """Risk refused a change; the order is what it was."""
+
+    TYPE: ClassVar[str] = "order.replace_refused"
+    reasons: tuple[ReasonDict, ...]
 
 
 class ReportedMove(OrderPayload, frozen=True, kw_only=True):
@@ -158,15 +190,27 @@ class OrderCancelRejected(ReportedMove, frozen=True, kw_only=True):
 
 
 class OrderReplaced(ReportedMove, frozen=True, kw_only=True):
-    """The venue took a replace."""
+    """The venue took a replace: the order has its terms and its id from now on."""
 
     TYPE: ClassVar[str] = "order.replaced"
+    request_id: str
+    client_order_id: str
+    replaces: str
+    was: TermsDict
+    becomes: TermsDict
+    worst_price: str
+    reserved_quantity: str
 
 
 class OrderReplaceRejected(ReportedMove, frozen=True, kw_only=True):
-    """The venue refused a replace."""
+    """The venue refused a replace, or it was stopped before it was sent; the order is what it was."""
 
     TYPE: ClassVar[str] = "order.replace_rejected"
+    request_id: str | None
+    client_order_id: str | None
+    was: TermsDict
+    becomes: TermsDict
+    reserved_quantity: str
 
 
 class OrderRejected(ReportedMove, frozen=True, kw_only=True):

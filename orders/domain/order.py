@@ -55,6 +55,8 @@ class EventKind(StrEnum):
 class OrderEvent(msgspec.Struct, frozen=True):
     """One happening; `quantity` and `price` are the trade's, the corrected fill's, or the order's new ones.
 
+    A replace may give the order another `time_in_force`.
+
     `was_quantity` and `was_price` are the live fill that a bust or correction speaks of.
     A split gives `ratio` new units for one old.
     """
@@ -65,6 +67,7 @@ class OrderEvent(msgspec.Struct, frozen=True):
     was_quantity: Decimal = ZERO
     was_price: Decimal = ZERO
     ratio: Decimal = Decimal(1)
+    time_in_force: TimeInForce | None = None
 
 
 class OrderState(msgspec.Struct, frozen=True):

@@ -235,7 +235,8 @@ def _booked(state: OrderState, event: OrderEvent) -> OrderState:
     if event.kind is _K.ACTIVATED and event.quantity:
         return replace(state, quantity=event.quantity)
     if event.kind is _K.REPLACED:
-        return replace(state, quantity=max(event.quantity, state.filled_quantity))
+        quantity = max(event.quantity, state.filled_quantity)
+        return replace(state, quantity=quantity, time_in_force=event.time_in_force or state.time_in_force)
     if event.kind is _K.SPLIT:
         return replace(
             state,

@@ -11,7 +11,7 @@ from orders import services
 from orders.brokers.protocol import VenueCancel, VenueGone, VenueOrder, VenueReplace
 from orders.domain.errors import LeaseLost
 from orders.domain.facts import OrderTerms, VenueMessage
-from orders.domain.types import IntentKind
+from orders.domain.types import IntentKind, TimeInForce
 from orders.hosting.line import AdapterLine
 from orders.hosting.turning import TurningThread
 from trading_portal.kernel import clock
@@ -89,6 +89,8 @@ def venue_order(message: VenueMessage) -> VenueOrder:
         expires_at=message.expires_at,
         extended_hours=message.extended_hours,
         schedule=message.schedule,
+        account_id=message.account_id,
+        scenario=message.scenario,
     )
 
 
@@ -103,4 +105,5 @@ def venue_replace(order_id: UUID, terms: OrderTerms) -> VenueReplace:
         stop_price=terms.stop_price,
         trail_price=terms.trail_price,
         trail_percent=terms.trail_percent,
+        expires_at=terms.expires_at if terms.time_in_force is TimeInForce.GTC else None,
     )

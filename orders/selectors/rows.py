@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 
 from marketdata.domain.types import InstrumentFacts
 from marketdata.selectors import instruments_by_id
@@ -15,6 +16,7 @@ from orders.domain.commands import Schedule
 from orders.domain.facts import OrderFacts
 from orders.domain.types import BaseState, Leg, OrderClass, OrderType, PendingOperation, TimeInForce
 from orders.selectors.sql import fetch
+from orders.selectors.versions import versions_current
 from positions.domain.types import Side
 
 COLUMNS = """
@@ -35,7 +37,17 @@ def orders_fetch(
     if not rows:
         return []
     known = instruments if instruments is not None else instruments_by_id({row[2] for row in rows})
-    return [facts_of(row, known[row[2]]) for row in rows]
+    found = [facts_of(row, known[row[2]]) for row in rows]
+    versions = versions_current([order.version_id for order in found if order.version_id])
+    return [_renamed(order, versions) for order in found] if versions else found
+
+
+def _renamed(order: OrderFacts, versions: Mapping[UUID, tuple[str, UUID]]) -> OrderFacts:
+    """Return an order under the client_order_id of its last accepted replace."""
+    if order.version_id is None:
+        return order
+    client_order_id, replaces = versions[order.version_id]
+    return replace(order, client_order_id=client_order_id, replaces=replaces)
 
 
 def facts_of(row: Sequence[Any], instrument: InstrumentFacts) -> OrderFacts:

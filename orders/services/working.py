@@ -16,12 +16,14 @@ from audit.domain.types import Actor, EventPayload, NewEvent
 from audit.services import events_append
 from marketdata.domain.types import InstrumentFacts
 from orders.domain.events import OrderPayload
-from orders.domain.facts import OrderFacts
+from orders.domain.facts import OrderFacts, OrderTerms
+from orders.domain.holding import Held, held_by
 from orders.domain.order import TERMINAL, OrderEvent, OrderState
 from orders.domain.states import apply, status_of
-from orders.domain.types import BaseState
+from orders.domain.types import BaseState, PendingOperation
 from orders.selectors.rows import orders_fetch
 from orders.selectors.sql import as_json, execute, require_transaction
+from orders.selectors.versions import versions_pending
 from trading_portal.kernel.errors import Reason
 from trading_portal.kernel.money import plain
 
@@ -41,16 +43,27 @@ WHERE o.id = new.id
 
 @dataclass(slots=True)
 class WorkingOrder:
-    """An order under its account's lock, as this transaction has moved it so far."""
+    """An order under its account's lock, as this transaction has moved it so far.
+
+    `asked` are the terms of a replace that the venue has not answered; `held_before` is what the row holds.
+    """
 
     facts: OrderFacts
+    asked: OrderTerms | None = None
     state: OrderState = field(init=False)
     sequence: int = field(init=False)
+    held_before: Held = field(init=False)
 
     def __post_init__(self) -> None:
         """Start from the row."""
         self.state = self.facts.state
         self.sequence = self.facts.event_sequence
+        self.held_before = self.held
+
+    @property
+    def held(self) -> Held:
+        """Return what the order holds as it stands now."""
+        return held_by(self.facts, self.state, self.asked)
 
     def apply(self, event: OrderEvent, *, at: datetime) -> None:
         """Move the order by the table; raise InvalidTransition and change nothing when it has no such move."""
@@ -80,7 +93,7 @@ class WorkingOrder:
     def described(self) -> dict[str, Any]:
         """Return what every event of an order says."""
         state = self.state
-        return {
+        told = {
             "order_id": str(self.facts.id),
             "status": status_of(state.base, state.pending, is_unknown=False),
             "base": state.base.value,
@@ -91,6 +104,9 @@ class WorkingOrder:
             "leaves_quantity": plain(state.leaves_quantity),
             "average_price": None if state.average_price is None else plain(state.average_price),
         }
+        if self.facts.version_id is not None:
+            told["version_id"] = str(self.facts.version_id)
+        return told
 
 
 class Journal:
@@ -148,7 +164,9 @@ def orders_locked(
     """Lock and return orders, in one statement and sorted; the caller holds their accounts' lock already."""
     require_transaction()
     tail = "FROM orders_order o WHERE o.id = ANY(%s) ORDER BY o.id FOR NO KEY UPDATE"
-    return {o.id: WorkingOrder(o) for o in orders_fetch(tail, [list(order_ids)], instruments=instruments)}
+    found = orders_fetch(tail, [list(order_ids)], instruments=instruments)
+    asked = versions_pending([o.id for o in found if o.pending is PendingOperation.REPLACE])
+    return {o.id: WorkingOrder(o, asked.get(o.id)) for o in found}
 
 
 def orders_save(orders: Iterable[WorkingOrder], *, at: datetime) -> None:

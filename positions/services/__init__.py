@@ -2,7 +2,12 @@
 
 from positions.services.cash import cash_post
 from positions.services.fills import FillRestatement, fills_apply, fills_restate
-from positions.services.reservations import reservations_change, reservations_open, reservations_release
+from positions.services.reservations import (
+    reservations_change,
+    reservations_open,
+    reservations_release,
+    reservations_reprice,
+)
 
 __all__ = [
     "FillRestatement",
@@ -12,4 +17,5 @@ __all__ = [
     "reservations_change",
     "reservations_open",
     "reservations_release",
+    "reservations_reprice",
 ]

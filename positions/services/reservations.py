@@ -22,6 +22,12 @@ _CHANGE = """
 UPDATE positions_reservation AS held SET quantity_left = new.quantity_left
 FROM unnest(%s::uuid[], %s::numeric[]) AS new(order_id, quantity_left) WHERE held.order_id = new.order_id
 """
+_REPRICE = """
+UPDATE positions_reservation AS held
+SET quantity_left = new.quantity_left, price = new.price, limit_price = new.limit_price
+FROM unnest(%s::uuid[], %s::numeric[], %s::numeric[], %s::numeric[]) AS new(order_id, quantity_left, price, limit_price)
+WHERE held.order_id = new.order_id
+"""
 _RELEASE = "DELETE FROM positions_reservation WHERE order_id = ANY(%s::uuid[])"
 
 
@@ -47,6 +53,13 @@ def reservations_change(*, left: Mapping[UUID, Decimal]) -> None:
     """Set what is left of open orders, by order id; an order that is done goes to `reservations_release` instead."""
     if left:
         _execute(_CHANGE, [list(left), list(left.values())])
+
+
+def reservations_reprice(*, held: Mapping[UUID, tuple[Decimal, Decimal, Decimal | None]]) -> None:
+    """Set what is left of open orders, what a unit may cost and their limit price, by order id."""
+    if held:
+        left, prices, limits = zip(*held.values(), strict=True)
+        _execute(_REPRICE, [list(held), list(left), list(prices), list(limits)])
 
 
 def reservations_release(*, order_ids: Collection[UUID]) -> None:
