@@ -133,6 +133,7 @@ class OrderVersion(models.Model):
     expires_at = models.DateTimeField(null=True)
     worst_price = amount(null=True)
     was = models.JSONField(null=True)
+    reasons = models.JSONField(default=list)
     state = models.CharField(max_length=8, choices=State, default=State.PENDING)
     requested_at = models.DateTimeField()
     accepted_at = models.DateTimeField(null=True)
