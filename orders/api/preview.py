@@ -12,7 +12,8 @@ from orders.api.problems import unreadable
 from orders.brokers.registry import paper_profile
 from orders.domain.commands import OrderFields
 from orders.domain.facts import PAPER_VENUE
-from orders.domain.parsing import grid_reasons
+from orders.domain.grid import instrument_reasons
+from orders.domain.parsing import timing_reasons
 from orders.domain.reasons import reason_dict
 from risk.domain.preview import Preview
 from risk.domain.types import OrderIntent
@@ -34,14 +35,9 @@ def _intent(account: AccountFacts, fields: OrderFields, at: datetime) -> OrderIn
     instrument = instruments_by_symbol([fields.symbol]).get(fields.symbol)
     if instrument is None:
         raise ProblemError(unreadable([reason("SYMBOL_UNKNOWN", symbol=fields.symbol)]))
-    off_grid = grid_reasons(
-        quantity=fields.quantity,
-        limit_price=fields.limit_price,
-        lot=instrument.lot_size,
-        tick=instrument.tick_size,
-    )
-    if off_grid:
-        raise ProblemError(unreadable(off_grid))
+    faults = instrument_reasons(fields, instrument) + timing_reasons(fields, at=at)
+    if faults:
+        raise ProblemError(unreadable(faults))
     return OrderIntent(
         order_id=uuid7(),
         account_id=account.id,

@@ -14,7 +14,8 @@ from marketdata.domain.types import InstrumentFacts
 from marketdata.selectors import instruments_by_symbol, session_at
 from orders.domain.commands import PlaceOrder, command_hash
 from orders.domain.facts import OrderFacts, Placement
-from orders.domain.parsing import grid_reasons
+from orders.domain.grid import instrument_reasons
+from orders.domain.parsing import timing_reasons
 from orders.domain.types import Leg
 from orders.selectors.orders import legs_by_root, orders_by_id
 from orders.services.baskets import Basket, baskets_decided, baskets_sound
@@ -113,7 +114,7 @@ def _sort(
         if leader is not None:
             twins[index] = leader
             continue
-        faults = _faults(command, instruments.get(command.symbol), around)
+        faults = _faults(command, instruments.get(command.symbol), around, at)
         if faults:
             answers[index] = Placement("invalid", None, tuple(faults))
             continue
@@ -125,18 +126,15 @@ def _sort(
     return new, twins
 
 
-def _faults(command: PlaceOrder, instrument: InstrumentFacts | None, around: Surroundings) -> list[Reason]:
-    """Return why a command names nothing that can be ordered: no such symbol, no way there, or off its grid."""
+def _faults(
+    command: PlaceOrder, instrument: InstrumentFacts | None, around: Surroundings, at: datetime
+) -> list[Reason]:
+    """Return why a command names nothing that can be ordered: no such symbol, no way there, off its grid or too late."""
     if instrument is None:
         return [reason("SYMBOL_UNKNOWN", symbol=command.symbol)]
     if (why := around.fault(command)) is not None:
         return [why]
-    return grid_reasons(
-        quantity=command.quantity,
-        limit_price=command.limit_price,
-        lot=instrument.lot_size,
-        tick=instrument.tick_size,
-    )
+    return instrument_reasons(command, instrument) + timing_reasons(command, at=at)
 
 
 def _decide_and_store(
