@@ -2,6 +2,7 @@
 
 from orders.models.copies import VenueOrderName, VenueReportCopy
 from orders.models.fix import FixMessage, FixRequest, FixSession
+from orders.models.fix_venue import FixLink, FixSent
 from orders.models.order import Execution, Order, OrderVersion
 from orders.models.paper import PaperOrder, PaperReport, PaperSession
 from orders.models.venue import Breaker, ParkedReport, RecordedReport, VenueAlert, VenueIntent, VenueLease, VenueRoute
@@ -9,8 +10,10 @@ from orders.models.venue import Breaker, ParkedReport, RecordedReport, VenueAler
 __all__ = [
     "Breaker",
     "Execution",
+    "FixLink",
     "FixMessage",
     "FixRequest",
+    "FixSent",
     "FixSession",
     "Order",
     "OrderVersion",

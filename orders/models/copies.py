@@ -42,7 +42,7 @@ class VenueReportCopy(models.Model):
     """A venue's report as its adapter understood it, numbered in the order of its arrival: our drop copy of it.
 
     `cumulative_quantity` is what the venue's order had filled after a trade, by which the same trade is known again
-    when another of the venue's records tells of it.
+    when another of the venue's records tells of it. `message` is what the venue sent, where that is text.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -52,6 +52,7 @@ class VenueReportCopy(models.Model):
     venue_order_id = models.CharField(max_length=64)
     cumulative_quantity = amount(null=True)
     report = models.JSONField()
+    message = models.TextField(default="", db_default="", blank=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["venue", "exec_id"], name="venue_report_copy_once")]
