@@ -19,6 +19,7 @@ from orders.domain.states import InvalidTransition, status_of
 from orders.domain.types import IntentKind, PendingOperation
 from orders.selectors.orders import orders_open_ids
 from orders.selectors.sql import fetch
+from orders.services.groups import groups_follow
 from orders.services.intents import intents_drop, intents_insert
 from orders.services.waking import venues_wake_on_commit
 from orders.services.working import Journal, WorkingOrder, orders_locked, orders_save
@@ -61,7 +62,9 @@ def orders_cancel(
         answers: dict[UUID, CancelOutcome] = {}
         for order_id, order in orders.items():
             answers[order_id] = _cancel(order, journal, by, correlation_id, at)
+        followed = groups_follow(orders.values(), locked, journal, at=at)
         _store(orders, answers, at)
+        followed.write(at=at)
         journal.write()
     return [answers.get(order_id, CancelOutcome(order_id, "not_found")) for order_id in order_ids]
 

@@ -14,6 +14,7 @@ from accounts.domain.types import LockedAccounts
 from accounts.services import accounts_lock
 from marketdata.domain.types import InstrumentFacts
 from marketdata.selectors import instruments_by_id
+from orders.domain.brackets import is_exit
 from orders.domain.facts import RecordOutcome
 from orders.domain.order import EventKind
 from orders.domain.reports import VenueReport
@@ -21,6 +22,7 @@ from orders.domain.types import PendingOperation
 from orders.selectors.executions import executions_by_exec_id, executions_live
 from orders.selectors.rows import orders_fetch
 from orders.selectors.sql import as_json, execute, fetch, pipelined
+from orders.services.groups import Followed, groups_follow, is_grouped
 from orders.services.intents import intents_settle
 from orders.services.leasing import lease_require
 from orders.services.narrating import Outcomes, narrate
@@ -231,18 +233,27 @@ def _store(
 ) -> RecordOutcome:
     """Write what the batch left: report ids, orders, messages settled, reservations, parked reports and events."""
     orders = changed_orders(batch)
+    waits = {order.facts.id: order.state.pending is not PendingOperation.NONE for order in orders}
     parked = [move for move in batch.moves if isinstance(move, Parked)]
     fresh = {key: order_id for key, order_id in batch.recorded.items() if key not in batch.known.recorded}
     journal = Journal(locked, at=at)
     narrate(batch, outcomes, journal)
+    # Alone, so that it costs only who has groups: what follows in them depends on what all the others hold.
+    followed = Followed()
+    has_groups = is_grouped(batch.orders.values())
+    if has_groups:
+        _reserve(orders, locked, instruments, at)
+        followed = groups_follow(batch.orders.values(), locked, journal, at=at, spared=_refused(batch))
     with pipelined():
         if fresh:
             execute(_REMEMBER, [batch.known.venue, list(fresh), list(fresh.values())])
-        _reserve(orders, locked, instruments, at)
-        intents_settle({o.facts.id: o.state.pending is not PendingOperation.NONE for o in orders}, at=at)
+        if not has_groups:
+            _reserve(orders, locked, instruments, at)
+        intents_settle(waits, at=at)
         if parked:
             execute(_PARK, [batch.known.venue, at, as_json([_parked_row(each) for each in parked])])
         orders_save([order for order in batch.orders.values() if order.sequence > order.facts.event_sequence], at=at)
+        followed.write(at=at)
         journal.write()
     return RecordOutcome(
         recorded=len(batch.moves) - len(parked),
@@ -250,6 +261,11 @@ def _store(
         parked=len(parked),
         changed={order.facts.id for order in orders},
     )
+
+
+def _refused(batch: Batch) -> set[UUID]:
+    """Return the orders of which the venue has just refused what was asked."""
+    return {move.report.order_id for move in _moves(batch, EventKind.CANCEL_REJECTED, EventKind.REPLACE_REJECTED)}
 
 
 def _parked_row(parked: Parked) -> dict[str, object]:
@@ -267,7 +283,8 @@ def _reserve(
     instruments: Mapping[UUID, InstrumentFacts],
     at: datetime,
 ) -> None:
-    """Let reservations follow what is left of the orders; a bust may open one again."""
+    """Let reservations follow what is left of the orders; a bust may open one again. Exits are their group's to do."""
+    orders = [order for order in orders if not is_exit(order.facts)]
     left = {order.facts.id: order.state.leaves_quantity for order in orders}
     had = {order.facts.id: order.facts.state.leaves_quantity for order in orders}
     reservations_release(order_ids=[key for key, quantity in left.items() if had[key] and not quantity])

@@ -9,13 +9,13 @@ from uuid import UUID
 
 from django.db import transaction
 
-from accounts.domain.types import LockedAccounts
 from accounts.services import accounts_lock
 from audit.domain.types import Actor
 from orders.domain.events import OrderExpired
 from orders.domain.order import EventKind, OrderEvent
 from orders.domain.states import InvalidTransition
 from orders.selectors.sql import fetch
+from orders.services.groups import groups_follow
 from orders.services.intents import intents_drop
 from orders.services.working import Journal, WorkingOrder, orders_locked, orders_save
 from positions.services import reservations_release
@@ -36,15 +36,18 @@ def orders_expire_due(*, at: datetime, limit: int = CHUNK) -> int:
             return 0
         locked = accounts_lock({account_id for _, account_id in found})
         orders = orders_locked([order_id for order_id, _ in found])
-        lapsed = _lapse(orders, locked, at)
+        journal = Journal(locked, at=at)
+        lapsed = _lapse(orders, journal, at)
+        followed = groups_follow(orders.values(), locked, journal, at=at)
         intents_drop(lapsed, at=at)
         reservations_release(order_ids=lapsed)
         orders_save([orders[order_id] for order_id in lapsed], at=at)
+        followed.write(at=at)
+        journal.write()
     return len(lapsed)
 
 
-def _lapse(orders: Mapping[UUID, WorkingOrder], locked: LockedAccounts, at: datetime) -> list[UUID]:
-    journal = Journal(locked, at=at)
+def _lapse(orders: Mapping[UUID, WorkingOrder], journal: Journal, at: datetime) -> list[UUID]:
     lapsed: list[UUID] = []
     for order_id, order in orders.items():
         try:
@@ -60,5 +63,4 @@ def _lapse(orders: Mapping[UUID, WorkingOrder], locked: LockedAccounts, at: date
         }
         journal.note(order, OrderExpired, by=Actor.system("expiry"), **never_sent)
         lapsed.append(order_id)
-    journal.write()
     return lapsed
