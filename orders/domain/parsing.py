@@ -1,209 +1,183 @@
-"""Turn what was sent into an order's fields: the structural rules, once for HTTP, bulk and pages."""
+"""Turn what was sent into an order's fields: the structural rules, once for HTTP, bulk, FIX and pages.
+
+Fields and the rules between them are those of Alpaca's `POST /v2/orders` (docs.alpaca.markets: "Placing Orders"),
+with `good_till` and `algorithm` of ours. What depends on the instrument is in `orders.domain.grid`, what depends on
+the time in `timing_reasons`, what depends on the account in risk.
+"""
 
 from __future__ import annotations
 
-import json
-import re
-import unicodedata
-from collections import Counter
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
-from enum import StrEnum
-from typing import Any, NoReturn, TypeVar
+from datetime import datetime, timedelta
 
-from orders.domain.commands import OrderFields
-from orders.domain.types import OrderType, TimeInForce
+from orders.domain.bodies import BODY_LIMIT, decode_json_body
+from orders.domain.commands import OrderFields, Schedule, StopLoss, TakeProfit
+from orders.domain.reading import AMOUNT_LIMIT, CLIENT_ORDER_ID_LIMIT, Reader, shown
+from orders.domain.replacing import parse_replace
+from orders.domain.shapes import Shape, shape_check
+from orders.domain.types import Algorithm, OrderClass, OrderType, TimeInForce
 from positions.domain.types import Side
-from trading_portal.kernel import money
 from trading_portal.kernel.errors import Reason, reason
+from trading_portal.kernel.money import ZERO
 
-BODY_LIMIT = 1_048_576
-CLIENT_ORDER_ID_LIMIT = 128
-AMOUNT_LIMIT = Decimal(10**15)
-ORDER_TYPES = (OrderType.MARKET, OrderType.LIMIT)
-TIMES_IN_FORCE = (TimeInForce.DAY, TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK)
-_NOT_YET = ("notional", "stop_price", "trail_price", "trail_percent", "take_profit", "stop_loss", "legs")
-_TAKEN = ("symbol", "side", "type", "time_in_force", "qty", "limit_price", "client_order_id")
-_KNOWN = frozenset((*_TAKEN, "extended_hours", "order_class", "position_intent", *_NOT_YET))
-_INTENTS = {"buy_to_open": Side.BUY, "buy_to_close": Side.BUY, "sell_to_open": Side.SELL, "sell_to_close": Side.SELL}
-_SYMBOL = re.compile(r"[A-Z0-9][A-Z0-9./-]{0,23}", re.ASCII)
-_SHOWN = 40
+__all__ = [
+    "AMOUNT_LIMIT", "BODY_LIMIT", "CLIENT_ORDER_ID_LIMIT", "INTENTS", "ORDER_TYPES", "SLICES_LIMIT", "TIMES_IN_FORCE",
+    "decode_json_body", "parse_order", "parse_replace", "timing_reasons",
+]  # fmt: skip
 
-Choice = TypeVar("Choice", bound=StrEnum)
-
-
-class _KeyTwiceError(ValueError):
-    """Carry the key that a JSON object names twice."""
-
-
-def decode_json_body(body: bytes, *, limit: int = BODY_LIMIT) -> Any | Reason:
-    """Return what a JSON body says, numbers as Decimal or int, or the reason it cannot be read.
-
-    Refuses bodies above the limit, duplicate keys, NaN and Infinity, bad UTF-8 and absurd nesting.
-    """
-    if len(body) > limit:
-        return reason("BODY_TOO_LARGE", bytes=len(body), limit=limit)
-    try:
-        return _decoder.decode(body.decode())
-    except _KeyTwiceError as error:
-        return reason("BODY_KEY_TWICE", field=_shown(str(error)))
-    except RecursionError:
-        return reason("BODY_TOO_DEEP")
-    except (ValueError, InvalidOperation):
-        return reason("BODY_NOT_JSON")
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return the object, refusing one that says a key twice."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise _KeyTwiceError(Counter(key for key, _ in pairs).most_common(1)[0][0])
-    return found
-
-
-def _constant(word: str) -> NoReturn:
-    raise ValueError(word)
-
-
-def _integer(digits: str) -> int | Decimal:
-    return int(digits) if len(digits) <= money.STORED_DIGITS else Decimal(digits)
-
-
-_decoder = json.JSONDecoder(
-    object_pairs_hook=_object, parse_float=Decimal, parse_int=_integer, parse_constant=_constant
-)
+ORDER_TYPES = tuple(OrderType)
+TIMES_IN_FORCE = tuple(TimeInForce)
+SLICES_LIMIT = 1_000
+VENUE_LIMIT = 24
+GOOD_TILL_LIMIT = timedelta(days=365)
+ALGORITHM_LIMIT = timedelta(days=1)
+INTENTS = {"buy_to_open": Side.BUY, "buy_to_close": Side.BUY, "sell_to_open": Side.SELL, "sell_to_close": Side.SELL}
+_NOT_HERE = ("legs", "ratio_qty", "advanced_instructions")
+_TAKEN = (
+    "symbol", "side", "type", "time_in_force", "qty", "notional", "limit_price", "stop_price", "trail_price",
+    "trail_percent", "good_till", "extended_hours", "order_class", "take_profit", "stop_loss", "algorithm",
+    "position_intent", "venue", "client_order_id",
+)  # fmt: skip
+_KNOWN = frozenset((*_TAKEN, *_NOT_HERE))
+_TAKE_PROFIT = frozenset(("limit_price",))
+_STOP_LOSS = frozenset(("stop_price", "limit_price"))
+_ALGORITHM = frozenset(("name", "starts_at", "ends_at", "slices"))
 
 
 def parse_order(body: object) -> OrderFields | list[Reason]:
     """Return an order's fields, or every reason why the body is none."""
     if not isinstance(body, Mapping):
         return [reason("BODY_NOT_AN_OBJECT")]
-    given = {name: value for name, value in body.items() if value is not None}
-    found: list[Reason] = [reason("FIELD_UNKNOWN", field=_shown(name)) for name in given if name not in _KNOWN]
-    found += [reason("FIELD_NOT_SUPPORTED", field=name, value="") for name in _NOT_YET if name in given]
-    symbol = _symbol(given, found)
-    side = _choice(given, "side", Side, tuple(Side), found)
-    order_type = _choice(given, "type", OrderType, ORDER_TYPES, found)
-    time_in_force = _choice(given, "time_in_force", TimeInForce, TIMES_IN_FORCE, found)
-    quantity = _amount(given, "qty", found)
-    limit_price = _amount(given, "limit_price", found) if "limit_price" in given else None
-    client_order_id = _client_order_id(given, found)
-    _check_together(given, order_type, side, found)
-    if found or symbol is None or side is None or order_type is None or time_in_force is None or quantity is None:
-        return found
+    reader = Reader.of(body, _KNOWN)
+    for name in _NOT_HERE:
+        if reader.has(name):
+            reader.refuse("FIELD_NOT_SUPPORTED", field=name, value="")
+    symbol = reader.symbol()
+    shape = _shape(reader)
+    venue = reader.word_if_given("venue", at_most=VENUE_LIMIT)
+    client_order_id = reader.client_order_id()
+    shape_check(shape, reader)
+    if reader.found:
+        return reader.found
+    # Whatever the rules between the fields need was there, or something would have been found.
+    assert symbol is not None
+    assert shape.side is not None
+    assert shape.order_type is not None
+    assert shape.time_in_force is not None
     return OrderFields(
         symbol=symbol,
-        side=side,
-        order_type=order_type,
-        time_in_force=time_in_force,
-        quantity=quantity,
-        limit_price=limit_price,
+        side=shape.side,
+        order_type=shape.order_type,
+        time_in_force=shape.time_in_force,
+        quantity=ZERO if shape.quantity is None else shape.quantity,
+        notional=shape.notional,
+        limit_price=shape.limit_price,
+        stop_price=shape.stop_price,
+        trail_price=shape.trail_price,
+        trail_percent=shape.trail_percent,
+        good_till=shape.good_till,
+        extended_hours=shape.extended_hours,
+        order_class=shape.order_class,
+        take_profit=shape.take_profit,
+        stop_loss=shape.stop_loss,
+        schedule=shape.schedule,
+        venue=venue,
+        closes_only=shape.closes_only,
         client_order_id=client_order_id,
     )
 
 
-def grid_reasons(*, quantity: Decimal, limit_price: Decimal | None, lot: Decimal, tick: Decimal) -> list[Reason]:
-    """Return why quantity or price do not lie on the instrument's grid."""
+def timing_reasons(fields: OrderFields, *, at: datetime) -> list[Reason]:
+    """Return why an order's instants cannot be waited for, seen from an instant."""
     found: list[Reason] = []
-    if not money.is_multiple(quantity, lot):
-        found.append(reason("QUANTITY_OFF_LOT", quantity=quantity, lot=lot))
-    if limit_price is not None and not money.is_multiple(limit_price, tick):
-        found.append(reason("PRICE_OFF_TICK", price=limit_price, tick=tick))
+    if fields.good_till is not None and not at < fields.good_till <= at + GOOD_TILL_LIMIT:
+        found.append(reason("GOOD_TILL_OUT_OF_RANGE", good_till=fields.good_till, days=GOOD_TILL_LIMIT.days))
+    schedule = fields.schedule
+    if schedule is not None and schedule.ends_at is not None:
+        starts_at = schedule.starts_at or at
+        if not max(at, starts_at) < schedule.ends_at <= starts_at + ALGORITHM_LIMIT:
+            found.append(reason("ALGORITHM_ENDS_OUT_OF_RANGE", ends_at=schedule.ends_at))
+    if schedule is not None and schedule.starts_at is not None and schedule.starts_at > at + ALGORITHM_LIMIT:
+        found.append(reason("ALGORITHM_STARTS_TOO_LATE", starts_at=schedule.starts_at))
     return found
 
 
-def _shown(text: object) -> str:
-    """Return text short and plain enough to repeat to its sender."""
-    return "".join(char if char.isprintable() else "?" for char in str(text)[:_SHOWN])
-
-
-def _text(given: Mapping[str, Any], name: str, found: list[Reason]) -> str | None:
-    value = given.get(name)
-    if value is None:
-        found.append(reason("FIELD_REQUIRED", field=name))
-    elif not isinstance(value, str):
-        found.append(reason("FIELD_NOT_TEXT", field=name))
+def _shape(reader: Reader) -> Shape:
+    """Read everything that has a rule with something else."""
+    given = reader.given
+    shape = Shape(
+        side=reader.choice("side", Side),
+        order_type=reader.choice("type", OrderType),
+        time_in_force=reader.choice("time_in_force", TimeInForce),
+        limit_price=reader.amount("limit_price") if "limit_price" in given else None,
+        extended_hours=reader.flag("extended_hours") if "extended_hours" in given else False,
+    )
+    if "notional" in given:
+        shape.notional = reader.amount("notional")
+        shape.quantity = reader.amount_if_given("qty")
     else:
-        return value
-    return None
+        shape.quantity = reader.amount("qty")
+    if "stop_price" in given:
+        shape.stop_price = reader.amount("stop_price")
+    if not _RARE.isdisjoint(given):
+        _read_rare(shape, reader)
+    return shape
 
 
-def _symbol(given: Mapping[str, Any], found: list[Reason]) -> str | None:
-    symbol = _text(given, "symbol", found)
-    if symbol is not None and not _SYMBOL.fullmatch(symbol):
-        found.append(reason("SYMBOL_UNKNOWN", symbol=_shown(symbol)))
-    return symbol
+_RARE = frozenset(
+    ("trail_price", "trail_percent", "good_till", "order_class", "take_profit", "stop_loss", "algorithm",
+     "position_intent")
+)  # fmt: skip
 
 
-def _choice(
-    given: Mapping[str, Any], name: str, words: type[Choice], allowed: tuple[Choice, ...], found: list[Reason]
-) -> Choice | None:
-    written = _text(given, name, found)
-    if written is None:
+def _read_rare(shape: Shape, reader: Reader) -> None:
+    """Read what most orders do not say."""
+    shape.trail_price = reader.amount_if_given("trail_price")
+    shape.trail_percent = reader.amount_if_given("trail_percent")
+    shape.good_till = reader.instant_if_given("good_till")
+    if reader.given.get("order_class", "") != "":
+        shape.order_class = reader.choice("order_class", OrderClass) or OrderClass.SIMPLE
+    shape.take_profit = _take_profit(reader)
+    shape.stop_loss = _stop_loss(reader)
+    shape.schedule = _schedule(reader)
+    intent = reader.given.get("position_intent")
+    if intent is not None and (not isinstance(intent, str) or intent not in INTENTS):
+        reader.refuse("FIELD_NOT_A_CHOICE", field="position_intent", allowed=", ".join(INTENTS))
+    elif intent is not None and shape.side is not None and INTENTS[intent] is not shape.side:
+        reader.refuse("FIELD_NOT_SUPPORTED", field="position_intent", value=shown(intent))
+    elif intent is not None:
+        shape.closes_only = intent.endswith("_to_close")
+
+
+def _take_profit(reader: Reader) -> TakeProfit | None:
+    inner = reader.inner("take_profit", _TAKE_PROFIT)
+    if inner is None:
         return None
-    if written not in words.__members__.values():
-        found.append(reason("FIELD_NOT_A_CHOICE", field=name, allowed=", ".join(allowed)))
+    limit_price = inner.amount("limit_price")
+    return None if limit_price is None else TakeProfit(limit_price=limit_price)
+
+
+def _stop_loss(reader: Reader) -> StopLoss | None:
+    inner = reader.inner("stop_loss", _STOP_LOSS)
+    if inner is None:
         return None
-    word = words(written)
-    if word not in allowed:
-        found.append(reason("FIELD_NOT_SUPPORTED", field=name, value=word.value))
+    stop_price, limit_price = inner.amount("stop_price"), inner.amount_if_given("limit_price")
+    return None if stop_price is None else StopLoss(stop_price=stop_price, limit_price=limit_price)
+
+
+def _schedule(reader: Reader) -> Schedule | None:
+    """Return how the order is to be worked over time; a bare word leaves times and slices to the algorithm."""
+    if isinstance(reader.given.get("algorithm"), str):
+        algorithm = reader.choice("algorithm", Algorithm)
+        return None if algorithm is None else Schedule(algorithm=algorithm)
+    inner = reader.inner("algorithm", _ALGORITHM)
+    if inner is None:
         return None
-    return word
-
-
-def _amount(given: Mapping[str, Any], name: str, found: list[Reason]) -> Decimal | None:
-    if name not in given:
-        found.append(reason("FIELD_REQUIRED", field=name))
+    algorithm = inner.choice("name", Algorithm)
+    starts_at, ends_at = inner.instant_if_given("starts_at"), inner.instant_if_given("ends_at")
+    slices = inner.count_if_given("slices", at_most=SLICES_LIMIT)
+    if starts_at is not None and ends_at is not None and ends_at <= starts_at:
+        reader.refuse("ALGORITHM_ENDS_OUT_OF_RANGE", ends_at=ends_at)
+    if algorithm is None:
         return None
-    value = money.parse(given[name])
-    if value is None:
-        found.append(reason("FIELD_NOT_A_NUMBER", field=name))
-    elif value <= 0:
-        found.append(reason("FIELD_NOT_POSITIVE", field=name))
-    elif value >= AMOUNT_LIMIT:
-        found.append(reason("FIELD_TOO_LARGE", field=name, limit=AMOUNT_LIMIT))
-    else:
-        return value
-    return None
-
-
-def _client_order_id(given: Mapping[str, Any], found: list[Reason]) -> str | None:
-    if "client_order_id" not in given or given["client_order_id"] == "":
-        return None
-    written = _text(given, "client_order_id", found)
-    if written is None:
-        return None
-    if len(written) > CLIENT_ORDER_ID_LIMIT:
-        found.append(reason("FIELD_TOO_LONG", field="client_order_id", limit=CLIENT_ORDER_ID_LIMIT))
-    elif not _is_readable(written):
-        found.append(reason("FIELD_CHARACTERS", field="client_order_id"))
-    return written
-
-
-def _is_readable(text: str) -> bool:
-    """Tell whether text has only characters that can be seen: no controls, no bidi or zero-width marks."""
-    if text.isascii():
-        return text.isprintable()
-    return all(char == " " or unicodedata.category(char)[0] not in "CZ" for char in text)
-
-
-def _check_together(
-    given: Mapping[str, Any], order_type: OrderType | None, side: Side | None, found: list[Reason]
-) -> None:
-    """Add the reasons that arise between fields."""
-    if order_type is OrderType.LIMIT and "limit_price" not in given:
-        found.append(reason("LIMIT_PRICE_REQUIRED"))
-    if order_type is OrderType.MARKET and "limit_price" in given:
-        found.append(reason("LIMIT_PRICE_NOT_ALLOWED"))
-    extended_hours = given.get("extended_hours", False)
-    if not isinstance(extended_hours, bool):
-        found.append(reason("FIELD_NOT_BOOLEAN", field="extended_hours"))
-    elif extended_hours:
-        found.append(reason("FIELD_NOT_SUPPORTED", field="extended_hours", value="true"))
-    if given.get("order_class", "simple") not in ("simple", ""):
-        found.append(reason("FIELD_NOT_SUPPORTED", field="order_class", value=_shown(given["order_class"])))
-    intent = given.get("position_intent")
-    if intent is not None and (not isinstance(intent, str) or intent not in _INTENTS):
-        found.append(reason("FIELD_NOT_A_CHOICE", field="position_intent", allowed=", ".join(_INTENTS)))
-    elif intent is not None and side is not None and _INTENTS[intent] is not side:
-        found.append(reason("FIELD_NOT_SUPPORTED", field="position_intent", value=_shown(intent)))
+    return Schedule(algorithm=algorithm, starts_at=starts_at, ends_at=ends_at, slices=slices)

@@ -159,6 +159,17 @@ class Reader:
             self.refuse("FIELD_CHARACTERS", field="client_order_id")
         return written
 
+    def word_if_given(self, name: str, *, at_most: int) -> str | None:
+        """Return a short name, or None where the field is not there."""
+        written = self.text(name) if name in self.given else None
+        if written is None:
+            return None
+        if len(written) > at_most:
+            self.refuse("FIELD_TOO_LONG", field=self.path(name), limit=at_most)
+        elif not written or not written.isascii() or not written.isprintable():
+            self.refuse("FIELD_CHARACTERS", field=self.path(name))
+        return written
+
     def inner(self, name: str, known: frozenset[str]) -> Reader | None:
         """Return a reader of an object within this one, or None where the field is not there."""
         if name not in self.given:

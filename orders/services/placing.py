@@ -129,7 +129,7 @@ def _sort(
 def _faults(
     command: PlaceOrder, instrument: InstrumentFacts | None, around: Surroundings, at: datetime
 ) -> list[Reason]:
-    """Return why a command names nothing that can be ordered: no such symbol, no way there, off its grid or too late."""
+    """Return why a command names nothing that can be ordered: no such symbol, no way there, off its grid, too late."""
     if instrument is None:
         return [reason("SYMBOL_UNKNOWN", symbol=command.symbol)]
     if (why := around.fault(command)) is not None:

@@ -10,7 +10,11 @@ from msgspec.structs import replace
 
 from audit.domain.types import Actor
 from orders.domain.commands import OrderFields, command_hash, place_order
-from orders.domain.parsing import CLIENT_ORDER_ID_LIMIT, decode_json_body, grid_reasons, parse_order
+from orders.domain.parsing import (
+    CLIENT_ORDER_ID_LIMIT,
+    decode_json_body,
+    parse_order,
+)
 from orders.domain.reasons import SENTENCES, sentence
 from orders.domain.types import OrderType
 from positions.domain.types import Side
@@ -90,16 +94,16 @@ def test_numbers_out_of_bounds_are_refused(field, number, code):
         ({"symbol": 7}, ["FIELD_NOT_TEXT"]),
         ({"side": "BUY"}, ["FIELD_NOT_A_CHOICE"]),
         ({"side": ["buy"]}, ["FIELD_NOT_TEXT"]),
-        ({"type": "stop"}, ["FIELD_NOT_SUPPORTED"]),
+        ({"type": "stop"}, ["LIMIT_PRICE_NOT_ALLOWED", "STOP_PRICE_REQUIRED"]),
         ({"type": "magic"}, ["FIELD_NOT_A_CHOICE"]),
-        ({"time_in_force": "opg"}, ["FIELD_NOT_SUPPORTED"]),
+        ({"time_in_force": "gtd"}, ["FIELD_NOT_A_CHOICE"]),
         ({"limit_price": ABSENT}, ["LIMIT_PRICE_REQUIRED"]),
         ({"type": "market"}, ["LIMIT_PRICE_NOT_ALLOWED"]),
-        ({"notional": "5"}, ["FIELD_NOT_SUPPORTED"]),
-        ({"order_class": "bracket"}, ["FIELD_NOT_SUPPORTED"]),
-        ({"order_class": [1]}, ["FIELD_NOT_SUPPORTED"]),
+        ({"notional": "5"}, ["QTY_OR_NOTIONAL"]),
+        ({"order_class": "mleg", "legs": []}, ["FIELD_NOT_SUPPORTED", "FIELD_NOT_A_CHOICE"]),
+        ({"order_class": [1]}, ["FIELD_NOT_TEXT"]),
         ({"extended_hours": 1}, ["FIELD_NOT_BOOLEAN"]),
-        ({"extended_hours": True}, ["FIELD_NOT_SUPPORTED"]),
+        ({"extended_hours": True, "time_in_force": "ioc"}, ["EXTENDED_HOURS_NEEDS_A_LIMIT"]),
         ({"position_intent": "sell_to_close"}, ["FIELD_NOT_SUPPORTED"]),
         ({"position_intent": {}}, ["FIELD_NOT_A_CHOICE"]),
         ({"client_order_id": "x" * (CLIENT_ORDER_ID_LIMIT + 1)}, ["FIELD_TOO_LONG"]),
@@ -202,7 +206,8 @@ def test_the_hash_is_the_same_however_the_numbers_are_written_and_whoever_sends_
 @pytest.mark.parametrize(
     "changes",
     [{"quantity": Decimal(2)}, {"limit_price": Decimal(8)}, {"side": Side.SELL}, {"symbol": "ETH/USD"},
-     {"order_type": OrderType.MARKET}, {"extended_hours": True}, {"stop_price": Decimal(9)}],
+     {"order_type": OrderType.MARKET}, {"extended_hours": True}, {"stop_price": Decimal(9)}, {"closes_only": True},
+     {"trail_percent": Decimal(1)}, {"notional": Decimal(5)}],
     ids=lambda value: str(value).replace(str(ABSENT), "absent"),
 )  # fmt: skip
 def test_the_hash_tells_another_order(changes):
@@ -211,15 +216,6 @@ def test_the_hash_tells_another_order(changes):
 
 def test_an_order_without_an_id_gets_one_of_ours():
     assert command().client_order_id != command().client_order_id
-
-
-def test_what_is_off_the_grid_is_told_with_the_grid():
-    found = grid_reasons(quantity=Decimal("1.5"), limit_price=Decimal("9.995"), lot=Decimal(1), tick=Decimal("0.01"))
-    assert [sentence(why.code, why.facts) for why in found] == [
-        "The quantity 1.5 is not a multiple of the lot 1.",
-        "The price 9.995 is not a multiple of the tick 0.01.",
-    ]
-    assert grid_reasons(quantity=Decimal(3), limit_price=None, lot=Decimal(1), tick=Decimal("0.01")) == []
 
 
 def test_every_reason_has_a_sentence_that_stands_without_its_facts():
