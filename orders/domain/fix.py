@@ -83,6 +83,7 @@ class Tag(IntEnum):
     RAW_DATA = 96
     POSS_RESEND = 97
     STOP_PX = 99
+    EX_DESTINATION = 100
     CXL_REJ_REASON = 102
     ORD_REJ_REASON = 103
     ENCRYPT_METHOD = 98
@@ -137,6 +138,7 @@ ORD_TYPES: Final[Mapping[OrderType, str]] = {
     OrderType.TRAILING_STOP: "P",
 }
 TRAILING_STOP_PEG: Final = "a"
+AUTOMATED: Final = "1"  # FIX 21: worked without a person in between
 PEG_OFFSET_PRICE: Final = "0"
 PEG_OFFSET_BASIS_POINTS: Final = "1"
 BASIS_POINTS_PER_PERCENT: Final = Decimal(100)
