@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from datetime import datetime
 from uuid import UUID
@@ -14,7 +14,6 @@ from accounts.domain.types import LockedAccounts
 from accounts.services import accounts_lock
 from marketdata.domain.types import InstrumentFacts
 from marketdata.selectors import instruments_by_id
-from orders.domain.brackets import is_exit
 from orders.domain.facts import RecordOutcome
 from orders.domain.order import EventKind
 from orders.domain.reports import VenueReport
@@ -22,22 +21,18 @@ from orders.domain.types import PendingOperation
 from orders.selectors.executions import executions_by_exec_id, executions_live
 from orders.selectors.rows import orders_fetch
 from orders.selectors.sql import as_json, execute, fetch, pipelined
+from orders.selectors.versions import versions_pending
 from orders.services.groups import Followed, groups_follow, is_grouped
 from orders.services.intents import intents_settle
 from orders.services.leasing import lease_require
 from orders.services.narrating import Outcomes, narrate
 from orders.services.reporting import BOOKED, Batch, Fill, Known, Move, Parked, changed_orders, fill_fact
-from orders.services.working import Journal, WorkingOrder, orders_save
+from orders.services.reserving import reservations_follow
+from orders.services.versions import versions_settle
+from orders.services.working import Journal, orders_save
 from positions.domain.errors import Unbookable
-from positions.domain.types import FillFact, FillOutcome, NewReservation
-from positions.services import (
-    FillRestatement,
-    fills_apply,
-    fills_restate,
-    reservations_change,
-    reservations_open,
-    reservations_release,
-)
+from positions.domain.types import FillFact, FillOutcome
+from positions.services import FillRestatement, fills_apply, fills_restate
 from trading_portal.kernel.errors import Reason
 from trading_portal.kernel.failpoints import failpoint
 from trading_portal.kernel.ids import uuid7
@@ -105,6 +100,7 @@ def _record(venue: str, reports: Sequence[VenueReport], at: datetime) -> RecordO
 
 def _known(venue: str, ids: Sequence[UUID], reports: Sequence[VenueReport]) -> Known:
     orders = orders_fetch("FROM orders_order o WHERE o.id = ANY(%s) ORDER BY o.id FOR NO KEY UPDATE", [ids])
+    asked = versions_pending([order.id for order in orders if order.pending is PendingOperation.REPLACE])
     recorded = fetch(_RECORDED, [venue, [report.exec_id for report in reports if report.exec_id is not None]])
     referred = [report.ref_exec_id for report in reports if report.ref_exec_id is not None]
     return Known(
@@ -112,6 +108,7 @@ def _known(venue: str, ids: Sequence[UUID], reports: Sequence[VenueReport]) -> K
         orders={order.id: order for order in orders},
         recorded={row[0]: row[1] for row in recorded},
         executions=executions_by_exec_id(venue, referred) if referred else {},
+        asked=asked,
     )
 
 
@@ -242,14 +239,15 @@ def _store(
     followed = Followed()
     has_groups = is_grouped(batch.orders.values())
     if has_groups:
-        _reserve(orders, locked, instruments, at)
+        reservations_follow(orders, locked=locked, instruments=instruments, at=at)
         followed = groups_follow(batch.orders.values(), locked, journal, at=at, spared=_refused(batch))
     with pipelined():
         if fresh:
             execute(_REMEMBER, [batch.known.venue, list(fresh), list(fresh.values())])
         if not has_groups:
-            _reserve(orders, locked, instruments, at)
+            reservations_follow(orders, locked=locked, instruments=instruments, at=at)
         intents_settle(waits, at=at)
+        versions_settle([move.settled for move in batch.moves if isinstance(move, Move) and move.settled], at=at)
         if parked:
             execute(_PARK, [batch.known.venue, at, as_json([_parked_row(each) for each in parked])])
         orders_save([order for order in batch.orders.values() if order.sequence > order.facts.event_sequence], at=at)
@@ -275,38 +273,3 @@ def _parked_row(parked: Parked) -> dict[str, object]:
         "code": parked.why.code,
         "report": {**msgspec.to_builtins(parked.report), "why": parked.why.as_dict()},
     }
-
-
-def _reserve(
-    orders: Collection[WorkingOrder],
-    locked: LockedAccounts,
-    instruments: Mapping[UUID, InstrumentFacts],
-    at: datetime,
-) -> None:
-    """Let reservations follow what is left of the orders; a bust may open one again. Exits are their group's to do."""
-    orders = [order for order in orders if not is_exit(order.facts)]
-    left = {order.facts.id: order.state.leaves_quantity for order in orders}
-    had = {order.facts.id: order.facts.state.leaves_quantity for order in orders}
-    reservations_release(order_ids=[key for key, quantity in left.items() if had[key] and not quantity])
-    reservations_change(left={key: left[key] for key in left if had[key] and left[key] and had[key] != left[key]})
-    again = [order for order in orders if left[order.facts.id] and not had[order.facts.id]]
-    reservations_open(reservations=[_reservation(order, locked, instruments) for order in again], at=at)
-
-
-def _reservation(
-    order: WorkingOrder, locked: LockedAccounts, instruments: Mapping[UUID, InstrumentFacts]
-) -> NewReservation:
-    facts = order.facts
-    if facts.worst_price is None:
-        raise LookupError(f"order {facts.id} was approved without a worst price")
-    return NewReservation(
-        facts.id,
-        facts.account_id,
-        facts.instrument_id,
-        locked[facts.account_id].owner_id,
-        facts.side,
-        order.state.leaves_quantity,
-        facts.worst_price,
-        facts.limit_price,
-        instruments[facts.instrument_id].currency,
-    )

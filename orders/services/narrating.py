@@ -12,12 +12,14 @@ from orders.domain import events
 from orders.domain.order import EventKind
 from orders.domain.types import BaseState
 from orders.services.reporting import BOOKED, Batch, Move, Parked
+from orders.services.versions import terms_facts
 from orders.services.working import Journal
 from positions.domain.types import FillOutcome
 from trading_portal.kernel.errors import Reason
 from trading_portal.kernel.ids import uuid7
 from trading_portal.kernel.money import plain
 
+_ANSWERS = (EventKind.REPLACED, EventKind.REPLACE_REJECTED)
 _PAYLOADS: Mapping[EventKind, type[events.ReportedMove]] = {
     EventKind.ACKNOWLEDGED: events.OrderAcknowledged,
     EventKind.TRADED: events.OrderExecuted,
@@ -66,6 +68,8 @@ def _note_move(move: Move, outcomes: Outcomes, journal: Journal, by: Actor) -> N
     }
     if move.kind in BOOKED:
         facts |= _booked_facts(move, outcomes)
+    if move.kind in _ANSWERS:
+        facts |= _replace_facts(move)
     payload = _payload(move)
     if payload is events.OrderRejected:
         facts["reasons"] = tuple(move.order.facts.reasons)
@@ -94,7 +98,7 @@ def _booked_facts(move: Move, outcomes: Outcomes) -> dict[str, Any]:
         "position_average_cost": plain(outcome.average_cost),
         "realised_pnl": plain(outcome.realised_pnl),
         "cash": plain(outcome.cash_after),
-        "reserved_quantity": move.described["leaves_quantity"],
+        "reserved_quantity": plain(move.reserved),
     }
     if referred is None:
         return {**facts, "fee": plain(report.fee)}
@@ -104,6 +108,22 @@ def _booked_facts(move: Move, outcomes: Outcomes) -> dict[str, Any]:
         "was_quantity": plain(referred.quantity),
         "was_price": plain(referred.price),
     }
+
+
+def _replace_facts(move: Move) -> dict[str, Any]:
+    settled, reserved = move.settled, {"reserved_quantity": plain(move.reserved)}
+    if settled is None:
+        # The order's end came before this answer: nothing was pending any more (row 34).
+        request = move.report.request_id
+        told = {"request_id": str(request) if request else None, "client_order_id": None, "was": {}, "becomes": {}}
+        return told | reserved
+    if move.kind is EventKind.REPLACE_REJECTED:
+        return terms_facts(settled) | reserved
+    worst_price = settled.terms.worst_price
+    if worst_price is None:
+        raise LookupError(f"a replace of order {move.order.facts.id} was approved without a worst price")
+    taken = {"replaces": str(settled.terms.replaces), "worst_price": plain(worst_price)}
+    return terms_facts(settled) | taken | reserved
 
 
 def _note_anomaly(move: Move, why: Reason, journal: Journal, by: Actor) -> None:

@@ -12,19 +12,21 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
-from orders.domain.facts import OrderFacts
+from orders.domain.facts import OrderFacts, OrderTerms
 from orders.domain.order import EventKind, OrderEvent
 from orders.domain.reports import ReportKind, VenueReport
 from orders.domain.states import InvalidTransition, anomalies
 from orders.domain.translating import REFERRING, translate
 from orders.domain.types import BaseState
 from orders.selectors.executions import ExecutionFacts
+from orders.services.versions import Settled, version_settle
 from orders.services.working import WorkingOrder, reasons_stored
 from positions.domain.types import FillFact
 from trading_portal.kernel.errors import Reason, reason
 from trading_portal.kernel.ids import uuid7
 
 BOOKED = (EventKind.TRADED, EventKind.BUSTED, EventKind.CORRECTED)
+_ANSWERS = (ReportKind.REPLACED, ReportKind.REPLACE_REJECTED)
 
 
 class Fill(msgspec.Struct, frozen=True):
@@ -40,7 +42,10 @@ class Fill(msgspec.Struct, frozen=True):
 
 
 class Move(msgspec.Struct, frozen=True):
-    """One report applied: the order as it then stood, the execution it made, and the fill it spoke of."""
+    """One report applied: the order as it then stood and what it held, the execution made, the fill spoken of.
+
+    `settled` is the replace that it ended.
+    """
 
     order: WorkingOrder
     report: VenueReport
@@ -49,6 +54,8 @@ class Move(msgspec.Struct, frozen=True):
     execution_id: UUID
     referred: Fill | None
     odd: Sequence[Reason]
+    reserved: Decimal
+    settled: Settled | None
 
 
 class Parked(msgspec.Struct, frozen=True):
@@ -69,6 +76,7 @@ class Known:
     orders: Mapping[UUID, OrderFacts]
     recorded: Mapping[str, UUID]
     executions: Mapping[str, ExecutionFacts]
+    asked: Mapping[UUID, OrderTerms]
 
 
 @dataclass(slots=True)
@@ -87,7 +95,8 @@ class Batch:
 
     def __post_init__(self) -> None:
         """Start from what is known."""
-        self.orders = {order_id: WorkingOrder(facts) for order_id, facts in self.known.orders.items()}
+        asked = self.known.asked
+        self.orders = {key: WorkingOrder(facts, asked.get(key)) for key, facts in self.known.orders.items()}
         self.recorded = dict(self.known.recorded)
         self.fills = {
             exec_id: Fill(e.id, e.order_id, e.quantity, e.price, e.fee, e.executed_at, e.is_live)
@@ -115,6 +124,8 @@ class Batch:
             return reason("REPORT_FROM_ELSEWHERE", venue=order.facts.venue, reported_by=report.venue)
         if report.exec_id is not None and report.exec_id in self.recorded:
             return reason("EXEC_ID_REUSED", exec_id=report.exec_id, first_order=self.recorded[report.exec_id])
+        if why := _stray_answer(report, order):
+            return why
         if execution_id in self.unbookable:
             return self.unbookable[execution_id]
         referred = self._referred(report)
@@ -132,6 +143,9 @@ class Batch:
         if report.kind is ReportKind.STATUS_UNKNOWN_ORDER and not order.state.is_unknown:
             # Only an order whose outcome is in doubt ends by this (row 45); for another it is only a status (row 42).
             return OrderEvent(EventKind.STATUS)
+        if report.kind is ReportKind.REPLACED and order.asked is not None:
+            taken = translate(report)
+            return taken if isinstance(taken, Reason) else replace(taken, time_in_force=order.asked.time_in_force)
         if referred is None:
             return translate(report)
         return translate(report, was_quantity=referred.quantity, was_price=referred.price)
@@ -153,9 +167,11 @@ class Batch:
             order.apply(event, at=report.executed_at)
         except InvalidTransition as error:
             return error.reason
+        settled = version_settle(order, before, event.kind, report)
         order.facts = _told(order.facts, report, order.state.base, event.kind)
-        odd = anomalies(before, event, order.state)
-        self.moves.append(Move(order, report, event.kind, order.described(), execution_id, referred, odd))
+        odd, told = anomalies(before, event, order.state), order.described()
+        reserved = order.held.quantity
+        self.moves.append(Move(order, report, event.kind, told, execution_id, referred, odd, reserved, settled))
         self._keep_fill(event, report, execution_id, referred)
         return None
 
@@ -173,6 +189,15 @@ class Batch:
     def _park(self, report: VenueReport, why: Reason) -> None:
         order = self.orders.get(report.order_id)
         self.moves.append(Parked(uuid7(), report, why, order, order.described() if order else None))
+
+
+def _stray_answer(report: VenueReport, order: WorkingOrder) -> Reason | None:
+    """Return why an answer to a replace is not to be taken: another one is pending than the one it names."""
+    if report.kind not in _ANSWERS or report.request_id is None or order.asked is None:
+        return None
+    if report.request_id == order.asked.version_id:
+        return None
+    return reason("REPLACE_NOT_PENDING", request_id=report.request_id, pending=order.asked.version_id)
 
 
 def _told(facts: OrderFacts, report: VenueReport, base: BaseState, kind: EventKind) -> OrderFacts:
