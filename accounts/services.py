@@ -25,12 +25,13 @@ from accounts.domain.types import AccountFacts, LockedAccounts, NewApiKey
 from accounts.models import ApiKey, TradingAccount, User
 from audit.domain.types import Actor, EventPayload, NewEvent
 from audit.services import events_append
+from trading_portal.kernel.arrays import array_of
 from trading_portal.kernel.errors import InvalidInput, NotFound, Unavailable, reason
 from trading_portal.kernel.ids import uuid7
 
 _LOCK = """
 SELECT id, number, name, owner_id, base_currency, status, is_paper, may_short, event_sequence
-FROM accounts_tradingaccount WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE
+FROM accounts_tradingaccount WHERE id = ANY(%s::uuid[]) ORDER BY id FOR NO KEY UPDATE
 """
 _SAVE = """
 UPDATE accounts_tradingaccount AS account SET event_sequence = new.sequence
@@ -57,7 +58,7 @@ def accounts_lock(account_ids: Collection[UUID]) -> LockedAccounts:
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("A lock outside a transaction would be gone at once.")
     with connection.cursor() as cursor:
-        cursor.execute(_LOCK, [list(wanted)])
+        cursor.execute(_LOCK, [array_of(wanted)])
         locked = LockedAccounts((AccountFacts(*row[:8]), row[8]) for row in cursor.fetchall())
     for missing in wanted - set(locked):
         raise NotFound(reason("ACCOUNT_NOT_FOUND", account_id=missing), "There is no such account.")
@@ -69,7 +70,7 @@ def accounts_sequences_save(locked: LockedAccounts) -> None:
     moved = locked.advanced()
     if moved:
         with connection.cursor() as cursor:
-            cursor.execute(_SAVE, [list(moved), list(moved.values())])
+            cursor.execute(_SAVE, [array_of(moved), array_of(moved.values())])
 
 
 @transaction.atomic

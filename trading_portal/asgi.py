@@ -11,5 +11,7 @@ from django.core.asgi import get_asgi_application
 http_application = get_asgi_application()
 
 from trading_portal.composition import compose
+from trading_portal.kernel.collector import collect_rarely
 
 application = compose(http_application)
+collect_rarely()

@@ -11,6 +11,7 @@ from celery.signals import celeryd_after_setup, worker_shutdown
 from orders.brokers.registry import ADAPTERS
 from orders.hosting.host import VenueHost
 from trading_portal.kernel import heartbeat
+from trading_portal.kernel.collector import collect_rarely
 
 QUEUE_PREFIX = "venue."
 SILENT_SECONDS = 8.0
@@ -62,6 +63,8 @@ def hosts_turn() -> bool:
 @celeryd_after_setup.connect  # before the consumer connects: a venue is served without Redis as well
 def _start_with_worker(instance: Any, **_: Any) -> None:
     hosts_start(instance.app.amqp.queues.consume_from)
+    if _hosts:
+        collect_rarely()
 
 
 @worker_shutdown.connect

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import psycopg
 from django.db import connection, transaction
+from psycopg.types.datetime import TimestamptzLoader
 
 _encoder = msgspec.json.Encoder(decimal_format="string", uuid_format="canonical")
 
@@ -31,6 +32,8 @@ def fetch(sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> list[tup
     """Return the rows of a statement, in the transaction that is open on this thread."""
     connection.ensure_connection()
     with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
+        # Django's own loader of instants is Python on top of psycopg's C; the connection speaks UTC anyhow.
+        cursor.adapters.register_loader("timestamptz", TimestamptzLoader)
         cursor.execute(sql, parameters)
         return cursor.fetchall()
 

@@ -8,15 +8,16 @@ from uuid import UUID
 
 from orders.domain.types import IntentKind
 from orders.selectors.sql import execute
+from trading_portal.kernel.arrays import array_of
 
 _INSERT = """
 INSERT INTO orders_venueintent (order_id, venue, kind, state, attempts, due_at)
 SELECT order_id, venue, kind, 'due', 0, due_at
 FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::timestamptz[]) AS new(order_id, venue, kind, due_at)
 """
-_DROP = "UPDATE orders_venueintent SET state = 'dropped', settled_at = %s WHERE order_id = ANY(%s) AND state = 'due'"
+_DROP = "UPDATE orders_venueintent SET state = 'dropped', settled_at = %s WHERE order_id = ANY(%s::uuid[]) AND state = 'due'"
 _SENT = """
-UPDATE orders_venueintent SET state = 'sent', sent_at = %s, fence = %s, attempts = attempts + 1 WHERE id = ANY(%s)
+UPDATE orders_venueintent SET state = 'sent', sent_at = %s, fence = %s, attempts = attempts + 1 WHERE id = ANY(%s::bigint[])
 """
 # A report about an order answers its submit; a request is answered once the order no longer waits for it.
 _SETTLE = """
@@ -33,22 +34,22 @@ def intents_insert(messages: Sequence[tuple[UUID, str, IntentKind, datetime]]) -
     """Store messages (order, venue, kind, when due)."""
     if messages:
         orders, venues, kinds, due = zip(*messages, strict=True)
-        execute(_INSERT, [list(orders), list(venues), [kind.value for kind in kinds], list(due)])
+        execute(_INSERT, [array_of(orders), list(venues), [kind.value for kind in kinds], array_of(due)])
 
 
 def intents_drop(order_ids: Collection[UUID], *, at: datetime) -> None:
     """Drop what was not yet sent."""
     if order_ids:
-        execute(_DROP, [at, list(order_ids)])
+        execute(_DROP, [at, array_of(order_ids)])
 
 
 def intents_sent(intent_ids: Collection[int], *, fence: int | None, at: datetime) -> None:
     """Note that messages are about to be sent."""
     if intent_ids:
-        execute(_SENT, [at, fence, list(intent_ids)])
+        execute(_SENT, [at, fence, array_of(intent_ids)])
 
 
 def intents_settle(still_waits: Mapping[UUID, bool], *, at: datetime) -> None:
     """Settle what a venue's reports answered; `still_waits` says which orders have an open request all the same."""
     if still_waits:
-        execute(_SETTLE, [at, list(still_waits), list(still_waits.values())])
+        execute(_SETTLE, [at, array_of(still_waits), array_of(still_waits.values())])

@@ -11,6 +11,7 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from positions.domain.types import NewReservation
+from trading_portal.kernel.arrays import array_of
 
 _OPEN = """
 INSERT INTO positions_reservation (order_id, account_id, instrument_id, owner_id, side, quantity_left, price,
@@ -35,15 +36,15 @@ def reservations_open(*, reservations: Sequence[NewReservation], at: datetime) -
     """Hold what newly accepted orders may spend or deliver; one statement."""
     if not reservations:
         return
-    columns: list[list[Any]] = [
-        [each.order_id for each in reservations],
-        [each.account_id for each in reservations],
-        [each.instrument_id for each in reservations],
-        [each.owner_id for each in reservations],
+    columns: list[Any] = [
+        array_of(each.order_id for each in reservations),
+        array_of(each.account_id for each in reservations),
+        array_of(each.instrument_id for each in reservations),
+        array_of(each.owner_id for each in reservations),
         [each.side.value for each in reservations],
-        [each.quantity_left for each in reservations],
-        [each.price for each in reservations],
-        [each.limit_price for each in reservations],
+        array_of(each.quantity_left for each in reservations),
+        array_of(each.price for each in reservations),
+        array_of(each.limit_price for each in reservations),
         [each.currency for each in reservations],
     ]
     _execute(_OPEN, [at, *columns])
@@ -52,20 +53,20 @@ def reservations_open(*, reservations: Sequence[NewReservation], at: datetime) -
 def reservations_change(*, left: Mapping[UUID, Decimal]) -> None:
     """Set what is left of open orders, by order id; an order that is done goes to `reservations_release` instead."""
     if left:
-        _execute(_CHANGE, [list(left), list(left.values())])
+        _execute(_CHANGE, [array_of(left), array_of(left.values())])
 
 
 def reservations_reprice(*, held: Mapping[UUID, tuple[Decimal, Decimal, Decimal | None]]) -> None:
     """Set what is left of open orders, what a unit may cost and their limit price, by order id."""
     if held:
         left, prices, limits = zip(*held.values(), strict=True)
-        _execute(_REPRICE, [list(held), list(left), list(prices), list(limits)])
+        _execute(_REPRICE, [array_of(held), array_of(left), array_of(prices), array_of(limits)])
 
 
 def reservations_release(*, order_ids: Collection[UUID]) -> None:
     """Let go what orders held; releasing again changes nothing."""
     if order_ids:
-        _execute(_RELEASE, [list(order_ids)])
+        _execute(_RELEASE, [array_of(order_ids)])
 
 
 def _execute(sql: str, values: list[Any]) -> None:

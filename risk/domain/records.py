@@ -1,4 +1,4 @@
-"""Write decisions down, and read them back for people: compact JSON, every number a plain string."""
+"""Write decisions down, and read them back for people: compact JSON, every number a string."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from risk.domain.reasons import sentence
 from risk.domain.rules import LABELS
@@ -15,7 +16,7 @@ from risk.domain.types import Check, Decision, Verdict
 from trading_portal.kernel.errors import Fact, Reason, fact_text
 from trading_portal.kernel.money import STORED_PLACES, ZERO, divide, plain, stored
 
-_encoder = msgspec.json.Encoder()
+_encoder = msgspec.json.Encoder(decimal_format="string")
 _PERCENT_STEP = Decimal("0.1")
 
 
@@ -71,25 +72,12 @@ def reasons_json(reasons: Sequence[Reason]) -> list[dict[str, object]]:
 
 
 def checks_json(decision: Decision) -> str:
-    """Return a decision's checks as JSON; what is not there has its default."""
-    return _encoder.encode([_check_row(check) for check in decision.checks]).decode()
+    """Return a decision's checks as JSON, exact as they were judged; what is not there has its default."""
+    return _encoder.encode([_stored(check) for check in decision.checks]).decode()
 
 
-def _check_row(check: Check) -> dict[str, object]:
-    row: dict[str, object] = {"rule": check.rule}
-    if check.verdict is not Verdict.PASSED:
-        row["verdict"] = check.verdict.value
-    if check.value is not None:
-        row["value"] = number(check.value)
-    if check.limit is not None:
-        row["limit"] = number(check.limit)
-    if check.version is not None:
-        row["version"] = check.version
-        row["scope"] = check.scope
-    if check.code:
-        row["code"] = check.code
-        row["facts"] = facts_json(check.facts)
-    return row
+def _stored(check: Check) -> Check:
+    return replace(check, facts=facts_json(check.facts)) if check.code else check
 
 
 def inputs_json(decision: Decision) -> str:
@@ -132,14 +120,18 @@ def check_shown(row: Mapping[str, Any]) -> CheckShown:
         label=LABELS.get(row["rule"], row["rule"]),
         passed=verdict != Verdict.BREACHED.value,
         verdict=verdict,
-        value=row.get("value"),
-        limit=row.get("limit"),
+        value=_read(row.get("value")),
+        limit=_read(row.get("limit")),
         percent=_percent(row.get("value"), row.get("limit")) if verdict != Verdict.OFF.value else None,
         version=row.get("version"),
         scope=row.get("scope", ""),
         code=code,
         sentence=sentence(code, row.get("facts", {})) if code else "",
     )
+
+
+def _read(text: str | None) -> str | None:
+    return None if text is None else number(Decimal(text))
 
 
 def _percent(value: str | None, limit: str | None) -> str | None:
@@ -158,4 +150,4 @@ def percent_used(value: Decimal, limit: Decimal) -> Decimal | None:
 
 def decision_checks(decision: Decision) -> list[CheckShown]:
     """Return the checks of a decision just made as they are read."""
-    return [check_shown(_check_row(check)) for check in decision.checks]
+    return [check_shown(msgspec.to_builtins(_stored(check))) for check in decision.checks]

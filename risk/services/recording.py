@@ -17,6 +17,7 @@ from risk.domain.types import Check, Decision, Verdict
 from risk.models import Limit, OrderFingerprint, Rule
 from risk.selectors.checking import TENTHS_COUNTED, tenth_of
 from risk.selectors.sql import fetch
+from trading_portal.kernel.arrays import array_of
 from trading_portal.kernel.ids import uuid7
 from trading_portal.kernel.money import ZERO
 
@@ -72,23 +73,23 @@ def decisions_record(*, decisions: Sequence[Decision], at: datetime) -> None:
         _RECORD,
         {
             "at": at,
-            "orders": [decision.order_id for decision in decisions],
-            "accounts": [decision.account_id for decision in decisions],
-            "instruments": [decision.intent.instrument.id for decision in decisions],
-            "approved": [decision.approved for decision in decisions],
+            "orders": array_of(decision.order_id for decision in decisions),
+            "accounts": array_of(decision.account_id for decision in decisions),
+            "instruments": array_of(decision.intent.instrument.id for decision in decisions),
+            "approved": array_of(decision.approved for decision in decisions),
             "inputs": [inputs_json(decision) for decision in decisions],
             "checks": [checks_json(decision) for decision in decisions],
             "reasons": [_json(reasons_json(decision.reasons)) for decision in decisions],
-            "owners": [decision.account_id for decision in approved],
+            "owners": array_of(decision.account_id for decision in approved),
             "prints": [fingerprint(decision.intent) for decision in approved],
             "tenth": tenth_of(at),
             "window": TENTHS_COUNTED,
-            "counted": list(counts),
-            "numbers": list(counts.values()),
-            "breaches": [uuid7() for _ in breaches],
-            "breach_accounts": [decision.account_id for decision, *_ in breaches],
-            "breach_instruments": [decision.intent.instrument.id for decision, *_ in breaches],
-            "breach_orders": [decision.order_id for decision, *_ in breaches],
+            "counted": array_of(counts),
+            "numbers": array_of(counts.values()),
+            "breaches": array_of(uuid7() for _ in breaches),
+            "breach_accounts": array_of(decision.account_id for decision, *_ in breaches),
+            "breach_instruments": array_of(decision.intent.instrument.id for decision, *_ in breaches),
+            "breach_orders": array_of(decision.order_id for decision, *_ in breaches),
             "severities": [severity for _, severity, _, _ in breaches],
             "codes": [code for _, _, code, _ in breaches],
             "facts": [_json(facts) for *_, facts in breaches],

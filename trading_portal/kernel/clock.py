@@ -23,6 +23,13 @@ def now() -> datetime:
     return _clock.frozen_at or datetime.now(UTC)
 
 
+def milliseconds() -> int:
+    """Return whole milliseconds since 1970 at the current instant."""
+    if _clock.frozen_at is not None:
+        return int(_clock.frozen_at.timestamp() * 1000)
+    return time.time_ns() // 1_000_000
+
+
 def monotonic() -> float:
     """Return seconds on the monotonic clock, for time-outs and leases only."""
     return time.monotonic()

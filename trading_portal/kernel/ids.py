@@ -12,27 +12,42 @@ _SEQUENCE_BITS = 12
 _SEQUENCE_MASK = (1 << _SEQUENCE_BITS) - 1
 
 
+_RANDOM_BYTES = 8
+_RANDOM_MASK = (1 << 62) - 1
+_RANDOM_AT_ONCE = 512 * _RANDOM_BYTES
+
+
 class _Generator:
-    """Remember the last time and counter used, so that ids never go backwards."""
+    """Remember the last time and counter used, so that ids never go backwards, and what is left of random bytes."""
 
     def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew, as a forked child must: it would make its parent's ids again."""
         self._lock = threading.Lock()
         self._last = 0
+        self._random = b""
+        self._used = 0
 
-    def next_tick(self) -> int:
-        """Return a 60-bit value, milliseconds then counter, greater than the one before."""
-        milliseconds = int(clock.now().timestamp() * 1000)
+    def next(self) -> tuple[int, int]:
+        """Return a 60-bit tick, milliseconds then counter, greater than the one before, and 62 random bits."""
+        now = clock.milliseconds() << _SEQUENCE_BITS
         with self._lock:
-            self._last = max(self._last + 1, milliseconds << _SEQUENCE_BITS)
-            return self._last
+            self._last = max(self._last + 1, now)
+            if self._used >= len(self._random):
+                self._random, self._used = os.urandom(_RANDOM_AT_ONCE), 0
+            tail = self._random[self._used : self._used + _RANDOM_BYTES]
+            self._used += _RANDOM_BYTES
+            return self._last, int.from_bytes(tail, "big") & _RANDOM_MASK
 
 
 _generator = _Generator()
+os.register_at_fork(after_in_child=_generator.forget)
 
 
 def uuid7() -> UUID:
     """Return a new UUIDv7, greater than every one this process made before."""
-    tick = _generator.next_tick()
+    tick, random_tail = _generator.next()
     milliseconds, sequence = tick >> _SEQUENCE_BITS, tick & _SEQUENCE_MASK
-    random_tail = int.from_bytes(os.urandom(8), "big") & ((1 << 62) - 1)
     return UUID(int=milliseconds << 80 | 0x7 << 76 | sequence << 64 | 0b10 << 62 | random_tail)

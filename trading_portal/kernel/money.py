@@ -37,7 +37,9 @@ def parse(text: object) -> Decimal | None:
 
 def plain(value: Decimal) -> str:
     """Return a Decimal without exponent and without trailing zeros."""
-    text = format(value, "f")
+    text = str(value)
+    if "E" in text:
+        text = format(value, "f")
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     return "0" if text in ("-0", "") else text

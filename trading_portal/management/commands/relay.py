@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from audit.relay import Relay
+from trading_portal.kernel.collector import collect_rarely
 from trading_portal.kernel.heartbeat import beat
 from trading_portal.wiring import consumers
 
@@ -22,4 +23,5 @@ class Command(BaseCommand):
         relay = Relay(consumers(), beat)
         for signal_number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(signal_number, lambda *_: relay.stop())
+        collect_rarely()
         relay.run()
