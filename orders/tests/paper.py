@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
-from marketdata.domain.types import PriceUpdate
+from marketdata.domain.types import PriceUpdate, Session
 from orders.brokers.paper.broker import PaperBroker
+from orders.brokers.paper.market import Listing
 from orders.brokers.paper.profile import PaperProfile
 from orders.brokers.protocol import VenueOrder
 from orders.models import PaperReport
@@ -48,12 +50,18 @@ class ShownMarket:
         self.prices: dict[str, PriceUpdate] = {}
         self.ends_at = day_ends_at
         self.symbols = {"TEST"}
+        self.listing: Listing | None = None
+        self.is_halted = False
 
     def quotes(self, symbols: Collection[str]) -> Mapping[str, PriceUpdate]:
         return {symbol: self.prices[symbol] for symbol in symbols if symbol in self.prices}
 
-    def day_ends_at(self, symbols: Collection[str], at: datetime) -> Mapping[str, datetime | None]:
-        return {symbol: self.ends_at for symbol in symbols if symbol in self.symbols}
+    def listings(self, symbols: Collection[str], at: datetime) -> Mapping[str, Listing]:
+        if self.listing:
+            listing = self.listing
+        else:
+            listing = Listing(Session(is_open=True, opens_at=None, closes_at=self.ends_at, next_open_at=self.ends_at))
+        return {symbol: replace(listing, is_halted=self.is_halted) for symbol in symbols if symbol in self.symbols}
 
 
 class PaperDriver:

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from random import Random
 from typing import Any
 from uuid import UUID
 
@@ -16,10 +17,12 @@ import structlog
 from django.db import InterfaceError, OperationalError, connection
 
 from marketdata.domain.types import PriceUpdate
-from orders.brokers.paper.engine import Market, Message, PaperEngine
-from orders.brokers.paper.market import LiveMarket, PriceTap
+from orders.brokers.paper.engine import PaperEngine
+from orders.brokers.paper.intake import Message
+from orders.brokers.paper.market import LiveMarket, Market, PriceTap
 from orders.brokers.paper.profile import PaperProfile
 from orders.brokers.paper.store import PaperStore
+from orders.brokers.paper.wire import Wire
 from orders.brokers.protocol import DropCopy, OnReports, VenueCancel, VenueGone, VenueOrder, VenueReplace
 from orders.domain.reports import ReportKind, VenueReport
 from trading_portal.kernel import clock
@@ -27,6 +30,7 @@ from trading_portal.kernel import clock
 IDLE_SECONDS = 0.5
 RETRY_SECONDS = 0.25
 BATCH = 512
+_HALF = 0.5
 log = structlog.get_logger(__name__)
 
 
@@ -55,6 +59,9 @@ class PaperBroker:
         self._gone: Exception | None = None
         self._on_reports: OnReports = _nowhere
         self._reported_up_to = 0
+        self._ready_at = 0.0
+        self._wire = Wire(self._profile.faults)
+        self._random = Random(self._profile.faults.seed)  # noqa: S311 - faults must be repeatable, not secret
         self.tap = PriceTap(self._awake.set)
         self._opened: Future[None] = Future()
         self._thread: threading.Thread | None = None
@@ -89,25 +96,26 @@ class PaperBroker:
 
     async def submit(self, orders: Sequence[VenueOrder]) -> None:
         """Send orders; an order that the venue already has is answered with the state it has."""
-        self._send(orders)
+        self._tell(orders)
 
     async def cancel(self, cancels: Sequence[VenueCancel]) -> None:
         """Ask for cancels."""
-        self._send(cancels)
+        self._tell(cancels)
 
     async def replace(self, replaces: Sequence[VenueReplace]) -> None:
         """Ask for changes; a request that the venue already has is answered as before."""
-        self._send(replaces)
+        self._tell(replaces)
 
     async def query(self, order_ids: Sequence[UUID]) -> Sequence[VenueReport]:
         """Return every report of these orders so far; `status_unknown_order` for one the venue never heard of."""
+        self._tell([])
         reports: list[VenueReport] = await self._ask(lambda: self._store.reports_of(order_ids))
         heard_of = {report.order_id for report in reports}
         return reports + [self._unknown(order_id) for order_id in order_ids if order_id not in heard_of]
 
     async def drop_copy(self, since_id: int) -> DropCopy:
         """Return reports after a point, oldest first."""
-        self._require_here()
+        self._tell([])
         return await asyncio.to_thread(self._read_drop_copy, since_id)
 
     def _read_drop_copy(self, since_id: int) -> DropCopy:
@@ -122,10 +130,21 @@ class PaperBroker:
             venue=self._name, kind=ReportKind.STATUS_UNKNOWN_ORDER, order_id=order_id, executed_at=clock.now()
         )
 
+    def _tell(self, messages: Sequence[Message]) -> None:
+        """Send messages over a wire that may lose them, or break before or after they were sent."""
+        faults, chance = self._profile.faults, self._random.random
+        breaks = faults.fail and chance() < faults.fail
+        if not breaks or chance() < _HALF:
+            self._send([message for message in messages if not faults.lose or chance() >= faults.lose])
+        if breaks:
+            raise ConnectionError(f"The line to {self._name} broke.")
+
     def _send(self, messages: Sequence[Message | _Question]) -> None:
+        """Put messages on their way; they arrive after a while, in the order they were sent."""
         self._require_here()
-        ready_at = clock.monotonic() + self._profile.latency
-        self._inbox.extend((ready_at, message) for message in messages)
+        jitter = self._random.expovariate(1 / self._profile.jitter) if self._profile.jitter else 0.0
+        self._ready_at = max(self._ready_at, clock.monotonic() + self._profile.latency + jitter)
+        self._inbox.extend((self._ready_at, message) for message in messages)
         self._awake.set()
 
     def _require_here(self) -> None:
@@ -159,15 +178,18 @@ class PaperBroker:
             self._gone = error
             log.exception("paper.ended", venue=self._name)
         finally:
+            self._on_reports(self._wire.flush())
             self._refuse_questions()
             connection.close()
 
     def _idle_seconds(self) -> float:
         due = [self._inbox[0][0]] if self._inbox else []
-        ready_at = self._engine.next_ready_at()
-        if ready_at is not None:
-            due.append(ready_at)
-        return max(0.0, min([at - clock.monotonic() for at in due], default=IDLE_SECONDS))
+        if self._wire.next_due_at is not None:
+            due.append(self._wire.next_due_at)
+        at = clock.monotonic()
+        rest = self._engine.rest_seconds(at=clock.now(), monotonic=at)
+        waits = [each - at for each in due] + ([] if rest is None else [rest])
+        return max(0.0, min([IDLE_SECONDS, *waits]))
 
     def _turn(self) -> None:
         at = clock.monotonic()
@@ -200,8 +222,12 @@ class PaperBroker:
                 self._work_each(messages)
                 return
         self._reported_up_to = max(self._reported_up_to, self._engine.last_report_id)
-        if reports:
-            self._on_reports(reports)
+        self._report(reports)
+
+    def _report(self, reports: Sequence[VenueReport]) -> None:
+        """Put reports on the wire, and hand on what arrives."""
+        if arriving := self._wire.carry(reports, clock.monotonic()):
+            self._on_reports(arriving)
 
     def _work_each(self, messages: Sequence[Message]) -> None:
         """Keep one message that cannot be worked from taking its neighbours down; whoever sent it will ask."""
@@ -217,15 +243,14 @@ class PaperBroker:
             connection.close()
             time.sleep(RETRY_SECONDS)
             try:
-                self._engine.load()
+                self._engine.load(clock.now())
                 missed = self._store.reports_after(self._reported_up_to)
                 break
             except (OperationalError, InterfaceError):
                 if self._stopping:
                     raise
         self._reported_up_to = missed.last_id
-        if missed.reports:
-            self._on_reports(missed.reports)
+        self._report(missed.reports)
 
     def _refuse_questions(self) -> None:
         while self._inbox:

@@ -1,10 +1,13 @@
-"""What a paper venue knows of the world outside: last prices, pushed prices and trading sessions."""
+"""What a paper venue knows of the world outside: last prices, pushed prices, trading sessions and halts."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Protocol
 
 import msgspec
 import structlog
@@ -13,21 +16,61 @@ from redis import Redis, RedisError
 
 from marketdata import selectors
 from marketdata.domain.channels import PRICES
-from marketdata.domain.types import InstrumentFacts, PriceUpdate
+from marketdata.domain.types import InstrumentFacts, PriceUpdate, Session
 from trading_portal.kernel.errors import Unavailable
 
 LISTEN_SECONDS = 0.2
 RETRY_SECONDS = 0.5
-SESSION_KEPT_FOR = timedelta(seconds=1)
+KEPT_FOR = timedelta(seconds=1)
+EXTENDED_AFTER_CLOSE = timedelta(hours=4)
 log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What a venue has to know of an instrument now: its session, its grid, and whether trading is halted."""
+
+    session: Session
+    tick: Decimal = Decimal("0.01")
+    lot: Decimal = Decimal(1)
+    is_halted: bool = False
+
+    @property
+    def has_nights(self) -> bool:
+        """Tell whether there is a time between two sessions, in which orders rest."""
+        closes_at, next_open_at = self.session.closes_at, self.session.next_open_at
+        return closes_at is not None and next_open_at is not None and next_open_at != closes_at
+
+    @property
+    def opens_next_at(self) -> datetime | None:
+        """Return the next opening that is still to come."""
+        return self.session.next_open_at if self.session.is_open else self.session.opens_at
+
+    def day_ends_at(self, *, extended_hours: bool) -> datetime | None:
+        """Return when a day order sent now ends; None: never."""
+        closes_at = self.session.closes_at
+        is_later = extended_hours and self.has_nights and closes_at is not None
+        return closes_at + EXTENDED_AFTER_CLOSE if is_later and closes_at else closes_at
+
+
+class Market(Protocol):
+    """What a venue knows of the world outside: prices and listings."""
+
+    def quotes(self, symbols: Collection[str]) -> Mapping[str, PriceUpdate]:
+        """Return the prices that are there now; a symbol without one is left out."""
+        ...
+
+    def listings(self, symbols: Collection[str], at: datetime) -> Mapping[str, Listing]:
+        """Return what is listed; an unknown symbol is left out."""
+        ...
 
 
 class LiveMarket:
     """Answer from the market data app. One thread only."""
 
     def __init__(self) -> None:
-        self._instruments: dict[str, InstrumentFacts] = {}
-        self._ends: dict[str, tuple[datetime, datetime | None]] = {}
+        self._instruments: dict[str, tuple[datetime, InstrumentFacts]] = {}
+        self._sessions: dict[str, tuple[datetime, Session]] = {}
 
     def quotes(self, symbols: Collection[str]) -> Mapping[str, PriceUpdate]:
         """Return the fresh prices; none at all while they cannot be read."""
@@ -37,21 +80,29 @@ class LiveMarket:
             log.warning("paper.prices_unavailable", error=str(error))
             return {}
 
-    def day_ends_at(self, symbols: Collection[str], at: datetime) -> Mapping[str, datetime | None]:
-        """Return when a day order sent now ends (None: never); an unknown symbol is left out."""
-        missing = [symbol for symbol in symbols if symbol not in self._instruments]
-        if missing:
-            self._instruments.update(selectors.instruments_by_symbol(missing))
+    def listings(self, symbols: Collection[str], at: datetime) -> Mapping[str, Listing]:
+        """Return what is listed, at most a second old; an unknown symbol is left out."""
+        old = [symbol for symbol in symbols if not self._is_fresh(self._instruments.get(symbol), at)]
+        if old:
+            found = selectors.instruments_by_symbol(old)
+            self._instruments.update({symbol: (at, facts) for symbol, facts in found.items()})
         return {
-            symbol: self._day_end(self._instruments[symbol], at) for symbol in symbols if symbol in self._instruments
+            symbol: self._listing(self._instruments[symbol][1], at) for symbol in symbols if symbol in self._instruments
         }
 
-    def _day_end(self, instrument: InstrumentFacts, at: datetime) -> datetime | None:
-        kept = self._ends.get(instrument.calendar)
-        if kept is None or not kept[0] <= at < kept[0] + SESSION_KEPT_FOR:
-            kept = (at, selectors.session_at(instrument, at).closes_at)
-            self._ends[instrument.calendar] = kept
+    def _listing(self, facts: InstrumentFacts, at: datetime) -> Listing:
+        return Listing(self._session(facts, at), facts.tick_size, facts.lot_size, facts.is_halted)
+
+    def _session(self, facts: InstrumentFacts, at: datetime) -> Session:
+        kept = self._sessions.get(facts.calendar)
+        if kept is None or not self._is_fresh(kept, at):
+            kept = (at, selectors.session_at(facts, at))
+            self._sessions[facts.calendar] = kept
         return kept[1]
+
+    @staticmethod
+    def _is_fresh(kept: tuple[datetime, object] | None, at: datetime) -> bool:
+        return kept is not None and kept[0] <= at < kept[0] + KEPT_FOR
 
 
 class PriceTap:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 
-from orders.brokers.paper.book import BookOrder
+from orders.brokers.paper.bookorder import BookOrder
+from orders.brokers.paper.working import Pause, Turn, Working
 from orders.brokers.protocol import DropCopy, VenueGone
 from orders.domain.reports import ReportKind, Restatement, VenueReport
 from orders.domain.types import OrderType, TimeInForce
@@ -82,44 +82,6 @@ SELECT id, {_REPORT_COLUMNS} FROM orders_paperreport WHERE venue = %s AND id > %
 """
 
 
-@dataclass(slots=True)
-class Working:
-    """An order of the venue with what the book does not need: its state, why it pauses, and when something is due.
-
-    `acts_at` is the opening or close that it waits for, `step_at` when its scenario goes on.
-    """
-
-    order: BookOrder
-    received_at: datetime
-    expires_at: datetime | None
-    state: str = "open"
-    pause: str = ""
-    scenario: str = ""
-    step: int = 0
-    step_at: datetime | None = None
-    acts_at: datetime | None = None
-
-
-@dataclass(slots=True)
-class Turn:
-    """Gather what one turn of the venue changes, to be written in one transaction.
-
-    `changed` orders were filled or ended; `restated` ones have other terms as well.
-    """
-
-    new: dict[UUID, Working] = field(default_factory=dict)
-    changed: dict[UUID, Working] = field(default_factory=dict)
-    restated: dict[UUID, Working] = field(default_factory=dict)
-    reports: list[VenueReport] = field(default_factory=list)
-    repeated: list[VenueReport] = field(default_factory=list)
-    last_report_id: int = 0
-
-    @property
-    def is_empty(self) -> bool:
-        """Tell whether there is nothing to write."""
-        return not (self.new or self.changed or self.restated or self.reports)
-
-
 class PaperStore:
     """Read and write one paper venue's rows on the calling thread's connection."""
 
@@ -188,7 +150,7 @@ def _order_row(working: Working) -> tuple[object, ...]:
         order.order_id, order.account_id, order.symbol, order.side.value, order.order_type.value,
         order.time_in_force.value, order.quantity, order.limit_price, order.stop_price, order.trail_price,
         order.trail_percent, order.mark, order.is_triggered, order.extended_hours, order.arrival, order.filled,
-        working.state, working.pause, working.scenario, working.step, working.step_at, working.received_at,
+        working.state, working.pause.value, working.scenario, working.step, working.step_at, working.received_at,
         working.acts_at, working.expires_at,
     )  # fmt: skip
 
@@ -201,7 +163,7 @@ def _terms_row(working: Working) -> tuple[object, ...]:
     order = working.order
     return (
         *_filled_row(working), order.quantity, order.time_in_force.value, order.limit_price, order.stop_price,
-        order.trail_price, order.trail_percent, order.mark, order.is_triggered, order.arrival, working.pause,
+        order.trail_price, order.trail_percent, order.mark, order.is_triggered, order.arrival, working.pause.value,
         working.step, working.step_at, working.acts_at, working.expires_at,
     )  # fmt: skip
 
@@ -238,7 +200,7 @@ def _working(row: tuple[Any, ...]) -> Working:
         is_triggered=is_triggered,
         extended_hours=extended_hours,
     )
-    return Working(order, received_at, expires_at, state, pause, scenario, step, step_at, acts_at)
+    return Working(order, received_at, expires_at, state, Pause(pause), scenario, step, step_at, acts_at)
 
 
 def _report(venue: str, row: tuple[Any, ...]) -> VenueReport:
