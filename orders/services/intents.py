@@ -15,9 +15,12 @@ INSERT INTO orders_venueintent (order_id, venue, kind, state, attempts, due_at)
 SELECT order_id, venue, kind, 'due', 0, due_at
 FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::timestamptz[]) AS new(order_id, venue, kind, due_at)
 """
-_DROP = "UPDATE orders_venueintent SET state = 'dropped', settled_at = %s WHERE order_id = ANY(%s::uuid[]) AND state = 'due'"
+_DROP = """
+UPDATE orders_venueintent SET state = 'dropped', settled_at = %s WHERE order_id = ANY(%s::uuid[]) AND state = 'due'
+"""
 _SENT = """
-UPDATE orders_venueintent SET state = 'sent', sent_at = %s, fence = %s, attempts = attempts + 1 WHERE id = ANY(%s::bigint[])
+UPDATE orders_venueintent SET state = 'sent', sent_at = %s, fence = %s, attempts = attempts + 1
+WHERE id = ANY(%s::bigint[])
 """
 # A report about an order answers its submit; a request is answered once the order no longer waits for it.
 _SETTLE = """
