@@ -328,7 +328,7 @@ def test_a_limit_that_comes_near_leaves_one_warning_for_the_desk():
     ]
 
 
-def test_a_stored_decision_is_compact_and_its_numbers_are_plain_text():
+def test_a_stored_decision_is_compact_and_its_numbers_are_exact_text():
     account_id, stock = new_account(), new_instrument("100")
     [decision] = place(order(account_id, stock, "7", "99.10"))
     [[checks, reasons]] = rows(
@@ -337,8 +337,9 @@ def test_a_stored_decision_is_compact_and_its_numbers_are_plain_text():
     assert len(checks) < 2000
     assert reasons == "[]"
     values = [check["value"] for check in json.loads(checks) if "value" in check]
-    assert "693.7" in values
-    assert all(isinstance(value, str) and "E" not in value for value in values)
+    assert all(isinstance(value, str) for value in values)
+    assert Decimal("693.7") in map(Decimal, values)
+    assert "693.7" in [check.value for check in decision_of(decision.order_id).checks]
 
 
 def test_a_decision_on_an_unusable_order_can_be_stored_too():
