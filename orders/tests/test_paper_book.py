@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from decimal import Decimal
 from itertools import count
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orders.brokers.paper.book import Book, BookOrder, Outcome, OutcomeKind
+from orders.brokers.paper.book import Book, Outcome, OutcomeKind
+from orders.brokers.paper.bookorder import BookOrder
 from orders.domain.types import OrderType, TimeInForce
 from positions.domain.types import Side
 
@@ -161,9 +163,167 @@ def test_nothing_trades_while_the_market_is_closed_or_without_a_price():
     assert trades(book.show(bids=BIDS, asks=ASKS, is_open=True)) == [("10", "100.1")]
 
 
+def stop(side: str, quantity: str, at: str, limit: str | None = None, **other: Any) -> BookOrder:
+    made = order(side, quantity, limit, other.pop("tif", "gtc"))
+    made.order_type = OrderType.STOP_LIMIT if limit else OrderType.STOP
+    made.stop_price = d(at)
+    return made
+
+
+def trailing(side: str, quantity: str, **trail: str) -> BookOrder:
+    made = order(side, quantity, tif="gtc")
+    made.order_type = OrderType.TRAILING_STOP
+    for name, value in trail.items():
+        setattr(made, name, d(value))
+    return made
+
+
+def rested(book: Book, *orders: BookOrder) -> None:
+    for each in orders:
+        book.add(each)
+    assert trades(book.advance(0)) == []
+
+
+def kinds(outcomes: list[Outcome]) -> list[tuple[str, BookOrder]]:
+    return [(outcome.kind.value, outcome.order) for outcome in outcomes]
+
+
+def test_two_own_orders_trade_with_each_other_at_the_resting_ones_price():
+    book, resting, taker = quoted_book(), order("buy", "30", "100"), order("sell", "20", "99.95")
+    rested(book, resting)
+    book.add(taker)
+    outcomes = book.advance(0)
+    assert [(o.order, str(o.quantity), str(o.price)) for o in outcomes] == [
+        (resting, "20", "100"),
+        (taker, "20", "100"),
+    ]
+    assert (resting.leaves, taker.leaves) == (10, 0)
+
+
+def test_the_better_price_goes_first_be_it_displayed_or_an_own_order():
+    book, inside, beyond = quoted_book(), order("sell", "10", "100"), order("sell", "10", "100.15")
+    rested(book, beyond, inside)
+    book.add(buyer := order("buy", "130", "100.2"))
+    outcomes = [o for o in book.advance(0) if o.order is buyer]
+    assert trades(outcomes) == [("10", "100"), ("100", "100.1"), ("10", "100.15"), ("10", "100.2")]
+
+
+def test_at_one_price_what_is_displayed_goes_before_own_orders():
+    book, own = quoted_book(), order("sell", "10", "100.1")
+    rested(book, own)
+    book.add(order("buy", "100", "100.1"))
+    assert trades(book.advance(0)) == [("100", "100.1")]
+    book.add(order("buy", "4", "100.1"))
+    assert trades(book.advance(0)) == [("4", "100.1"), ("4", "100.1")]
+    assert own.filled == 4
+
+
+def test_a_market_order_trades_with_own_orders_only_within_the_displayed_depth():
+    book = quoted_book()
+    rested(book, order("sell", "10", "150"))
+    book.add(order("buy", "310"))
+    assert trades(book.advance(0)) == [("100", "100.1"), ("200", "100.2")]
+    assert trades(book.show(bids=BIDS, asks=levels("151x1"), is_open=True)) == [("10", "150"), ("10", "150")]
+
+
+def test_a_resting_market_order_trades_with_the_next_own_order_at_a_sound_price():
+    book = quoted_book()
+    book.add(left := order("buy", "310"))
+    book.advance(0)
+    book.add(order("sell", "1", "140"))
+    assert book.advance(0) == []
+    book.add(order("sell", "4", "100.15"))
+    book.add(order("sell", "6", "1"))
+    assert trades([o for o in book.advance(0) if o.order is left]) == [("4", "100.15"), ("6", "99.9")]
+
+
+def test_orders_of_one_account_never_trade_with_each_other_and_the_newer_one_ends():
+    account, book = uuid4(), quoted_book()
+    resting, other, taker = order("buy", "10", "100"), order("buy", "5", "100.05"), order("sell", "20", "99.95")
+    resting.account_id = taker.account_id = account
+    rested(book, resting, other)
+    book.add(taker)
+    outcomes = book.advance(0)
+    assert kinds(outcomes) == [("trade", other), ("trade", taker), ("canceled", taker)]
+    assert outcomes[-1].reason == "SELF_TRADE"
+    assert (resting.filled, taker.filled) == (0, 5)
+
+
+def test_fok_counts_own_orders_as_well():
+    book = quoted_book()
+    rested(book, order("sell", "50", "100.05"))
+    book.add(order("buy", "151", "100.1", "fok"))
+    book.add(filled := order("buy", "150", "100.1", "fok"))
+    assert book.advance(0)[0].kind is OutcomeKind.CANCELED
+    assert filled.leaves == 0
+
+
+def test_fills_come_in_slices_where_the_venue_gives_no_more_at_a_time():
+    book, bought = quoted_book(), order("buy", "70", "100.1")
+    bought.slice = d("30")
+    book.add(bought)
+    assert trades(book.advance(0)) == [("30", "100.1"), ("30", "100.1"), ("10", "100.1")]
+
+
+@pytest.mark.parametrize(
+    ("side", "at", "before", "beyond"), [("sell", "95", "95.01", "95"), ("buy", "105", "104.99", "106")]
+)
+def test_a_stop_waits_for_the_last_trade_and_leaves_the_book_when_it_comes(side, at, before, beyond):
+    book, waiting = quoted_book(), stop(side, "10", at)
+    rested(book, waiting)
+    assert book.show(bids=BIDS, asks=ASKS, is_open=True, last=d(before)) == []
+    assert book.show(bids=BIDS, asks=ASKS, is_open=False, last=d(beyond)) == []
+    assert kinds(book.show(bids=BIDS, asks=ASKS, is_open=True, last=d(beyond))) == [("triggered", waiting)]
+    assert book.is_empty
+    book.add(waiting)
+    assert trades(book.advance(0)) == [("10", "99.9" if side == "sell" else "100.1")]
+
+
+def test_a_stop_whose_price_has_come_before_it_is_triggered_on_arrival():
+    book, late = Book(), stop("sell", "10", "101", "99.9")
+    book.show(bids=BIDS, asks=ASKS, is_open=True, last=d("100"))
+    book.add(late)
+    assert kinds(book.advance(0)) == [("triggered", late)]
+
+
+@pytest.mark.parametrize(
+    ("side", "trail", "prices", "marks", "trigger"),
+    [
+        ("sell", {"trail_price": "2"}, ["100", "103", "101.01", "101"], ["100", "103", "103", "103"], "101"),
+        ("buy", {"trail_price": "2"}, ["100", "97", "98.9", "99"], ["100", "97", "97", "97"], "99"),
+        ("sell", {"trail_percent": "10"}, ["100", "110", "99.01", "99"], ["100", "110", "110", "110"], "99"),
+    ],
+)
+def test_a_trailing_stop_follows_the_best_price_and_is_triggered_behind_it(side, trail, prices, marks, trigger):
+    book, following = quoted_book(), trailing(side, "10", **trail)
+    rested(book, following)
+    seen = []
+    for last in prices:
+        outcomes = book.show(bids=BIDS, asks=ASKS, is_open=True, last=d(last))
+        seen.append((str(following.mark), [outcome.kind.value for outcome in outcomes]))
+    assert [mark for mark, _ in seen] == marks
+    assert [said for _, said in seen] == [["marked"], ["marked"], [], ["triggered"]]
+    assert following.trigger_price == d(trigger)
+
+
+def test_outside_the_session_only_orders_for_extended_hours_trade():
+    book, regular, extended = quoted_book(is_open=False), order("buy", "10", "101"), order("buy", "10", "101")
+    extended.extended_hours = True
+    book.add(regular)
+    book.add(extended)
+    assert [(o.order, str(o.price)) for o in book.advance(0)] == [(extended, "100.1")]
+    assert [o.order for o in book.show(bids=BIDS, asks=ASKS, is_open=True)] == [regular]
+
+
+def test_orders_that_crossed_while_the_market_was_closed_meet_when_it_opens():
+    book, buyer, seller = quoted_book(is_open=False), order("buy", "10", "100.05"), order("sell", "10", "99.95")
+    rested(book, buyer, seller)
+    assert trades(book.show(bids=BIDS, asks=ASKS, is_open=True)) == [("10", "99.95"), ("10", "99.95")]
+
+
 prices = st.integers(95, 105).map(Decimal)
 sizes = st.integers(1, 30).map(Decimal)
-sides = st.lists(st.tuples(prices, sizes), max_size=4)
+quotes = st.tuples(st.lists(st.tuples(prices, sizes), max_size=4), st.lists(st.tuples(prices, sizes), max_size=4))
 orders = st.tuples(
     st.sampled_from(["buy", "sell"]),
     st.integers(1, 60).map(str),
@@ -172,27 +332,93 @@ orders = st.tuples(
 )
 
 
-@given(st.lists(orders | st.tuples(sides, sides), max_size=30))
-def test_whatever_happens_no_order_is_overfilled_and_no_level_sold_twice(steps: list[tuple]):
-    book, shown = Book(), {Side.BUY: [], Side.SELL: []}
-    taken: dict[tuple[Side, Decimal], Decimal] = {}
-    for step in steps:
-        if len(step) == 2:
-            bids = sorted(dict(step[0]).items(), reverse=True)
-            asks = sorted(dict(step[1]).items())
-            for side, new in ((Side.BUY, bids), (Side.SELL, asks)):
-                kept = set(new) & set(shown[side])
-                taken = {k: v for k, v in taken.items() if k[0] is not side or any(k[1] == p for p, _ in kept)}
-                shown[side] = new
-            outcomes = book.show(bids=bids, asks=asks, is_open=True)
-        else:
-            book.add(order(*step))
-            outcomes = book.advance(0)
+class Watched:
+    """Feed a book, and check after every step what must hold, by plain bookkeeping beside it."""
+
+    def __init__(self) -> None:
+        self.book = Book()
+        self.left: dict[tuple[Side, Decimal], tuple[Decimal, Decimal]] = {}
+        self.working: dict[BookOrder, Decimal] = {}
+
+    def show(self, bids: list[tuple[Decimal, Decimal]], asks: list[tuple[Decimal, Decimal]]) -> None:
+        lowest = min((price for price, _ in asks), default=Decimal(1000))
+        shown = {(Side.BUY, p): s for p, s in bids if p < lowest} | {(Side.SELL, p): s for p, s in asks}
+        self.left = {at: self.left[at] if self.left.get(at, (0,))[0] == s else (s, s) for at, s in shown.items()}
+        levels_of = [[(p, s) for (side, p), s in shown.items() if side is wanted] for wanted in (Side.BUY, Side.SELL)]
+        self.check(self.book.show(bids=sorted(levels_of[0], reverse=True), asks=sorted(levels_of[1]), is_open=True), {})
+
+    def send(self, each: BookOrder) -> None:
+        self.book.add(each)
+        self.check(self.book.advance(0), {each: each.quantity})
+
+    def check(self, outcomes: list[Outcome], arriving: dict[BookOrder, Decimal]) -> None:
+        before = dict(self.working)
+        self.working |= arriving
+        traded = [outcome for outcome in outcomes if outcome.kind is OutcomeKind.TRADE]
+        self.assert_own_trades_come_in_pairs(traded)
         for outcome in outcomes:
-            assert outcome.order.filled <= outcome.order.quantity
+            assert outcome.order in self.working
             if outcome.kind is OutcomeKind.TRADE:
                 assert outcome.order.accepts(outcome.price)
-                side = Side.SELL if outcome.order.side is Side.BUY else Side.BUY
-                key = (side, outcome.price)
-                taken[key] = taken.get(key, Decimal(0)) + outcome.quantity
-                assert taken[key] <= dict(shown[side])[outcome.price]
+                self.working[outcome.order] -= outcome.quantity
+                assert self.working[outcome.order] == outcome.leaves >= 0
+            if outcome.kind is OutcomeKind.CANCELED or not outcome.leaves:
+                del self.working[outcome.order]
+        self.assert_better_orders_went_first(traded, before)
+        self.assert_nothing_is_left_that_could_trade()
+
+    def assert_own_trades_come_in_pairs(self, traded: list[Outcome]) -> None:
+        """Every trade takes its quantity from another order of ours, or from what is displayed and still there."""
+        waiting = list(traded)
+        while waiting:
+            one = waiting.pop(0)
+            two = waiting[0] if waiting else one
+            if two.order.side is not one.order.side and (two.quantity, two.price) == (one.quantity, one.price):
+                waiting.pop(0)
+                continue
+            at = (Side.SELL if one.order.side is Side.BUY else Side.BUY), one.price
+            size, left = self.left[at]
+            assert left >= one.quantity
+            self.left[at] = size, left - one.quantity
+
+    def assert_better_orders_went_first(self, traded: list[Outcome], before: dict[BookOrder, Decimal]) -> None:
+        """Of those who rested on a side, nobody with a better place was left behind one who traded."""
+        for rested in (outcome.order for outcome in traded if outcome.order in before and outcome.order.limit_price):
+            better = [each for each in before if each.side is rested.side and each.priority() < rested.priority()]
+            assert [each for each in better if each in self.working and each.limit_price] == []
+
+    def assert_nothing_is_left_that_could_trade(self) -> None:
+        """No two orders of ours cross, and no order of ours crosses what is displayed: nobody was traded through."""
+        for each in self.working:
+            against = Side.SELL if each.side is Side.BUY else Side.BUY
+            shown = [price for (side, price), (_, left) in self.left.items() if side is against and left]
+            assert not [price for price in shown if each.accepts(price)]
+            rivals = [other.limit_price for other in self.working if other.side is against and other.limit_price]
+            assert each.limit_price is None or not [price for price in rivals if each.accepts(price)]
+
+
+@given(st.lists(orders | quotes, max_size=40))
+def test_whatever_happens_what_is_bought_is_sold_and_price_and_time_decide(steps: list[tuple]):
+    watched = Watched()
+    for step in steps:
+        if len(step) == 2:
+            watched.show(list(dict(step[0]).items()), list(dict(step[1]).items()))
+        else:
+            watched.send(order(*step))
+
+
+@given(st.lists(orders | quotes, max_size=30), st.integers(0, 29))
+def test_an_order_that_was_removed_leaves_no_trace(steps: list[tuple], which: int):
+    book, sent = Book(), []
+    for step in steps:
+        if len(step) == 2:
+            asks = sorted(dict(step[1]).items())
+            bids = sorted(dict(step[0]).items(), reverse=True)
+            book.show(bids=[b for b in bids if not asks or b[0] < asks[0][0]], asks=asks, is_open=True)
+        else:
+            sent.append(order(*step))
+            book.add(sent[-1])
+            book.advance(0)
+    for each in sent[which:] + sent[:which]:
+        book.remove(each)
+    assert book.is_empty
