@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal, localcontext
 from uuid import UUID
@@ -131,6 +131,12 @@ class AccountBook:
         if working.side is Side.BUY:
             self.reserved[working.currency] = self.reserved.get(working.currency, ZERO) + working.value
 
+    def let_go(self, working: WorkingOrders) -> None:
+        """Leave working orders out: what takes their place is judged."""
+        if working.orders:
+            left, value = -working.quantity_left, -working.value
+            self.reserve(replace(working, orders=-working.orders, quantity_left=left, value=value))
+
     def snapshot(
         self,
         intent: OrderIntent,
@@ -174,14 +180,17 @@ class AccountBook:
         if print_ is not None:
             self.placed[print_] = at
         if decision.worst_price is not None:
+            # Until a venue has taken a replace, the larger of before and after is held.
+            held = intent.instead_of
+            quantity, value = intent.quantity, intent.quantity * decision.worst_price
             self.reserve(
                 WorkingOrders(
                     instrument_id=intent.instrument.id,
                     side=Side(intent.side),
                     currency=intent.instrument.currency,
                     orders=1,
-                    quantity_left=intent.quantity,
-                    value=intent.quantity * decision.worst_price,
+                    quantity_left=quantity if held is None else max(quantity, held.quantity_left),
+                    value=value if held is None else max(value, held.value),
                     keenest_id=intent.order_id,
                     limit_price=intent.limit_price,
                 )
@@ -222,7 +231,10 @@ class Book:
         """Decide one order and let it count when it is approved."""
         account = self.accounts[intent.account_id]
         instrument = intent.instrument
-        print_ = fingerprint(intent) if fault(intent) is None else None
+        held = intent.instead_of
+        print_ = fingerprint(intent) if held is None and fault(intent) is None else None
+        if held is not None:
+            account.let_go(held)
         snapshot = account.snapshot(
             intent,
             print_,
@@ -234,6 +246,8 @@ class Book:
         decision = decide(intent, snapshot, self.limits(intent.account_id, instrument.id))
         if decision.approved:
             account.take(decision, print_, self.at)
+        elif held is not None:
+            account.reserve(held)
         return decision
 
     def limits(self, account_id: UUID, instrument_id: UUID) -> Limits:

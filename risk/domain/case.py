@@ -85,7 +85,12 @@ def usable_price(price: PriceFacts | None) -> Decimal | None:
 
 
 def is_reducing(intent: OrderIntent, snapshot: Snapshot) -> bool:
-    """Tell whether an order can only bring a position nearer to nothing, whatever else is working fills."""
+    """Tell whether an order can only bring a position nearer to nothing, whatever else is working fills.
+
+    A replace that leaves less at stake than its order has now counts as one.
+    """
+    if intent.is_decreasing:
+        return True
     if intent.side == "sell":
         return snapshot.holding - snapshot.working_sell >= intent.quantity
     return -snapshot.holding - snapshot.working_buy >= intent.quantity

@@ -88,7 +88,7 @@ def inputs_json(decision: Decision) -> str:
         "side": str(intent.side),
         "type": str(intent.order_type),
         "time_in_force": str(intent.time_in_force),
-        "quantity": _loose(intent.quantity),
+        "quantity": _loose(intent.whole_quantity),
         "limit_price": _loose(intent.limit_price),
         "in_session": decision.in_session,
         "is_reducing": decision.is_reducing,

@@ -11,6 +11,7 @@ from uuid import UUID
 import msgspec
 
 from marketdata.domain.types import InstrumentFacts
+from positions.domain.types import WorkingOrders
 from trading_portal.kernel.errors import Fact, Reason
 from trading_portal.kernel.money import ZERO
 
@@ -18,7 +19,11 @@ NO_FACTS: Mapping[str, Fact] = {}
 
 
 class OrderIntent(msgspec.Struct, frozen=True):
-    """An order somebody wants, before it is one; words and numbers are checked here, not believed."""
+    """An order somebody wants, before it is one; words and numbers are checked here, not believed.
+
+    `quantity` may still trade. A replace says in `instead_of` what its order holds now, in `filled` what that has
+    traded, and whether it leaves less at stake than there is: such a one is let by like an exit.
+    """
 
     order_id: UUID
     account_id: UUID
@@ -34,6 +39,14 @@ class OrderIntent(msgspec.Struct, frozen=True):
     base_currency: str
     venue: str = ""
     is_venue_available: bool = True
+    filled: Decimal = ZERO
+    instead_of: WorkingOrders | None = None
+    is_decreasing: bool = False
+
+    @property
+    def whole_quantity(self) -> Decimal:
+        """Return the order's units, those traded included."""
+        return self.quantity + self.filled
 
 
 class Mode(StrEnum):

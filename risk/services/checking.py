@@ -73,7 +73,7 @@ def _book(intents: Sequence[OrderIntent], accounts: Mapping[UUID, AccountFacts],
     rows = check_rows(
         account_ids=account_ids,
         instrument_ids=instruments.keys(),
-        fingerprints=[(i.account_id, fingerprint(i)) for i in intents if fault(i) is None],
+        fingerprints=[(i.account_id, fingerprint(i)) for i in intents if i.instead_of is None and fault(i) is None],
         at=at,
     )
     markets_open = {key: _is_open(instrument, at) for key, instrument in instruments.items()}

@@ -67,6 +67,7 @@ def decisions_record(*, decisions: Sequence[Decision], at: datetime) -> None:
     if not decisions:
         return
     approved = [decision for decision in decisions if decision.approved]
+    placed = [decision for decision in approved if decision.intent.instead_of is None]
     counts = Counter(decision.account_id for decision in approved)
     breaches = [row for decision in decisions for row in _breaches(decision)]
     fetch(
@@ -80,8 +81,8 @@ def decisions_record(*, decisions: Sequence[Decision], at: datetime) -> None:
             "inputs": [inputs_json(decision) for decision in decisions],
             "checks": [checks_json(decision) for decision in decisions],
             "reasons": [_json(reasons_json(decision.reasons)) for decision in decisions],
-            "owners": array_of(decision.account_id for decision in approved),
-            "prints": [fingerprint(decision.intent) for decision in approved],
+            "owners": array_of(decision.account_id for decision in placed),
+            "prints": [fingerprint(decision.intent) for decision in placed],
             "tenth": tenth_of(at),
             "window": TENTHS_COUNTED,
             "counted": array_of(counts),

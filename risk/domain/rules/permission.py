@@ -98,7 +98,8 @@ class ShortSale(Rule):
             return None
         quantity = case.intent.quantity
         available = max(ZERO, case.snapshot.holding - case.snapshot.working_sell)
-        if quantity <= available or (case.snapshot.may_short and case.intent.instrument.is_shortable):
+        may_short = case.snapshot.may_short and case.intent.instrument.is_shortable
+        if quantity <= available or case.intent.is_decreasing or may_short:
             return Check(self.name, Verdict.PASSED, quantity, available)
         facts: dict[str, Fact] = {"quantity": quantity, "available": available, "symbol": case.intent.instrument.symbol}
         return Check(self.name, Verdict.BREACHED, quantity, available, code="SHORT_NOT_ALLOWED", facts=facts)

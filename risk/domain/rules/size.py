@@ -21,7 +21,7 @@ class MaxQuantity(ExposureRule):
 
     def exposure(self, case: Case, limit: LimitFacts) -> Decimal:
         """Return the order's units."""
-        return case.intent.quantity
+        return case.intent.whole_quantity
 
     def facts(self, case: Case, value: Decimal, limit: LimitFacts) -> Mapping[str, Fact]:
         """Name the quantity and the limit."""
@@ -36,8 +36,11 @@ class MaxNotional(ExposureRule):
     code: ClassVar[str] = "NOTIONAL_ABOVE_LIMIT"
 
     def exposure(self, case: Case, limit: LimitFacts) -> Decimal | Reason:
-        """Return the order's worth."""
-        return case.unknown if case.notional is None else case.notional
+        """Return the order's worth, what has traded valued like the rest."""
+        notional, worst_price, rate = case.notional, case.worst_price, case.snapshot.rate
+        if notional is None or worst_price is None or rate is None:
+            return case.unknown
+        return notional + case.intent.filled * worst_price * rate
 
     def facts(self, case: Case, value: Decimal, limit: LimitFacts) -> Mapping[str, Fact]:
         """Name the notional, its currency and the limit."""
