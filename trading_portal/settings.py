@@ -204,10 +204,34 @@ REPLAY_REST = env.choice("PORTAL_REPLAY_REST", ("simulated", "none"), "simulated
 SIMULATED_SESSIONS = env.choice("PORTAL_SIM_SESSIONS", ("always", "real"), "always")
 API_ORDERS_PER_MINUTE = env.integer("PORTAL_API_ORDERS_PER_MINUTE", 200, at_least=1)
 API_REQUESTS_PER_MINUTE = env.integer("PORTAL_API_REQUESTS_PER_MINUTE", 1000, at_least=1)
-PAPER_LATENCY_MS = env.integer("PORTAL_PAPER_LATENCY_MS", 3)
-PAPER_RESTING_MS = env.integer("PORTAL_PAPER_RESTING_MS", 30)
-PAPER_FEE_RATE = env.decimal("PORTAL_PAPER_FEE_RATE", "0")
-PAPER_FEE_PER_UNIT = env.decimal("PORTAL_PAPER_FEE_PER_UNIT", "0")
+# How each paper venue behaves: PORTAL_PAPER_<VENUE>_<NAME>, else PORTAL_PAPER_<NAME>, else what stands here.
+PAPER_DEFAULTS = {
+    "LATENCY_MS": "3",
+    "JITTER_MS": "0",
+    "RESTING_MS": "30",
+    "FEE_RATE": "0",
+    "FEE_PER_UNIT": "0",
+    "OFFSET_TICKS": "0",
+    "DEPTH_PERCENT": "100",
+    "SLICE_PERCENT": "100",
+    "SCENARIOS": "1",
+    "SCENARIO_MS": "1000",
+    "DROP_PERCENT": "0",
+    "DUPLICATE_PERCENT": "0",
+    "REORDER_PERCENT": "0",
+    "REORDER_MS": "50",
+    "DELAY_PERCENT": "0",
+    "DELAY_MS": "1000",
+    "LOSE_PERCENT": "0",
+    "FAIL_PERCENT": "0",
+    "FAULT_SEED": "1",
+}
+PAPER_VENUES = env.venues("PORTAL_PAPER_VENUES", "paper", PAPER_DEFAULTS)
 # Venues that every account may name; to others a route of the account must lead. Hosts that may be spoken to.
 VENUES_OPEN_TO_ALL = env.words("PORTAL_VENUES_OPEN", "paper,paper-*,replay,smart")
 VENUE_EGRESS = env.words("PORTAL_VENUE_EGRESS", "localhost,127.0.0.1,::1")
+FIX_HOST = env.text("PORTAL_FIX_HOST", "127.0.0.1")
+FIX_PORT = env.integer("PORTAL_FIX_PORT", 0)
+FIX_COMP_ID = env.text("PORTAL_FIX_COMP_ID", "PORTAL")
+FIX_CERTIFICATE = env.text("PORTAL_FIX_CERTIFICATE", "")
+FIX_KEY = env.text("PORTAL_FIX_KEY", "")

@@ -24,6 +24,7 @@ OTHERS: dict[str, tuple[str, ...]] = {
     "feed": (str(MANAGE), "feed"),
     "relay": (str(MANAGE), "relay"),
 }
+FIX = (str(MANAGE), "fix_acceptor")
 
 
 def programs(environment: Mapping[str, str], folder: DataFolder, port: int) -> list[Program]:
@@ -32,6 +33,8 @@ def programs(environment: Mapping[str, str], folder: DataFolder, port: int) -> l
     if server not in WEB:
         raise Problem(f"PORTAL_ASGI is {server!r}; it must be daphne or uvicorn.")
     commands = {"web": WEB[server], **OTHERS}
+    if environment.get("PORTAL_FIX_PORT", "0") not in ("", "0"):
+        commands["fix"] = FIX
     return [
         Program(
             name=name,
