@@ -73,10 +73,11 @@ class Breaker:
         self.open(line, at, cause)
         return True
 
-    def open(self, line: Line, at: float, cause: str = "", *, probe_in: float = PROBE_SECONDS) -> None:
+    def open(self, line: Line, at: float, cause: str = "", *, probe_in: float | None = None) -> None:
         """Speak to the venue no more until the probe; also how a breaker that another process opened is taken over."""
         self._forget()
-        self.state, self.opened_by, self.probe_at, self.cause = BreakerState.OPEN, line, at + probe_in, cause
+        self.state, self.opened_by, self.cause = BreakerState.OPEN, line, cause
+        self.probe_at = at + (PROBE_SECONDS if probe_in is None else probe_in)
 
     def probe_due(self, at: float) -> bool:
         """Let probes through once the time has come; tell whether the state changed."""

@@ -12,6 +12,7 @@ from django.db import DatabaseError, InterfaceError, connection
 
 from orders import services
 from orders.brokers.protocol import BrokerAdapter
+from orders.hosting.health import VenueHealth
 from orders.hosting.tenure import Tenure
 from orders.services.leasing import LEASE_SECONDS
 from trading_portal.kernel import clock, heartbeat
@@ -35,6 +36,7 @@ class VenueHost(threading.Thread):
         self.venue = venue
         self.holder = f"{socket.gethostname()[:40]}:{os.getpid()}:{uuid7().hex[-8:]}"
         self._adapter = adapter
+        self._health = VenueHealth(venue)
         self._stopping = threading.Event()
         self._tenure: Tenure | None = None
         self._turned_at = clock.monotonic()
@@ -89,14 +91,15 @@ class VenueHost(threading.Thread):
         if fence is None:
             return
         log.info("hosting.lease_taken", venue=self.venue, fence=fence, holder=self.holder)
-        tenure = Tenure(self._adapter(), fence, asked_at + LEASE_SECONDS - MARGIN_SECONDS)
+        self._health.begin(fence)
+        tenure = Tenure(self._adapter(), self._health, fence, asked_at + LEASE_SECONDS - MARGIN_SECONDS)
         self._tenure = tenure
         try:
             tenure.begin()
             self._renew_while_held(tenure)
         finally:
-            tenure.end()
             self._tenure = None
+            tenure.end(self._turned)
             log.info("hosting.lease_left", venue=self.venue, fence=fence)
         services.lease_release(venue=self.venue, holder=self.holder, fence=fence)
 

@@ -50,7 +50,7 @@ class AdapterLine:
 
     def stop(self) -> None:
         """Disconnect the adapter."""
-        self._call(self._adapter.stop(), seconds=ANSWER_SECONDS * 2)
+        self._call(self._adapter.stop())
 
     def close(self) -> None:
         """End the loop; nothing can be said any more."""

@@ -10,9 +10,11 @@ import structlog
 
 from orders import selectors, services
 from orders.brokers.protocol import VenueGone
+from orders.domain.breaker import Line
 from orders.domain.errors import LeaseLost
 from orders.domain.reports import ReportKind, VenueReport
 from orders.domain.types import IntentKind
+from orders.hosting.health import VenueHealth
 from orders.hosting.line import AdapterLine
 from orders.hosting.recorder import Recorder
 from orders.hosting.turning import TurningThread
@@ -33,17 +35,18 @@ class Reconciler:
     """Ask the venue, first when a worker takes it over, then again and again. Never sends blindly."""
 
     def __init__(
-        self, venue: str, fence: int, line: AdapterLine, recorder: Recorder,
-        may_speak: Callable[[], bool], on_displaced: Callable[[], None], on_reconciled: Callable[[], None],
+        self, venue: str, fence: int, line: AdapterLine, recorder: Recorder, health: VenueHealth,
+        may_speak: Callable[[], bool], on_displaced: Callable[[], None], on_sending: Callable[[], None],
     ) -> None:  # fmt: skip
         self._venue = venue
         self._fence = fence
         self._line = line
         self._recorder = recorder
+        self._health = health
         self._may_speak = may_speak
         self._on_displaced = on_displaced
-        self._on_reconciled = on_reconciled
-        self._is_connected = self._is_reconciled = False
+        self._on_sending = on_sending
+        self._is_connected = self.is_reconciled = False
         self._patient_until = clock.monotonic() + UNKNOWN_AFTER.total_seconds()
         self._compare_at = 0.0
         self._asked: dict[int, tuple[int, float]] = {}
@@ -60,17 +63,24 @@ class Reconciler:
             self._on_displaced()
 
     def _turn(self) -> None:
-        if self._is_reconciled or clock.monotonic() >= self._patient_until:
+        self._health.turn()
+        if self.is_reconciled or clock.monotonic() >= self._patient_until:
             self._mark_unknown()
+        if self._health.is_open:  # nothing is asked; what was accepted and not sent is dropped, cancels are tried
+            self._on_sending()
+            return
         if not self._is_connected:
-            self._line.start(self._recorder.take)
+            with self._health.call(Line.ASK):
+                self._line.start(self._recorder.take)
             self._is_connected = True
-        if not self._is_reconciled:
+        if not self.is_reconciled:
             self._compare()
             self._ask_all()
-            self._is_reconciled = True
-            self._on_reconciled()
+            self.is_reconciled = True
+            self._on_sending()
             return
+        if self._health.is_probing:
+            self._compare_at = 0.0
         self._ask(selectors.intents_in_flight(self._venue, sent_before=clock.now() - ASK_AFTER, limit=AT_ONCE))
         if clock.monotonic() >= self._compare_at:
             self._compare()
@@ -81,7 +91,8 @@ class Reconciler:
         since_id = selectors.drop_copy_position(self._venue)
         while not self.thread.is_stopping:
             self.thread.alive()
-            page = self._line.drop_copy(since_id)
+            with self._health.call(Line.ASK):
+                page = self._line.drop_copy(since_id)
             if not page.reports:
                 return
             missing = self._recorder.take_missing(page.reports, page.last_id)
@@ -112,7 +123,8 @@ class Reconciler:
         for intent in due:
             count = self._asked.get(intent.intent_id, (0, 0.0))[0]
             self._asked[intent.intent_id] = (count + 1, at + ASK_AGAIN_SECONDS[min(count, len(ASK_AGAIN_SECONDS) - 1)])
-        reports = self._line.query([intent.order_id for intent in due])
+        with self._health.call(Line.ASK):
+            reports = self._line.query([intent.order_id for intent in due])
         log.info("hosting.asked", venue=self._venue, intents=len(due), reports=len(reports))
         self._settle(due, reports)
 
@@ -143,7 +155,7 @@ class Reconciler:
         """Say that an outcome is unknown, once the venue has not answered for too long."""
         at = clock.now()
         marked = services.orders_unknown_mark(
-            venue=self._venue, sent_before=at - UNKNOWN_AFTER, fence=self._fence, at=at
+            venue=self._venue, sent_before=at - self._health.patience(UNKNOWN_AFTER), fence=self._fence, at=at
         )
         if marked:
             log.warning("hosting.orders_unknown", venue=self._venue, orders=len(marked))

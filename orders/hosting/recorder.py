@@ -12,6 +12,7 @@ from django.db import InterfaceError, OperationalError
 from orders import services
 from orders.domain.errors import LeaseLost
 from orders.domain.reports import VenueReport
+from orders.hosting.health import VenueHealth
 from orders.hosting.turning import TurningThread
 from trading_portal.kernel import clock
 from trading_portal.kernel.failpoints import failpoint
@@ -25,9 +26,10 @@ log = structlog.get_logger(__name__)
 class Recorder:
     """Hold what a venue has reported until it is recorded; a repeat is harmless, a loss is not."""
 
-    def __init__(self, venue: str, fence: int, on_displaced: Callable[[], None]) -> None:
+    def __init__(self, venue: str, fence: int, health: VenueHealth, on_displaced: Callable[[], None]) -> None:
         self._venue = venue
         self._fence = fence
+        self._health = health
         self._on_displaced = on_displaced
         self._waiting: deque[VenueReport | int] = deque()
         self._taken: list[VenueReport | int] = []
@@ -44,6 +46,7 @@ class Recorder:
         self._remembered.update((report.exec_id, None) for report in reports if report.exec_id)
         self._waiting.extend(reports)
         self.thread.wake()
+        self._health.answered(reports)
 
     def take_missing(self, reports: Sequence[VenueReport], up_to: int) -> int:
         """Take the reports of a drop copy that did not come otherwise; return how many.

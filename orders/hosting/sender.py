@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from uuid import UUID
 
 import structlog
 
 from orders import services
 from orders.brokers.protocol import VenueCancel, VenueGone, VenueOrder, VenueReplace
+from orders.domain.breaker import Line
 from orders.domain.errors import LeaseLost
 from orders.domain.facts import OrderTerms, VenueMessage
-from orders.domain.types import IntentKind, TimeInForce
+from orders.domain.types import IntentKind, OrderType, TimeInForce
+from orders.hosting.health import VenueHealth
 from orders.hosting.line import AdapterLine
 from orders.hosting.turning import TurningThread
+from orders.services.gateway import Gateway
 from trading_portal.kernel import clock
 from trading_portal.kernel.failpoints import failpoint
 
@@ -26,11 +30,14 @@ class Sender:
     """Claim and send until nothing is due, as long as the lease is ours and the recorder keeps up."""
 
     def __init__(
-        self, venue: str, fence: int, line: AdapterLine, may_speak: Callable[[], bool], on_displaced: Callable[[], None]
-    ) -> None:
+        self, venue: str, fence: int, line: AdapterLine, health: VenueHealth, gateway: Gateway,
+        may_speak: Callable[[], bool], on_displaced: Callable[[], None],
+    ) -> None:  # fmt: skip
         self._venue = venue
         self._fence = fence
         self._line = line
+        self._health = health
+        self._gateway = gateway
         self._may_speak = may_speak
         self._on_displaced = on_displaced
         self.thread = TurningThread(f"send-{venue}", self.turn, idle_seconds=IDLE_SECONDS)
@@ -39,8 +46,12 @@ class Sender:
         """Send everything that is due."""
         while self._may_speak() and not self.thread.is_stopping:
             self.thread.alive()
+            limit = 1 if self._health.is_probing else CLAIM
+            gateway = replace(self._gateway, refusal=self._gateway.refusal or self._health.refusal)
             try:
-                messages = services.venue_claim(venue=self._venue, fence=self._fence, limit=CLAIM, at=clock.now())
+                messages = services.venue_claim(
+                    venue=self._venue, fence=self._fence, limit=limit, gateway=gateway, at=clock.now()
+                )
             except LeaseLost:
                 self._on_displaced()
                 return
@@ -51,26 +62,38 @@ class Sender:
                 return
             self._send(messages)
             failpoint("venue.after_send")
-            if len(messages) < CLAIM:  # whatever was stored after this claim wakes us again
+            if len(messages) < limit:  # whatever was stored after this claim wakes us again
                 return
 
     def _send(self, messages: Sequence[VenueMessage]) -> None:
         """Tell the venue; when the call fails the outcome is in doubt, and reconciliation asks."""
+        if self._gateway.refusal is not None:
+            log.error("hosting.host_not_allowed", venue=self._venue, messages=len(messages))
+            return
         orders = [venue_order(message) for message in messages if message.kind is IntentKind.SUBMIT]
         cancels = [VenueCancel(message.order_id) for message in messages if message.kind is IntentKind.CANCEL]
         replaces = [venue_replace(message.order_id, message.terms) for message in messages if message.terms]
         try:
             if orders:
-                self._line.submit(orders)
+                self._health.sent((order.order_id, _is_immediate(order)) for order in orders)
+                with self._health.call(Line.SEND):
+                    self._line.submit(orders)
             if cancels:
-                self._line.cancel(cancels)
+                with self._health.call(Line.SEND):
+                    self._line.cancel(cancels)
             if replaces:
-                self._line.replace(replaces)
+                with self._health.call(Line.SEND):
+                    self._line.replace(replaces)
         except VenueGone as error:
             log.warning("hosting.venue_gone", venue=self._venue, error=str(error))
             self._on_displaced()
         except Exception:
             log.exception("hosting.send_in_doubt", venue=self._venue, messages=len(messages))
+
+
+def _is_immediate(order: VenueOrder) -> bool:
+    """Tell whether an order is to trade as soon as it is there, so that its first fill can be waited for."""
+    return order.order_type is OrderType.MARKET and order.time_in_force not in (TimeInForce.OPG, TimeInForce.CLS)
 
 
 def venue_order(message: VenueMessage) -> VenueOrder:

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from orders.domain.breaker import BreakerState
 from orders.domain.types import IntentKind
+from orders.models import Breaker
 from orders.selectors.sql import fetch
 
 _IN_FLIGHT = """
@@ -46,3 +48,13 @@ def drop_copy_position(venue: str) -> int:
     """Return up to which report a venue's drop copy has been compared with what is recorded."""
     rows = fetch(_POSITION, [venue])
     return rows[0][0] if rows else 0
+
+
+def breaker_of(venue: str) -> Breaker | None:
+    """Return what was last found of a venue; None of one that has always answered."""
+    return Breaker.objects.filter(venue=venue).first()
+
+
+def breakers_open() -> list[Breaker]:
+    """Return the venues that do not answer."""
+    return list(Breaker.objects.filter(state=BreakerState.OPEN.value).order_by("venue"))

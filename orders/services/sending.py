@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -16,14 +16,16 @@ from audit.domain.types import Actor
 from orders.domain.events import OrderDropped, OrderRejected, OrderRouted, OrderUnknown
 from orders.domain.facts import VenueMessage
 from orders.domain.order import EventKind, OrderEvent
+from orders.domain.scenarios import scenario_of
 from orders.domain.states import InvalidTransition
 from orders.domain.types import BaseState, IntentKind
 from orders.selectors.sql import execute, fetch, pipelined
+from orders.services.gateway import OPEN_GATEWAY, Gateway, orders_refused
+from orders.services.groups import groups_follow
 from orders.services.intents import intents_drop, intents_sent
 from orders.services.leasing import lease_require
 from orders.services.working import Journal, WorkingOrder, orders_locked, orders_save, reasons_stored
 from positions.services import reservations_release
-from risk.selectors import send_allowed
 from trading_portal.kernel.errors import Reason
 from trading_portal.kernel.failpoints import failpoint
 
@@ -60,11 +62,13 @@ WHERE o.id = intent.order_id AND intent.venue = %(venue)s AND intent.state = 'se
 Taken = tuple[int, UUID, str, int]
 
 
-def venue_claim(*, venue: str, fence: int | None, limit: int, at: datetime) -> list[VenueMessage]:
+def venue_claim(
+    *, venue: str, fence: int | None, limit: int, gateway: Gateway = OPEN_GATEWAY, at: datetime
+) -> list[VenueMessage]:
     """Return what is to be sent to a venue now, its intents stored as sent and its orders as on their way.
 
-    An order whose scope was killed meanwhile is dropped instead (row 46); cancels always pass. Send what is returned,
-    in its order, after this has committed. Raise LeaseLost when another worker holds the venue.
+    An order that the gateway stops is dropped instead (row 46); requests about orders that are there always pass.
+    Send what is returned, in its order, after this has committed. Raise LeaseLost when another worker holds the venue.
     """
     with transaction.atomic():
         lease_require(venue=venue, fence=fence, must_last=True)
@@ -74,17 +78,18 @@ def venue_claim(*, venue: str, fence: int | None, limit: int, at: datetime) -> l
         # Accounts before orders before intents, as everywhere: the intents are looked at again under the lock.
         locked = accounts_lock({account_id for _, account_id in candidates})
         taken: list[Taken] = [tuple(row) for row in fetch(_TAKE, [[row[0] for row in candidates]])]
-        messages = _claim(taken, locked, venue, fence, at)
+        messages = _claim(taken, locked, venue, fence, gateway, at)
         failpoint("venue.after_claim")
     return messages
 
 
 def _claim(
-    taken: Sequence[Taken], locked: LockedAccounts, venue: str, fence: int | None, at: datetime
+    taken: Sequence[Taken], locked: LockedAccounts, venue: str, fence: int | None, gateway: Gateway, at: datetime
 ) -> list[VenueMessage]:
     orders = orders_locked({order_id for _, order_id, _, _ in taken})
     journal = Journal(locked, at=at)
-    blocked = _blocked(taken, orders, venue)
+    fresh = dict.fromkeys(order_id for _, order_id, kind, _ in taken if kind == IntentKind.SUBMIT)
+    blocked = orders_refused((orders[order_id].facts for order_id in fresh), venue=venue, gateway=gateway)
     messages: list[VenueMessage] = []
     dropped: list[UUID] = []
     for intent_id, order_id, kind, attempts in taken:
@@ -98,27 +103,15 @@ def _claim(
             order.facts = replace(order.facts, routed_at=at)
             journal.note(order, OrderRouted, by=Actor.system("venue"), venue=venue, attempt=attempts + 1)
         messages.append(_message(intent_id, IntentKind(kind), attempts + 1, order))
+    followed = groups_follow([orders[order_id] for order_id in dropped], locked, journal, at=at)
     with pipelined():
         intents_drop(dropped, at=at)
         intents_sent([message.intent_id for message in messages], fence=fence, at=at)
         reservations_release(order_ids=dropped)
         orders_save((order for order in orders.values() if order.sequence > order.facts.event_sequence), at=at)
+        followed.write(at=at)
         journal.write()
     return messages
-
-
-def _blocked(taken: Sequence[Taken], orders: Mapping[UUID, WorkingOrder], venue: str) -> dict[UUID, Reason]:
-    """Return the orders that risk stops at the gateway, read again now, and why."""
-    fresh = list({order_id: None for _, order_id, kind, _ in taken if kind == IntentKind.SUBMIT})
-    if not fresh:
-        return {}
-    facts = [orders[order_id].facts for order_id in fresh]
-    stopped = send_allowed([each.account_id for each in facts], [each.instrument_id for each in facts], venue)
-    return {
-        each.id: stopped[each.account_id, each.instrument_id]
-        for each in facts
-        if (each.account_id, each.instrument_id) in stopped
-    }
 
 
 def _drop(order: WorkingOrder, why: Reason, journal: Journal, at: datetime) -> None:
@@ -162,6 +155,7 @@ def _message(intent_id: int, kind: IntentKind, attempt: int, order: WorkingOrder
         facts.good_till,
         facts.extended_hours,
         facts.schedule,
+        scenario=scenario_of(facts.client_order_id),
     )
 
 

@@ -18,6 +18,7 @@ import redis
 from django.conf import settings
 
 from orders import tasks
+from orders.domain import breaker
 from orders.hosting import reconciler
 from orders.models import Execution, Order, PaperReport, VenueIntent, VenueLease
 from orders.tests.venue import DEEP, FaultyAdapter, Venue, running_threads, until
@@ -41,6 +42,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reconciler, "UNKNOWN_AFTER", timedelta(seconds=1))
     monkeypatch.setattr(reconciler, "COMPARE_SECONDS", 0.5)
     monkeypatch.setattr(reconciler, "TURN_SECONDS", 0.1)
+    monkeypatch.setattr(breaker, "PROBE_SECONDS", 0.5)
 
 
 def test_an_accepted_order_is_sent_filled_and_booked_without_any_wake_up(venue: Venue):

@@ -2,7 +2,7 @@
 
 from risk.selectors.dashboard import Dashboard, FeedHealth, dashboard, feed_health
 from risk.selectors.decisions import DecisionShown, decision_of, decision_shown, decisions_of
-from risk.selectors.switches import SwitchFacts, kill_switch_by_id, kill_switches_latched, send_allowed
+from risk.selectors.switches import SwitchFacts, kill_switch_by_id, kill_switches_latched, send_allowed, sends_refused
 from risk.selectors.utilisation import Use, utilisation, utilisation_top
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "kill_switch_by_id",
     "kill_switches_latched",
     "send_allowed",
+    "sends_refused",
     "utilisation",
     "utilisation_top",
 ]

@@ -1,0 +1,54 @@
+"""The last check before an order leaves: what is sent is what was approved, to a place it may go to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from uuid import UUID
+
+from orders.domain.facts import OrderFacts
+from orders.domain.types import Leg
+from orders.selectors.sql import fetch
+from risk.domain.egress import Leaving
+from risk.selectors import sends_refused
+from trading_portal.kernel.errors import Reason, reason
+
+_LED_THERE = """
+SELECT DISTINCT wanted.account_id FROM unnest(%s::uuid[]) AS wanted(account_id)
+JOIN orders_venueroute route ON route.account_id IS NULL OR route.account_id = wanted.account_id
+WHERE route.venue = %s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """What a worker knows of its venue: why it may be sent nothing new, and whether it lies outside this portal."""
+
+    refusal: Reason | None = None
+    is_outside: bool = False
+
+
+OPEN_GATEWAY = Gateway()
+
+
+def orders_refused(orders: Iterable[OrderFacts], *, venue: str, gateway: Gateway) -> dict[UUID, Reason]:
+    """Return the orders that may not be sent now, each with why; one statement, two for a venue outside.
+
+    Read when the intent to send is stored. Requests about orders that are there already need not ask.
+    """
+    leaving = list(orders)
+    if not leaving:
+        return {}
+    if gateway.refusal is not None:
+        return {order.id: gateway.refusal for order in leaving}
+    refused = sends_refused([_leaving(order) for order in leaving], venue)
+    if gateway.is_outside:
+        led = {row[0] for row in fetch(_LED_THERE, [[order.account_id for order in leaving], venue])}
+        why = reason("EGRESS_REFUSED", why=f"no route leads its account to {venue}")
+        refused |= {order.id: why for order in leaving if order.account_id not in led}
+    return refused
+
+
+def _leaving(order: OrderFacts) -> Leaving:
+    quantity = order.quantity if order.leg is Leg.NONE else None
+    return Leaving(order.id, order.parent_id, order.account_id, order.instrument_id, quantity, order.limit_price)
