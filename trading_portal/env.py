@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from urllib.parse import unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
 from trading_portal.kernel import money
+
+VENUE = re.compile(r"[a-z][a-z0-9_]{0,19}")
 
 
 def text(name: str, default: str | None = None) -> str:
@@ -40,12 +43,12 @@ def integer(name: str, default: int, *, at_least: int = 0) -> int:
     return number
 
 
-def decimal(name: str, default: str) -> Decimal:
-    """Return a variable that must be a plain number, not below zero."""
+def decimal(name: str, default: str, *, at_least: int = 0) -> Decimal:
+    """Return a variable that must be a plain number."""
     written = os.environ.get(name) or default
     number = money.parse(written)
-    if number is None or number < 0:
-        raise ImproperlyConfigured(f"{name} is {written!r}; it must be a plain number, not below zero.")
+    if number is None or number < at_least:
+        raise ImproperlyConfigured(f"{name} is {written!r}; it must be a plain number, at least {at_least}.")
     return number
 
 
@@ -57,6 +60,24 @@ def flag(name: str, default: bool) -> bool:
 def words(name: str, default: str = "") -> list[str]:
     """Return a comma-separated variable as a list."""
     return [word.strip() for word in os.environ.get(name, default).split(",") if word.strip()]
+
+
+def venues(name: str, default: str, numbers: Mapping[str, tuple[str, int]]) -> dict[str, dict[str, Decimal]]:
+    """Return the venues that a variable names, each with its numbers: its own, else those for all, else as given."""
+    found = words(name, default)
+    for venue in found:
+        if not VENUE.fullmatch(venue):
+            raise ImproperlyConfigured(f"{name} names {venue!r}; a venue's name is a to z, 0 to 9 and _, at most 20.")
+    prefix = name.removesuffix("VENUES")
+    return {
+        venue: {
+            key: decimal(
+                f"{prefix}{venue.upper()}_{key}", os.environ.get(f"{prefix}{key}") or number, at_least=at_least
+            )
+            for key, (number, at_least) in numbers.items()
+        }
+        for venue in found
+    }
 
 
 def database(name: str) -> dict[str, object]:

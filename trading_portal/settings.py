@@ -204,27 +204,28 @@ REPLAY_REST = env.choice("PORTAL_REPLAY_REST", ("simulated", "none"), "simulated
 SIMULATED_SESSIONS = env.choice("PORTAL_SIM_SESSIONS", ("always", "real"), "always")
 API_ORDERS_PER_MINUTE = env.integer("PORTAL_API_ORDERS_PER_MINUTE", 200, at_least=1)
 API_REQUESTS_PER_MINUTE = env.integer("PORTAL_API_REQUESTS_PER_MINUTE", 1000, at_least=1)
-# How each paper venue behaves: PORTAL_PAPER_<VENUE>_<NAME>, else PORTAL_PAPER_<NAME>, else what stands here.
+# How each paper venue behaves: PORTAL_PAPER_<VENUE>_<NAME>, else PORTAL_PAPER_<NAME>, else what stands here first;
+# what stands second is the least it may be.
 PAPER_DEFAULTS = {
-    "LATENCY_MS": "3",
-    "JITTER_MS": "0",
-    "RESTING_MS": "30",
-    "FEE_RATE": "0",
-    "FEE_PER_UNIT": "0",
-    "OFFSET_TICKS": "0",
-    "DEPTH_PERCENT": "100",
-    "SLICE_PERCENT": "100",
-    "SCENARIOS": "1",
-    "SCENARIO_MS": "1000",
-    "DROP_PERCENT": "0",
-    "DUPLICATE_PERCENT": "0",
-    "REORDER_PERCENT": "0",
-    "REORDER_MS": "50",
-    "DELAY_PERCENT": "0",
-    "DELAY_MS": "1000",
-    "LOSE_PERCENT": "0",
-    "FAIL_PERCENT": "0",
-    "FAULT_SEED": "1",
+    "LATENCY_MS": ("3", 0),
+    "JITTER_MS": ("0", 0),
+    "RESTING_MS": ("30", 0),
+    "FEE_RATE": ("0", 0),
+    "FEE_PER_UNIT": ("0", 0),
+    "OFFSET_TICKS": ("0", -100),
+    "DEPTH_PERCENT": ("100", 0),
+    "SLICE_PERCENT": ("100", 0),
+    "SCENARIOS": ("1", 0),
+    "SCENARIO_MS": ("1000", 0),
+    "DROP_PERCENT": ("0", 0),
+    "DUPLICATE_PERCENT": ("0", 0),
+    "REORDER_PERCENT": ("0", 0),
+    "REORDER_MS": ("50", 0),
+    "DELAY_PERCENT": ("0", 0),
+    "DELAY_MS": ("1000", 0),
+    "LOSE_PERCENT": ("0", 0),
+    "FAIL_PERCENT": ("0", 0),
+    "FAULT_SEED": ("1", 0),
 }
 PAPER_VENUES = env.venues("PORTAL_PAPER_VENUES", "paper", PAPER_DEFAULTS)
 # Venues that every account may name; to others a route of the account must lead. Hosts that may be spoken to.

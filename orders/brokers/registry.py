@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from django.conf import settings
 
 from orders.brokers.paper.broker import PaperBroker
-from orders.brokers.paper.profile import PaperProfile
+from orders.brokers.paper.profile import PaperProfile, profile_of
 from orders.brokers.protocol import BrokerAdapter
+from orders.domain.facts import PAPER_VENUE
 
 
-def paper_profile() -> PaperProfile:
-    """Return how the paper venue behaves, as this portal is configured."""
-    return PaperProfile(
-        latency=settings.PAPER_LATENCY_MS / 1000,
-        resting=settings.PAPER_RESTING_MS / 1000,
-        fee_rate=settings.PAPER_FEE_RATE,
-        fee_per_unit=settings.PAPER_FEE_PER_UNIT,
-    )
+def paper_profile(venue: str = PAPER_VENUE) -> PaperProfile:
+    """Return how a paper venue behaves, as this portal is configured; one that is not named behaves as the first."""
+    venues = settings.PAPER_VENUES
+    return profile_of(venues.get(venue) or next(iter(venues.values())))
 
 
-def _paper() -> BrokerAdapter:
-    return PaperBroker("paper", paper_profile())
+def _paper(venue: str) -> BrokerAdapter:
+    return PaperBroker(venue, paper_profile(venue))
 
 
-ADAPTERS: Mapping[str, Callable[[], BrokerAdapter]] = {"paper": _paper}
+ADAPTERS: Mapping[str, Callable[[], BrokerAdapter]] = {venue: partial(_paper, venue) for venue in settings.PAPER_VENUES}

@@ -20,7 +20,7 @@ WEB = {
 }
 OTHERS: dict[str, tuple[str, ...]] = {
     "worker": (*CELERY, "-Q", "default", "-n", "worker@%h", "-B", "-s", "{data}/celerybeat-schedule"),
-    "venue": (*CELERY, "-Q", "venue.paper", "-n", "venue@%h"),
+    "venue": (*CELERY, "-Q", "{venues}", "-n", "venue@%h"),
     "feed": (str(MANAGE), "feed"),
     "relay": (str(MANAGE), "relay"),
 }
@@ -33,12 +33,14 @@ def programs(environment: Mapping[str, str], folder: DataFolder, port: int) -> l
     if server not in WEB:
         raise Problem(f"PORTAL_ASGI is {server!r}; it must be daphne or uvicorn.")
     commands = {"web": WEB[server], **OTHERS}
+    named = (environment.get("PORTAL_PAPER_VENUES") or "paper").split(",")
+    venues = ",".join(f"venue.{name.strip()}" for name in named if name.strip())
     if environment.get("PORTAL_FIX_PORT", "0") not in ("", "0"):
         commands["fix"] = FIX
     return [
         Program(
             name=name,
-            command=[str(VENV_PYTHON), *(part.format(port=port, data=folder.path) for part in command)],
+            command=[str(VENV_PYTHON), *(part.format(port=port, data=folder.path, venues=venues) for part in command)],
             environment=environment,
             folder=ROOT,
         )

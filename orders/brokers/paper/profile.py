@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_DOWN, Decimal
 
 from trading_portal.kernel.money import ZERO, stored
 
 ONE = Decimal(1)
+_HUNDRED = Decimal(100)
 Levels = Sequence[tuple[Decimal, Decimal]]
 
 
@@ -71,6 +72,41 @@ class PaperProfile:
             away = ZERO
         shares = [[(price, _in_steps(size * self.depth_share, lot)) for price, size in side] for side in (bids, asks)]
         return [(price - away, size) for price, size in shares[0]], [(price + away, size) for price, size in shares[1]]
+
+
+def profile_of(numbers: Mapping[str, Decimal]) -> PaperProfile:
+    """Return the profile that a venue's settings say."""
+    return PaperProfile(
+        latency=_seconds(numbers["LATENCY_MS"]),
+        resting=_seconds(numbers["RESTING_MS"]),
+        fee_rate=numbers["FEE_RATE"],
+        fee_per_unit=numbers["FEE_PER_UNIT"],
+        jitter=_seconds(numbers["JITTER_MS"]),
+        offset_ticks=int(numbers["OFFSET_TICKS"]),
+        depth_share=numbers["DEPTH_PERCENT"] / _HUNDRED,
+        slice_share=numbers["SLICE_PERCENT"] / _HUNDRED,
+        has_scenarios=bool(numbers["SCENARIOS"]),
+        scenario_seconds=_seconds(numbers["SCENARIO_MS"]),
+        faults=Faults(
+            drop=_share(numbers["DROP_PERCENT"]),
+            duplicate=_share(numbers["DUPLICATE_PERCENT"]),
+            reorder=_share(numbers["REORDER_PERCENT"]),
+            delay=_share(numbers["DELAY_PERCENT"]),
+            lose=_share(numbers["LOSE_PERCENT"]),
+            fail=_share(numbers["FAIL_PERCENT"]),
+            delay_seconds=_seconds(numbers["DELAY_MS"]),
+            reorder_seconds=_seconds(numbers["REORDER_MS"]),
+            seed=int(numbers["FAULT_SEED"]),
+        ),
+    )
+
+
+def _seconds(milliseconds: Decimal) -> float:
+    return float(milliseconds / 1000)
+
+
+def _share(percent: Decimal) -> float:
+    return float(percent / _HUNDRED)
 
 
 def _in_steps(size: Decimal, step: Decimal) -> Decimal:
