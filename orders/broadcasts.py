@@ -57,8 +57,8 @@ def amount_json(amount: Decimal | None) -> str | None:
     return None if amount is None else plain(amount)
 
 
-def order_json(order: OrderFacts) -> dict[str, object]:
-    """Return an order as the API, the streams and the pages show it: Alpaca's fields, then ours."""
+def order_json(order: OrderFacts, legs: Sequence[OrderFacts] = ()) -> dict[str, object]:
+    """Return an order as the API, the streams and the pages show it, with its legs: Alpaca's fields, then ours."""
     ended = {order.base: instant_json(order.ended_at)}
     return {
         "id": str(order.id),
@@ -81,7 +81,7 @@ def order_json(order: OrderFacts) -> dict[str, object]:
         "qty": plain(order.quantity),
         "filled_qty": plain(order.filled_quantity),
         "filled_avg_price": amount_json(order.average_price),
-        "order_class": "simple",
+        "order_class": order.order_class.value,
         "order_type": order.order_type.value,
         "type": order.order_type.value,
         "side": order.side.value,
@@ -91,11 +91,13 @@ def order_json(order: OrderFacts) -> dict[str, object]:
         "stop_price": amount_json(order.stop_price),
         "status": order.status,
         "extended_hours": order.extended_hours,
-        "legs": None,
+        "legs": [order_json(leg) for leg in legs] or None,
         "trail_percent": None,
         "trail_price": None,
         "hwm": None,
         "account_id": str(order.account_id),
+        "parent_id": str(order.parent_id) if order.parent_id else None,
+        "leg": order.leg.value or None,
         "outcome": "unknown" if order.is_unknown else "known",
         "reasons": [{**why, "sentence": sentence(why["code"], why["facts"])} for why in order.reasons],
         "leaves_qty": plain(order.leaves_quantity),

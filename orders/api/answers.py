@@ -9,6 +9,7 @@ from orders.api.bodies import BulkBody
 from orders.api.problems import refusal
 from orders.broadcasts import order_json
 from orders.domain.facts import CancelOutcome, Placement
+from risk.domain.baskets import basket_reason
 
 NO_ORDER = Problem(404, "There is no such order.")
 OK = 200
@@ -27,7 +28,7 @@ def placement_problem(placement: Placement) -> Problem | None:
 def placement_json(placement: Placement) -> dict[str, object]:
     """Return the order of an accepted placement."""
     assert placement.order is not None
-    return order_json(placement.order)
+    return order_json(placement.order, placement.legs)
 
 
 def cancel_problem(outcome: CancelOutcome) -> Problem | None:
@@ -51,16 +52,18 @@ def bulk_json(body: BulkBody, placements: Sequence[Placement], *, path: str, req
     """Return one answer for each order of a bulk, in their order."""
     decided = iter(placements)
     results: list[dict[str, object]] = []
+    spoiled = refusal(422, [basket_reason(body.culprits)]) if body.is_spoiled else None
     for index, each in enumerate(body.parsed):
-        placement = None if isinstance(each, Problem) else next(decided)
-        problem = each if isinstance(each, Problem) else placement_problem(placement) if placement else None
+        problem = each if isinstance(each, Problem) else spoiled
+        placement = None if problem else next(decided)
+        problem = placement_problem(placement) if placement else problem
         order = placement.order if placement else None
         results.append(
             {
                 "index": index,
                 "status": problem.status if problem else OK,
                 "client_order_id": order.client_order_id if order else body.named(index),
-                "order": order_json(order) if order else None,
+                "order": order_json(order, placement.legs if placement else ()) if order else None,
                 "error": problem.body(path=path, request_id=request_id) if problem else None,
             }
         )

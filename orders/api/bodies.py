@@ -25,11 +25,22 @@ class BulkBody:
 
     given: tuple[Any, ...]
     parsed: tuple[OrderFields | Problem, ...]
+    all_or_none: bool = False
 
     @property
     def orders(self) -> tuple[OrderFields, ...]:
-        """Return those that are orders, in their order."""
-        return tuple(each for each in self.parsed if not isinstance(each, Problem))
+        """Return those that are to be placed, in their order: what are orders; of a spoiled basket nothing."""
+        return () if self.is_spoiled else tuple(each for each in self.parsed if not isinstance(each, Problem))
+
+    @property
+    def is_spoiled(self) -> bool:
+        """Tell whether the orders were to be taken whole, and one of them is no order."""
+        return self.all_or_none and any(isinstance(each, Problem) for each in self.parsed)
+
+    @property
+    def culprits(self) -> list[str]:
+        """Return what names those that are no orders."""
+        return [self.named(i) or f"order {i}" for i, each in enumerate(self.parsed) if isinstance(each, Problem)]
 
     def named(self, index: int) -> str | None:
         """Return the client_order_id that the sender gave, for one that could not be read."""
@@ -53,7 +64,7 @@ def bulk_read(body: bytes) -> BulkBody | Problem:
     if faults:
         return unreadable(faults)
     given = tuple(decoded["orders"])
-    return BulkBody(given, tuple(_parsed(each) for each in given))
+    return BulkBody(given, tuple(_parsed(each) for each in given), decoded.get("all_or_none", False))
 
 
 def with_ids(orders: Iterable[OrderFields], claim: IdempotencyClaim) -> tuple[OrderFields, ...]:
@@ -80,9 +91,6 @@ def _bulk_faults(decoded: Any) -> list[Reason]:
         faults.append(reason("FIELD_NOT_A_LIST", field="orders"))
     elif not 0 < len(orders) <= BULK_LIMIT:
         faults.append(reason("BULK_SIZE", count=len(orders), limit=BULK_LIMIT))
-    all_or_none = decoded.get("all_or_none", False)
-    if not isinstance(all_or_none, bool):
+    if not isinstance(decoded.get("all_or_none", False), bool):
         faults.append(reason("FIELD_NOT_BOOLEAN", field="all_or_none"))
-    elif all_or_none:
-        faults.append(reason("FIELD_NOT_SUPPORTED", field="all_or_none", value="true"))
     return faults

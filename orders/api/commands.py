@@ -76,9 +76,12 @@ async def order_place(request: HttpRequest) -> HttpResponse:
 
 @answered
 async def orders_place_bulk(request: HttpRequest) -> HttpResponse:
-    """Place up to a thousand orders, each decided on its own; one answer for each."""
+    """Place up to a thousand orders, each decided on its own or all or none; one answer for each."""
     body = bulk_read(request.body)
-    done = await _place(request, body if isinstance(body, Problem) else body.orders, source="bulk")
+    if isinstance(body, Problem):
+        done = await _place(request, body, source="bulk")
+    else:
+        done = await _place(request, body.orders, source="bulk", all_or_none=body.all_or_none)
     if isinstance(done, HttpResponse):
         return done
     assert isinstance(body, BulkBody)
@@ -108,7 +111,7 @@ def _cancel(request: HttpRequest, order_id: UUID) -> Problem | None:
 
 
 async def _place(
-    request: HttpRequest, orders: tuple[OrderFields, ...] | Problem, *, source: Source
+    request: HttpRequest, orders: tuple[OrderFields, ...] | Problem, *, source: Source, all_or_none: bool = False
 ) -> tuple[Placed, IdempotencyClaim | None] | HttpResponse:
     """Return what became of the orders, or the answer that was given to this request before.
 
@@ -120,7 +123,7 @@ async def _place(
     at, key = clock.now(), request.headers.get(IDEMPOTENCY_KEY)
     if not isinstance(orders, Problem) and key is None:
         keyed = KeyedOrders(credentials, address_of(request), orders, source, correlation_of(request), at)
-        return await placement_queue().place_all(keyed), None
+        return await placement_queue().place_all(keyed, all_or_none=all_or_none), None
     grant, rate = await in_pool(_admit, request, 1 if isinstance(orders, Problem) else max(len(orders), 1))
     if isinstance(orders, Problem):
         return _with_rate(problem_response(orders, request), rate)
@@ -139,7 +142,7 @@ async def _place(
         )
         for fields in with_ids(orders, claim)
     )
-    placed = await placement_queue().place_all(commands)
+    placed = await placement_queue().place_all(commands, all_or_none=all_or_none)
     return Placed(placed.placements, rate), claim
 
 

@@ -79,6 +79,8 @@ class OrderDocument(Document):
     trail_price = serializers.CharField(allow_null=True)
     hwm = serializers.CharField(allow_null=True)
     account_id = serializers.UUIDField()
+    parent_id = serializers.UUIDField(allow_null=True, help_text="The order that a leg hangs on.")
+    leg = serializers.ChoiceField(choices=["take_profit", "stop_loss"], allow_null=True)
     outcome = serializers.ChoiceField(
         choices=["known", "unknown"], help_text="unknown: sent, and the venue has not said what became of it."
     )
@@ -99,10 +101,12 @@ class CancelDocument(Document):
 
 
 class BulkRequestDocument(Document):
-    """Up to 1,000 orders; each is decided on its own, in this order."""
+    """Up to 1,000 orders, decided in this order: each on its own, or all or none."""
 
     orders = OrderRequestDocument(many=True)
-    all_or_none = serializers.BooleanField(required=False, default=False, help_text="Not supported yet: only false.")
+    all_or_none = serializers.BooleanField(
+        required=False, default=False, help_text="Accept every order, or none if any one is refused."
+    )
 
 
 class BulkAnswerDocument(Document):

@@ -46,6 +46,8 @@ def trade_update(event_type: str, facts: Facts, order: Facts, *, valid_at: objec
     event = _EVENTS.get(event_type)
     if event is None:
         return None
+    if event == "accepted" and facts["base"] == "held":
+        event = "held"
     if event == "fill" and Decimal(facts["filled_quantity"]) < Decimal(facts["quantity"]):
         event = "partial_fill"
     update = {"event": event, "timestamp": valid_at, "at": at, "order": order_after(facts, order, at=at)}

@@ -40,7 +40,7 @@ from orders.broadcasts import order_json
 from orders.domain.commands import OrderFields, Source, place_order
 from orders.domain.facts import OrderFacts
 from orders.domain.parsing import CLIENT_ORDER_ID_LIMIT
-from orders.selectors import OrderQuery, order_by_client_order_id, order_by_id, orders_list
+from orders.selectors import OrderQuery, legs_by_root, order_by_client_order_id, order_by_id, orders_list
 from orders.services import order_cancel, orders_cancel_all
 from orders.services.queue import Placed, placement_queue
 from positions.domain.types import Side
@@ -54,6 +54,7 @@ IDEMPOTENCY_KEY = OpenApiParameter(
     location=OpenApiParameter.HEADER,
     description="The same request under the same key gets the same answer again, for 24 hours.",
 )
+NESTED = "Show legs under the order they hang on, which stands for the whole group, and not in the list itself."
 Status = Literal["open", "closed", "all"]
 
 
@@ -65,7 +66,7 @@ def order_or_404(grant_account_id: UUID, order_id: UUID) -> OrderFacts:
     return order
 
 
-def placed_now(view: ApiView, orders: tuple[OrderFields, ...], *, source: Source) -> Placed:
+def placed_now(view: ApiView, orders: tuple[OrderFields, ...], *, source: Source, all_or_none: bool = False) -> Placed:
     """Place orders for a caller whom a view has let in."""
     commands = tuple(
         place_order(
@@ -79,7 +80,7 @@ def placed_now(view: ApiView, orders: tuple[OrderFields, ...], *, source: Source
         )
         for fields in orders
     )
-    return placement_queue().place_blocking(commands)
+    return placement_queue().place_blocking(commands, all_or_none=all_or_none)
 
 
 class OrderList(ApiView):
@@ -115,7 +116,7 @@ class OrderList(ApiView):
             OpenApiParameter("direction", enum=["asc", "desc"], default="desc"),
             OpenApiParameter("symbols", description="Comma-separated."),
             OpenApiParameter("side", enum=["buy", "sell"]),
-            OpenApiParameter("nested", bool, description="Taken, and without effect on simple orders."),
+            OpenApiParameter("nested", bool, description=NESTED),
             OpenApiParameter("page_token", OpenApiTypes.UUID, description=f"{NEXT_PAGE} of the page before."),
         ],
         responses={200: OrderDocument(many=True), **problems(422)},
@@ -125,14 +126,15 @@ class OrderList(ApiView):
         query = self._query(request)
         orders = orders_list(query)
         headers = {NEXT_PAGE: str(orders[-1].id)} if len(orders) == query.limit else {}
-        return Response([order_json(order) for order in orders], headers=headers)
+        legs = legs_by_root(orders) if query.is_nested else {}
+        return Response([order_json(order, legs.get(order.id, ())) for order in orders], headers=headers)
 
     def _query(self, request: Request) -> OrderQuery:
         given = Parameters(request.query_params)
         symbols = given.words("symbols", at_most=SYMBOLS_LIMIT)
-        given.flag("nested")
         query = OrderQuery(
             account_id=self.grant.account_id,
+            is_nested=given.flag("nested"),
             status=cast(Status, given.choice("status", ("open", "closed", "all"), "open")),
             instrument_ids=_instrument_ids(symbols) if symbols else None,
             side=given.choice("side", [side.value for side in Side]),
@@ -180,12 +182,17 @@ class OrderOne(ApiView):
 
     @extend_schema(
         operation_id="order_read",
-        parameters=[OpenApiParameter("nested", bool, description="Taken, and without effect on simple orders.")],
+        parameters=[OpenApiParameter("nested", bool, description="Show the order's legs under it.")],
         responses={200: OrderDocument, **problems(404)},
     )
     def get(self, request: Request, order_id: UUID) -> Response:
         """Return an order as it stands now."""
-        return Response(order_json(order_or_404(self.grant.account_id, order_id)))
+        given = Parameters(request.query_params)
+        is_nested = given.flag("nested")
+        given.check()
+        order = order_or_404(self.grant.account_id, order_id)
+        legs = legs_by_root([order]) if is_nested else {}
+        return Response(order_json(order, legs.get(order.id, ())))
 
     @extend_schema(operation_id="order_cancel", responses={204: None, **problems(404, 422)})
     def delete(self, request: Request, order_id: UUID) -> Response:
@@ -217,11 +224,14 @@ class OrderBulk(ApiView):
         responses={200: BulkResultDocument, **problems(413, 422)},
     )
     def post(self, request: Request) -> Response:
-        """Place up to 1,000 orders, each decided on its own. `commands.orders_place_bulk` is what this address runs."""
+        """Place up to 1,000 orders, each decided on its own, or all or none of them.
+
+        `commands.orders_place_bulk` is what this address runs.
+        """
         body = bulk_read(request.body)
         if isinstance(body, Problem):
             raise ProblemError(body)
-        placed = placed_now(self, body.orders, source="bulk")
+        placed = placed_now(self, body.orders, source="bulk", all_or_none=body.all_or_none)
         return Response(bulk_json(body, placed.placements, path=request.path, request_id=self.request_id))
 
 

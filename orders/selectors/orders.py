@@ -16,11 +16,19 @@ from orders.selectors.sql import fetch
 # Written as the partial index has it, so that the planner sees they are the same.
 _ENDED = "('filled', 'canceled', 'expired', 'rejected', 'replaced')"
 _IS_OPEN = f"(NOT (o.base IN {_ENDED}) AND o.base <> 'calculated' OR o.pending <> 'none')"
+_HAS_OPEN_LEGS = f"""
+(o.order_class <> 'simple' AND EXISTS (
+    SELECT FROM orders_order leg WHERE leg.parent_id = o.id AND leg.leg <> ''
+    AND (NOT (leg.base IN {_ENDED}) AND leg.base <> 'calculated' OR leg.pending <> 'none')))
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderQuery:
-    """Which of an account's orders; `after` and `until` compare when they were placed, `beyond` is the last id seen."""
+    """Which of an account's orders; `after` and `until` compare when they were placed, `beyond` is the last id seen.
+
+    Nested, an order stands for its legs too: they are not listed, and it is open while any of them is.
+    """
 
     account_id: UUID
     status: Literal["open", "closed", "all"] = "open"
@@ -31,6 +39,7 @@ class OrderQuery:
     until: datetime | None = None
     is_ascending: bool = False
     beyond: UUID | None = None
+    is_nested: bool = False
     limit: int = 50
 
 
@@ -85,8 +94,11 @@ def orders_list(query: OrderQuery) -> list[OrderFacts]:
         if value is not None:
             where.append(condition)
             values.append(list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value)
+    if query.is_nested:
+        where.append("o.leg = ''")
     if query.status != "all":
-        where.append(_IS_OPEN if query.status == "open" else f"NOT {_IS_OPEN}")
+        is_open = f"({_IS_OPEN} OR {_HAS_OPEN_LEGS})" if query.is_nested else _IS_OPEN
+        where.append(is_open if query.status == "open" else f"NOT {is_open}")
     order_by = f"ORDER BY o.placed_at {direction}, o.id {direction} LIMIT %s"
     return orders_fetch(f"FROM orders_order o WHERE {' AND '.join(where)} {order_by}", [*values, query.limit])
 

@@ -11,12 +11,14 @@ from orders.services.expiring import orders_expire_due
 from orders.services.leasing import lease_acquire, lease_release, lease_renew
 from orders.services.placing import orders_place
 from orders.services.reconciling import drop_copy_compared
+from orders.services.repairing import groups_repair
 from orders.services.sending import orders_unknown_mark, sends_retry, venue_claim
 from orders.services.waking import venue_waker_set
 
 __all__ = [
     "drop_copy_compared",
     "executions_record",
+    "groups_repair",
     "lease_acquire",
     "lease_release",
     "lease_renew",

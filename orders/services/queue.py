@@ -20,6 +20,7 @@ from orders.domain.commands import PlaceOrder
 from orders.domain.facts import Placement
 from orders.domain.reasons import sentence
 from orders.services.authorising import KeyedOrders, LetIn, keyed_orders_let_in
+from orders.services.baskets import Basket
 from orders.services.placing import orders_place
 from trading_portal.kernel import clock
 from trading_portal.kernel.errors import PortalError, Unavailable, reason
@@ -47,12 +48,16 @@ class Placed:
 
 @dataclass(slots=True, eq=False)
 class _Waiting:
-    """One request in the queue, and where its answer goes: a future of an event loop, or a plain one."""
+    """One request in the queue, and where its answer goes: a future of an event loop, or a plain one.
+
+    The orders of a basket are taken whole or not at all.
+    """
 
     asked: Asked
     size: int
     future: asyncio.Future[Placed] | Future[Placed]
     loop: asyncio.AbstractEventLoop | None
+    is_basket: bool = False
 
     def resolve(self, answer: Placed | PortalError) -> None:
         """Answer, unless whoever asked is gone."""
@@ -107,25 +112,25 @@ class PlacementQueue:
         """Place one order of a caller who was authorised already; raise Unavailable when nobody can decide now."""
         return (await self.place_all((command,))).placements[0]
 
-    async def place_all(self, asked: Asked) -> Placed:
-        """Place what one request asks for, in one transaction.
+    async def place_all(self, asked: Asked, *, all_or_none: bool = False) -> Placed:
+        """Place what one request asks for, in one transaction; all of it or nothing, when that is asked for.
 
         Raise KeyNotAccepted, KeyForbidden or RateLimited for orders that came with an API key, and Unavailable when
         nobody can decide now: then the same orders may be sent again under the same ids.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Placed] = loop.create_future()
-        self._put(asked, future, loop)
+        self._put(asked, future, loop, all_or_none)
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 return await future
         except TimeoutError:
             raise _unavailable("PLACEMENT_LATE") from None
 
-    def place_blocking(self, asked: Asked) -> Placed:
+    def place_blocking(self, asked: Asked, *, all_or_none: bool = False) -> Placed:
         """Do what `place_all` does, from a thread that has no event loop."""
         future: Future[Placed] = Future()
-        self._put(asked, future, None)
+        self._put(asked, future, None, all_or_none)
         try:
             return future.result(ANSWER_SECONDS)
         except TimeoutError:
@@ -141,7 +146,11 @@ class PlacementQueue:
         return not self._thread.is_alive()
 
     def _put(
-        self, asked: Asked, future: asyncio.Future[Placed] | Future[Placed], loop: asyncio.AbstractEventLoop | None
+        self,
+        asked: Asked,
+        future: asyncio.Future[Placed] | Future[Placed],
+        loop: asyncio.AbstractEventLoop | None,
+        is_basket: bool,
     ) -> None:
         size = max(len(asked.orders if isinstance(asked, KeyedOrders) else asked), 1)
         with self._lock:
@@ -151,7 +160,7 @@ class PlacementQueue:
             if self._size and self._size + size > self._capacity:
                 raise _unavailable("PLACEMENT_QUEUE_FULL")
             self._size += size
-            self._queue.put(_Waiting(asked, size, future, loop))
+            self._queue.put(_Waiting(asked, size, future, loop, is_basket))
 
     def _run(self) -> None:
         is_last = False
@@ -214,7 +223,7 @@ class PlacementQueue:
             return []
         commands = [command for _, let_in in requests for command in let_in.commands]
         try:
-            placements = iter(self._place(commands=commands, at=at))
+            placements = iter(self._place(commands=commands, at=at, **_baskets(requests)))
         except (OperationalError, InterfaceError) as error:
             # A lost connection or a deadlock: nobody's fault. The ids make a second try harmless.
             if is_retry:
@@ -270,6 +279,18 @@ class PlacementQueue:
                 loop.call_soon_threadsafe(_resolve_all, theirs)
             except RuntimeError:
                 log.info("placements.nobody_waits", orders=len(theirs))  # the loop is closed; what is stored is stored
+
+
+def _baskets(requests: Sequence[tuple[_Waiting, LetIn]]) -> dict[str, list[Basket]]:
+    """Return where among the commands the baskets stand; nothing to say where there are none."""
+    found: list[Basket] = []
+    start = 0
+    for waiting, let_in in requests:
+        end = start + len(let_in.commands)
+        if waiting.is_basket:
+            found.append(Basket(start, end))
+        start = end
+    return {"baskets": found} if found else {}
 
 
 def _resolve_all(answers: Answers) -> None:
