@@ -43,11 +43,6 @@ FROM positions_reservation WHERE account_id = ANY(%(ids)s::uuid[])
 GROUP BY account_id, instrument_id, currency, side, limit_price IS NULL
 """
 _SIDES = {side.value: side for side in Side}
-_OF_ORDERS = """
-SELECT order_id, instrument_id, owner_id, side, trim_scale(quantity_left), trim_scale(price), trim_scale(limit_price),
-       currency
-FROM positions_reservation WHERE order_id = ANY(%s::uuid[])
-"""
 _IN_SCOPE = """
 SELECT account_id, order_id, instrument_id, owner_id, side, trim_scale(quantity_left), trim_scale(price),
        trim_scale(limit_price), currency, count(*) OVER ()
@@ -289,10 +284,3 @@ def reservations_in_scope(
     return rows[0][9] if rows else 0, [
         (row[0], ReservationFacts(row[1], row[2], row[3], Side(row[4]), *row[5:9])) for row in rows
     ]
-
-
-def reservations_of(order_ids: Collection[UUID]) -> dict[UUID, ReservationFacts]:
-    """Return what orders hold, by order id; one that is done holds nothing and is absent."""
-    with connection.cursor() as cursor:
-        cursor.execute(_OF_ORDERS, [list(order_ids)])
-        return {row[0]: ReservationFacts(*row[:3], Side(row[3]), *row[4:]) for row in cursor.fetchall()}

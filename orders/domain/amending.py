@@ -12,10 +12,10 @@ from msgspec.structs import replace
 
 from orders.domain.commands import OrderFields, ReplaceFields
 from orders.domain.facts import OrderFacts, OrderTerms
-from orders.domain.types import OrderType, TimeInForce
+from orders.domain.types import BaseState, OrderType, PendingOperation, TimeInForce
 from positions.domain.types import Side
 from trading_portal.kernel.errors import Reason, reason
-from trading_portal.kernel.money import plain
+from trading_portal.kernel.money import ZERO, plain
 
 _CHANGEABLE = frozenset((TimeInForce.DAY, TimeInForce.GTC))
 _HAS_LIMIT = (OrderType.LIMIT, OrderType.STOP_LIMIT)
@@ -169,3 +169,45 @@ def terms_read(told: Mapping[str, str]) -> dict[str, Any]:
     found["time_in_force"] = TimeInForce(told["time_in_force"])
     found["expires_at"] = datetime.fromisoformat(told["expires_at"]) if "expires_at" in told else None
     return found
+
+
+def as_asked(
+    order: OrderFacts, terms: OrderTerms, *, reasons: list[Mapping[str, Any]], rejected_at: datetime | None
+) -> OrderFacts:
+    """Return an order as a replace of it shows: on its way to the venue, or refused, under the id it asked for."""
+    seen = replace(amended(order, terms), quantity=terms.quantity, pending=PendingOperation.NONE)
+    if rejected_at is None:
+        return replace(seen, base=BaseState.PENDING_NEW, ended_at=None, filled_at=None)
+    nothing: dict[str, Any] = {"filled_quantity": ZERO, "filled_value": ZERO, "average_price": None, "filled_at": None}
+    return replace(seen, base=BaseState.REJECTED, is_unknown=False, reasons=reasons, ended_at=rejected_at, **nothing)
+
+
+def as_replaced(
+    order: OrderFacts,
+    *,
+    version_id: UUID | None,
+    replaces: UUID | None,
+    was: Mapping[str, str],
+    replaced_by: UUID,
+    replaced_at: datetime,
+) -> OrderFacts:
+    """Return an order as it was until a replace took over; `version_id` is None for what it was at first."""
+    average = was.get("average_price")
+    return replace(
+        order,
+        **terms_read(was),
+        client_order_id=was["client_order_id"],
+        base=BaseState.REPLACED,
+        pending=PendingOperation.NONE,
+        is_unknown=False,
+        filled_quantity=Decimal(was["filled_quantity"]),
+        filled_value=Decimal(was["filled_value"]),
+        average_price=None if average is None else Decimal(average),
+        filled_at=None,
+        ended_at=None,
+        updated_at=replaced_at,
+        version_id=version_id,
+        replaces=replaces,
+        replaced_by=replaced_by,
+        replaced_at=replaced_at,
+    )

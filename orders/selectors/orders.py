@@ -12,14 +12,12 @@ from orders.domain.facts import OrderFacts
 from orders.domain.types import Leg, OrderClass
 from orders.selectors.rows import orders_fetch
 from orders.selectors.sql import fetch
+from orders.selectors.versions import orders_seen
 
-# Written as the partial index has it, so that the planner sees they are the same.
-_ENDED = "('filled', 'canceled', 'expired', 'rejected', 'replaced')"
-_IS_OPEN = f"(NOT (o.base IN {_ENDED}) AND o.base <> 'calculated' OR o.pending <> 'none')"
-_HAS_OPEN_LEGS = f"""
+_IS_OPEN = "(NOT o.is_closed)"
+_HAS_OPEN_LEGS = """
 (o.order_class <> 'simple' AND EXISTS (
-    SELECT FROM orders_order leg WHERE leg.parent_id = o.id AND leg.leg <> ''
-    AND (NOT (leg.base IN {_ENDED}) AND leg.base <> 'calculated' OR leg.pending <> 'none')))
+    SELECT FROM orders_order leg WHERE leg.parent_id = o.id AND leg.leg <> '' AND NOT leg.is_closed))
 """
 
 
@@ -44,20 +42,36 @@ class OrderQuery:
 
 
 def order_by_id(order_id: UUID, *, account_id: UUID | None = None) -> OrderFacts | None:
-    """Return an order, or None when it is not there or in another account."""
-    found = orders_fetch(
-        "FROM orders_order o WHERE o.id = %s AND (%s::uuid IS NULL OR o.account_id = %s)",
-        [order_id, account_id, account_id],
+    """Return an order as this id shows it, or None when it is not there or in another account.
+
+    An id that a replace took the place of shows it as `replaced`; one that a replace has asked for shows what is asked.
+    """
+    order = order_now(order_id, account_id=account_id)
+    return None if order is None else _by_its_id(order, order_id)
+
+
+def order_now(order_id: UUID, *, account_id: UUID | None = None) -> OrderFacts | None:
+    """Return an order as it stands now, whichever of the ids it has, had or was to have names it."""
+    scope = "AND (%s::uuid IS NULL OR o.account_id = %s)"
+    values = [order_id, account_id, account_id]
+    found = orders_fetch(f"FROM orders_order o WHERE o.id = %s {scope}", values) or orders_fetch(
+        f"FROM orders_order o JOIN orders_orderversion v ON v.order_id = o.id WHERE v.id = %s {scope}", values
     )
     return found[0] if found else None
+
+
+def _by_its_id(order: OrderFacts, public_id: UUID) -> OrderFacts:
+    return order if order.public_id == public_id else orders_seen({public_id: order})[public_id]
 
 
 def order_by_client_order_id(account_id: UUID, client_order_id: str) -> OrderFacts | None:
-    """Return the account's order of that client_order_id, or None."""
-    found = orders_fetch(
-        "FROM orders_order o WHERE o.account_id = %s AND o.client_order_id = %s", [account_id, client_order_id]
-    )
-    return found[0] if found else None
+    """Return the account's order of that client_order_id as `order_by_id` does: a replace has its own. Else None."""
+    names = [account_id, client_order_id]
+    found = orders_fetch("FROM orders_order o WHERE o.account_id = %s AND o.client_order_id = %s", names)
+    if found:
+        return _by_its_id(found[0], found[0].id)
+    version = fetch("SELECT id FROM orders_orderversion WHERE account_id = %s AND client_order_id = %s", names)
+    return order_by_id(version[0][0]) if version else None
 
 
 def orders_by_id(order_ids: Collection[UUID]) -> dict[UUID, OrderFacts]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import json
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from orders.domain.facts import OrderTerms
+from orders.domain.amending import as_asked, as_replaced
+from orders.domain.facts import OrderFacts, OrderTerms
 from orders.domain.types import TimeInForce
 from orders.selectors.sql import fetch
 
@@ -15,12 +17,51 @@ v.id, v.number, v.client_order_id, v.quantity, v.time_in_force, v.limit_price, v
 v.trail_percent, v.replaces, v.expires_at, v.worst_price
 """
 _PENDING = f"SELECT v.order_id, {_TERMS} FROM orders_orderversion v WHERE v.order_id = ANY(%s) AND v.state = 'pending'"
+_SEEN = f"""
+SELECT wanted.id, successor.id, successor.accepted_at, successor.was, v.state, v.rejected_at, v.reasons, {_TERMS}
+FROM unnest(%s::uuid[], %s::uuid[]) AS wanted(order_id, id)
+LEFT JOIN orders_orderversion v ON v.id = wanted.id
+LEFT JOIN orders_orderversion successor
+    ON successor.order_id = wanted.order_id AND successor.replaces = wanted.id AND successor.state = 'accepted'
+"""
+_REPLACES = 9
+_LAST = "SELECT order_id, max(number) FROM orders_orderversion WHERE order_id = ANY(%s) GROUP BY order_id"
 _CURRENT = "SELECT v.id, v.client_order_id, v.replaces FROM orders_orderversion v WHERE v.id = ANY(%s)"
 _CHAINS = """
 SELECT o.id, o.id, o.account_id FROM orders_order o WHERE o.id = ANY(%(ids)s)
 UNION ALL
 SELECT v.id, v.order_id, v.account_id FROM orders_orderversion v WHERE v.id = ANY(%(ids)s)
 """
+
+
+def orders_seen(orders: Mapping[UUID, OrderFacts]) -> dict[UUID, OrderFacts]:
+    """Return orders as they are seen by ids they had or asked for, given as they are now by these ids."""
+    if not orders:
+        return {}
+    rows = fetch(_SEEN, [[order.id for order in orders.values()], list(orders)])
+    return {row[0]: _seen(orders[row[0]], row) for row in rows}
+
+
+def _seen(order: OrderFacts, row: Sequence[Any]) -> OrderFacts:
+    public_id, replaced_by, replaced_at, was, state, rejected_at, reasons, *terms = row
+    if replaced_by is not None:
+        return as_replaced(
+            order,
+            version_id=None if public_id == order.id else public_id,
+            replaces=terms[_REPLACES],
+            was=was if isinstance(was, dict) else json.loads(was),
+            replaced_by=replaced_by,
+            replaced_at=replaced_at,
+        )
+    if state in ("pending", "rejected"):
+        told = reasons if isinstance(reasons, list) else json.loads(reasons)
+        return as_asked(order, terms_of(terms), reasons=told, rejected_at=rejected_at)
+    return order
+
+
+def versions_last(order_ids: Collection[UUID]) -> dict[UUID, int]:
+    """Return the number of each order's newest replace, whatever came of it; one without any is absent."""
+    return {row[0]: row[1] for row in fetch(_LAST, [list(order_ids)])}
 
 
 def versions_pending(order_ids: Collection[UUID]) -> dict[UUID, OrderTerms]:

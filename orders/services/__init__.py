@@ -12,6 +12,7 @@ from orders.services.leasing import lease_acquire, lease_release, lease_renew
 from orders.services.placing import orders_place
 from orders.services.reconciling import drop_copy_compared
 from orders.services.repairing import groups_repair
+from orders.services.replacing import order_replace, orders_replace
 from orders.services.sending import orders_unknown_mark, sends_retry, venue_claim
 from orders.services.waking import venue_waker_set
 
@@ -23,11 +24,13 @@ __all__ = [
     "lease_release",
     "lease_renew",
     "order_cancel",
+    "order_replace",
     "orders_cancel",
     "orders_cancel_all",
     "orders_cancel_killed",
     "orders_expire_due",
     "orders_place",
+    "orders_replace",
     "orders_unknown_mark",
     "sends_retry",
     "venue_claim",

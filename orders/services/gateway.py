@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
-from orders.domain.facts import OrderFacts
+from orders.domain.facts import OrderFacts, OrderTerms
 from orders.domain.types import Leg
 from orders.selectors.sql import fetch
 from risk.domain.egress import Leaving
@@ -31,24 +31,35 @@ class Gateway:
 OPEN_GATEWAY = Gateway()
 
 
-def orders_refused(orders: Iterable[OrderFacts], *, venue: str, gateway: Gateway) -> dict[UUID, Reason]:
-    """Return the orders that may not be sent now, each with why; one statement, two for a venue outside.
+def orders_refused(
+    orders: Iterable[OrderFacts],
+    replaces: Iterable[tuple[OrderFacts, OrderTerms]] = (),
+    *,
+    venue: str,
+    gateway: Gateway,
+) -> dict[UUID, Reason]:
+    """Return the orders and replaces (by their own id) that may not be sent now, each with why.
 
-    Read when the intent to send is stored. Requests about orders that are there already need not ask.
+    One statement, two for a venue outside. Read when the intent to send is stored. Cancels need not ask.
     """
-    leaving = list(orders)
+    leaving = [*map(_leaving, orders), *(_replacing(*each) for each in replaces)]
     if not leaving:
         return {}
     if gateway.refusal is not None:
-        return {order.id: gateway.refusal for order in leaving}
-    refused = sends_refused([_leaving(order) for order in leaving], venue)
+        return {each.order_id: gateway.refusal for each in leaving}
+    refused = sends_refused(leaving, venue)
     if gateway.is_outside:
-        led = {row[0] for row in fetch(_LED_THERE, [[order.account_id for order in leaving], venue])}
+        led = {row[0] for row in fetch(_LED_THERE, [[each.account_id for each in leaving], venue])}
         why = reason("EGRESS_REFUSED", why=f"no route leads its account to {venue}")
-        refused |= {order.id: why for order in leaving if order.account_id not in led}
+        refused |= {each.order_id: why for each in leaving if each.account_id not in led}
     return refused
 
 
 def _leaving(order: OrderFacts) -> Leaving:
     quantity = order.quantity if order.leg is Leg.NONE else None
     return Leaving(order.id, order.parent_id, order.account_id, order.instrument_id, quantity, order.limit_price)
+
+
+def _replacing(order: OrderFacts, terms: OrderTerms) -> Leaving:
+    """Return what leaves with a replace: it has a decision of its own."""
+    return Leaving(terms.version_id, None, order.account_id, order.instrument_id, terms.quantity, terms.limit_price)

@@ -15,6 +15,11 @@ INSERT INTO orders_venueintent (order_id, venue, kind, state, attempts, due_at)
 SELECT order_id, venue, kind, 'due', 0, due_at
 FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::timestamptz[]) AS new(order_id, venue, kind, due_at)
 """
+_REPLACES = """
+INSERT INTO orders_venueintent (order_id, venue, kind, state, attempts, due_at, version_id)
+SELECT order_id, venue, 'replace', 'due', 0, %s, version_id
+FROM unnest(%s::uuid[], %s::text[], %s::uuid[]) AS new(order_id, venue, version_id)
+"""
 _DROP = """
 UPDATE orders_venueintent SET state = 'dropped', settled_at = %s WHERE order_id = ANY(%s::uuid[]) AND state = 'due'
 """
@@ -38,6 +43,13 @@ def intents_insert(messages: Sequence[tuple[UUID, str, IntentKind, datetime]]) -
     if messages:
         orders, venues, kinds, due = zip(*messages, strict=True)
         execute(_INSERT, [array_of(orders), list(venues), [kind.value for kind in kinds], array_of(due)])
+
+
+def replaces_insert(replaces: Sequence[tuple[UUID, str, UUID]], *, at: datetime) -> None:
+    """Store requests to replace orders (order, venue, version), due now."""
+    if replaces:
+        orders, venues, versions = zip(*replaces, strict=True)
+        execute(_REPLACES, [at, list(orders), list(venues), list(versions)])
 
 
 def intents_drop(order_ids: Collection[UUID], *, at: datetime) -> None:

@@ -115,8 +115,8 @@ def _replace_facts(move: Move) -> dict[str, Any]:
     if settled is None:
         # The order's end came before this answer: nothing was pending any more (row 34).
         request = move.report.request_id
-        told = {"request_id": str(request) if request else None, "client_order_id": None, "was": {}, "becomes": {}}
-        return told | reserved
+        request_id = str(request) if request else None
+        return {"request_id": request_id, "client_order_id": None, "was": {}, "becomes": {}} | reserved
     if move.kind is EventKind.REPLACE_REJECTED:
         return terms_facts(settled) | reserved
     worst_price = settled.terms.worst_price

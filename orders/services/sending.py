@@ -13,9 +13,10 @@ from msgspec.structs import replace
 from accounts.domain.types import LockedAccounts
 from accounts.services import accounts_lock
 from audit.domain.types import Actor
-from orders.domain.events import OrderDropped, OrderRejected, OrderRouted, OrderUnknown
+from orders.domain.events import OrderDropped, OrderRejected, OrderReplaceRejected, OrderRouted, OrderUnknown
 from orders.domain.facts import VenueMessage
 from orders.domain.order import EventKind, OrderEvent
+from orders.domain.reasons import sentence
 from orders.domain.scenarios import scenario_of
 from orders.domain.states import InvalidTransition
 from orders.domain.types import BaseState, IntentKind
@@ -24,14 +25,18 @@ from orders.services.gateway import OPEN_GATEWAY, Gateway, orders_refused
 from orders.services.groups import groups_follow
 from orders.services.intents import intents_drop, intents_sent
 from orders.services.leasing import lease_require
+from orders.services.reserving import reservations_follow
+from orders.services.versions import Settled, terms_facts, version_settle, versions_settle
 from orders.services.working import Journal, WorkingOrder, orders_locked, orders_save, reasons_stored
 from positions.services import reservations_release
 from trading_portal.kernel.errors import Reason
 from trading_portal.kernel.failpoints import failpoint
+from trading_portal.kernel.money import plain
 
 _ROUTED = OrderEvent(EventKind.ROUTED)
 _DROPPED = OrderEvent(EventKind.DROPPED)
 _TIMED_OUT = OrderEvent(EventKind.TIMED_OUT)
+_REPLACE_REJECTED = OrderEvent(EventKind.REPLACE_REJECTED)
 _NEVER_HEARD = OrderEvent(EventKind.NEVER_HEARD)
 # Head of line: nothing of an order is handed out while something older of it waits. A day that is over is not begun.
 _CANDIDATES = """
@@ -67,7 +72,7 @@ def venue_claim(
 ) -> list[VenueMessage]:
     """Return what is to be sent to a venue now, its intents stored as sent and its orders as on their way.
 
-    An order that the gateway stops is dropped instead (row 46); requests about orders that are there always pass.
+    An order that the gateway stops is dropped instead (row 46), a replace is rejected; cancels always pass.
     Send what is returned, in its order, after this has committed. Raise LeaseLost when another worker holds the venue.
     """
     with transaction.atomic():
@@ -89,14 +94,20 @@ def _claim(
     orders = orders_locked({order_id for _, order_id, _, _ in taken})
     journal = Journal(locked, at=at)
     fresh = dict.fromkeys(order_id for _, order_id, kind, _ in taken if kind == IntentKind.SUBMIT)
-    blocked = orders_refused((orders[order_id].facts for order_id in fresh), venue=venue, gateway=gateway)
+    asked = [orders[order_id] for _, order_id, kind, _ in taken if kind == IntentKind.REPLACE]
+    replaces = [(order.facts, order.asked) for order in asked if order.asked]
+    blocked = orders_refused((orders[key].facts for key in fresh), replaces, venue=venue, gateway=gateway)
     messages: list[VenueMessage] = []
     dropped: list[UUID] = []
+    settled: list[Settled] = []
     for intent_id, order_id, kind, attempts in taken:
         order = orders[order_id]
         if kind == IntentKind.SUBMIT and (why := blocked.get(order_id)):
             _drop(order, why, journal, at)
             dropped.append(order_id)
+            continue
+        if kind == IntentKind.REPLACE and order.asked and (why := blocked.get(order.asked.version_id)):
+            settled.append(_drop_replace(order, why, journal, at))
             continue
         if order.state.base is BaseState.ACCEPTED:
             order.apply(_ROUTED, at=at)
@@ -105,9 +116,11 @@ def _claim(
         messages.append(_message(intent_id, IntentKind(kind), attempts + 1, order))
     followed = groups_follow([orders[order_id] for order_id in dropped], locked, journal, at=at)
     with pipelined():
-        intents_drop(dropped, at=at)
+        intents_drop([*dropped, *(each.order.facts.id for each in settled)], at=at)
         intents_sent([message.intent_id for message in messages], fence=fence, at=at)
         reservations_release(order_ids=dropped)
+        reservations_follow([each.order for each in settled], locked=locked, instruments={}, at=at)
+        versions_settle(settled, at=at)
         orders_save((order for order in orders.values() if order.sequence > order.facts.event_sequence), at=at)
         followed.write(at=at)
         journal.write()
@@ -134,6 +147,24 @@ def _drop(order: WorkingOrder, why: Reason, journal: Journal, at: datetime) -> N
     journal.note(order, OrderRejected, by=by, reasons=tuple(stored), **reported)
 
 
+def _drop_replace(order: WorkingOrder, why: Reason, journal: Journal, at: datetime) -> Settled:
+    """Stop a replace at the gateway: the order is what it was, and can be cancelled."""
+    before = order.state
+    order.apply(_REPLACE_REJECTED, at=at)
+    settled = version_settle(order, before, EventKind.REPLACE_REJECTED, None)
+    if settled is None:
+        raise LookupError(f"order {order.facts.id} waits for no replace")
+    stopped: dict[str, Any] = {
+        "venue": order.facts.venue,
+        "venue_order_id": None,
+        "exec_id": None,
+        "text": sentence(why.code, why.facts),
+        "reserved_quantity": plain(order.held.quantity),
+    }
+    journal.note(order, OrderReplaceRejected, by=Actor.system("venue"), **stopped, **terms_facts(settled))
+    return settled
+
+
 def _message(intent_id: int, kind: IntentKind, attempt: int, order: WorkingOrder) -> VenueMessage:
     facts = order.facts
     return VenueMessage(
@@ -155,6 +186,7 @@ def _message(intent_id: int, kind: IntentKind, attempt: int, order: WorkingOrder
         facts.good_till,
         facts.extended_hours,
         facts.schedule,
+        terms=order.asked if kind is IntentKind.REPLACE else None,
         scenario=scenario_of(facts.client_order_id),
     )
 

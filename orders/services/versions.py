@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 import msgspec
 
@@ -79,7 +78,10 @@ class NewVersion(msgspec.Struct, frozen=True):
 def version_settle(
     order: WorkingOrder, before: OrderState, kind: EventKind, report: VenueReport | None
 ) -> Settled | None:
-    """Give an order the terms that a move brought it, or let go of those it did not; None when no replace ended."""
+    """Give an order the terms that a move brought it, or let go of those it did not; None when no replace ended.
+
+    Without a report the replace was stopped before it was sent.
+    """
     asked, was = order.asked, order.facts
     if asked is None or order.state.pending is PendingOperation.REPLACE:
         return None
@@ -90,7 +92,7 @@ def version_settle(
         order.facts = amended(was, terms)
         return Settled(order, terms, was, before)
     if kind is EventKind.REPLACE_REJECTED:
-        why = reason("REPLACE_REJECTED", text=(report.reason if report else "") or "no reason given")
+        why = reason("REPLACE_REJECTED", text=(report.reason if report else "never sent") or "no reason given")
     else:
         why = reason("REPLACE_OVERTAKEN", status=status_of(order.state.base, order.state.pending, is_unknown=False))
     return Settled(order, asked, was, before, (why,))
@@ -167,8 +169,3 @@ def request_facts(order: OrderFacts, terms: OrderTerms) -> dict[str, Any]:
         "was": terms_text(order),
         "becomes": terms_text(terms),
     }
-
-
-def replaced_id(order_id: UUID, terms: OrderTerms) -> UUID | None:
-    """Return the version that terms take the place of; the order itself is none."""
-    return None if terms.replaces == order_id else terms.replaces
