@@ -12,7 +12,7 @@ from uuid import UUID
 import msgspec
 
 from orders.domain.commands import Schedule
-from orders.domain.order import LIVE, OrderState
+from orders.domain.order import OrderState
 from orders.domain.states import status_of
 from orders.domain.types import (
     BaseState,
@@ -25,7 +25,6 @@ from orders.domain.types import (
 )
 from positions.domain.types import Side
 from trading_portal.kernel.errors import Reason
-from trading_portal.kernel.money import ZERO
 
 PAPER_VENUE = "paper"
 
@@ -119,7 +118,7 @@ class OrderFacts(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_open(self) -> bool:
         """Tell whether more can happen to it: it lives, rests until tomorrow, or the venue owes an answer."""
-        return self.base in LIVE or self.pending is not PendingOperation.NONE or self.leaves_quantity > ZERO
+        return self.state.is_open
 
 
 class Placement(msgspec.Struct, frozen=True):

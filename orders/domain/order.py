@@ -90,6 +90,11 @@ class OrderState(msgspec.Struct, frozen=True):
         return max(self.quantity - self.filled_quantity, ZERO)
 
     @property
+    def is_open(self) -> bool:
+        """Return whether more can happen: it lives, rests until tomorrow, or the venue owes an answer."""
+        return self.base in LIVE or self.pending is not PendingOperation.NONE or self.leaves_quantity > ZERO
+
+    @property
     def average_price(self) -> Decimal | None:
         """Return the quantity-weighted price of the live fills, rounded once to what a column holds."""
         return stored(divide(self.filled_value, self.filled_quantity)) if self.filled_quantity else None

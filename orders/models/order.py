@@ -16,6 +16,7 @@ class Order(models.Model):
 
     `base`, `pending` and the fills are kept apart; the status shown follows from them (orders.domain.states).
     `filled_value` is the exact sum of price x quantity; `worst_price` is what the reservation holds a unit;
+    `is_closed` says that nothing more is expected of it (orders.domain.order.OrderState.is_open, the other way round);
     `is_refused` says that risk refused it, so that no venue ever heard of it; `expires_at` ends a day order, and
     a gtc order that is good till a date. A leg's `parent` is the order it is an exit of; `version_id` is the public id
     of the last accepted replace, `version_number` counts them from 1, the order itself.
@@ -46,6 +47,7 @@ class Order(models.Model):
     base = models.CharField(max_length=20, choices=choices(BaseState))
     pending = models.CharField(max_length=8, choices=choices(PendingOperation), default=PendingOperation.NONE.value)
     is_unknown = models.BooleanField(default=False)
+    is_closed = models.BooleanField(default=False)
     filled_quantity = amount(default=0)
     filled_value = models.DecimalField(max_digits=56, decimal_places=20, default=0)
     average_price = amount(null=True)
@@ -91,12 +93,11 @@ class Order(models.Model):
         indexes = [
             models.Index(fields=["parent"], name="order_legs", condition=Q(parent__isnull=False)),
             models.Index(fields=["account", "-placed_at", "-id"], name="order_newest"),
+            # On a column that changes once: until then no update of the row has to touch an index.
+            models.Index(fields=["account"], name="order_open", condition=Q(is_closed=False)),
             models.Index(
-                fields=["account"],
-                name="order_open",
-                condition=~Q(base__in=["filled", "canceled", "expired", "rejected", "replaced"]),
+                fields=["expires_at"], name="order_open_expiry", condition=Q(is_closed=False, expires_at__isnull=False)
             ),
-            models.Index(fields=["expires_at"], name="order_unsent_expiry", condition=Q(base__in=["accepted", "held"])),
         ]
         default_permissions = ("view",)
 

@@ -24,7 +24,7 @@ CHUNK = 500
 _LAPSE = OrderEvent(EventKind.LAPSED)
 _LAPSED = """
 SELECT id, account_id FROM orders_order
-WHERE base IN ('accepted', 'held') AND expires_at <= %s ORDER BY expires_at, id LIMIT %s
+WHERE NOT is_closed AND base IN ('accepted', 'held') AND expires_at <= %s ORDER BY expires_at, id LIMIT %s
 """
 
 

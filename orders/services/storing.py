@@ -28,12 +28,12 @@ from trading_portal.kernel.money import ZERO, plain
 _INSERT = """
 INSERT INTO orders_order (id, account_id, instrument_id, client_order_id, command_hash, side, type, time_in_force,
     quantity, limit_price, stop_price, extended_hours, base, pending, is_unknown, filled_quantity, filled_value,
-    worst_price, is_refused, reasons, venue, source, api_key_id, correlation_id, version_number, event_sequence,
-    placed_at, expires_at, ended_at, updated_at, notional, trail_price, trail_percent, order_class, parent_id, leg,
-    schedule)
+    worst_price, is_refused, is_closed, reasons, venue, source, api_key_id, correlation_id, version_number,
+    event_sequence, placed_at, expires_at, ended_at, updated_at, notional, trail_price, trail_percent, order_class,
+    parent_id, leg, schedule)
 SELECT id, account_id, instrument_id, client_order_id, decode(command_hash, 'base64'), side, type, time_in_force,
     quantity, limit_price, stop_price, extended_hours, base, 'none', false, 0, 0,
-    worst_price, is_refused, reasons, venue, source, api_key_id, correlation_id, 1, 1,
+    worst_price, is_refused, is_refused, reasons, venue, source, api_key_id, correlation_id, 1, 1,
     placed_at, expires_at, ended_at, %s, notional, trail_price, trail_percent, coalesce(order_class, 'simple'),
     parent_id, coalesce(leg, ''), schedule
 FROM json_to_recordset(%s::json) AS new(

@@ -29,12 +29,13 @@ from trading_portal.kernel.money import plain
 
 _SAVE = """
 UPDATE orders_order AS o SET
-    base = new.base, pending = new.pending, is_unknown = new.is_unknown, quantity = new.quantity,
+    base = new.base, pending = new.pending, is_unknown = new.is_unknown, is_closed = new.is_closed,
+    quantity = new.quantity,
     filled_quantity = new.filled_quantity, filled_value = new.filled_value, average_price = new.average_price,
     reasons = new.reasons, venue_order_id = new.venue_order_id, event_sequence = new.event_sequence,
     routed_at = new.routed_at, filled_at = new.filled_at, ended_at = new.ended_at, updated_at = %s
 FROM json_to_recordset(%s::json) AS new(
-    id uuid, base text, pending text, is_unknown boolean, quantity numeric, filled_quantity numeric,
+    id uuid, base text, pending text, is_unknown boolean, is_closed boolean, quantity numeric, filled_quantity numeric,
     filled_value numeric, average_price numeric, reasons jsonb, venue_order_id text, event_sequence bigint,
     routed_at timestamptz, filled_at timestamptz, ended_at timestamptz)
 WHERE o.id = new.id
@@ -183,6 +184,7 @@ def _saved(order: WorkingOrder) -> dict[str, Any]:
         "base": state.base,
         "pending": state.pending,
         "is_unknown": state.is_unknown,
+        "is_closed": not state.is_open,
         "quantity": state.quantity,
         "filled_quantity": state.filled_quantity,
         "filled_value": state.filled_value,
