@@ -18,7 +18,6 @@ urlpatterns = [
     path("", include("orders.urls")),
     path("admin/", admin.site.urls),
     path("prices/", include("marketdata.urls")),
-    path("v2/", include("positions.api.urls")),
     path("v2/", include("marketdata.api.urls")),
     path("v2/<path:rest>", not_found),
     path("api/schema", SpectacularAPIView.as_view(), name="api-schema"),

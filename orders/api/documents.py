@@ -100,6 +100,15 @@ class CancelDocument(Document):
     body = serializers.DictField(allow_null=True)
 
 
+class ClosingDocument(Document):
+    """What became of the close of one position."""
+
+    symbol = serializers.CharField()
+    order_id = serializers.UUIDField(allow_null=True)
+    status = serializers.IntegerField(help_text="The status that closing this position alone would get.")
+    body = serializers.DictField(help_text="The order, or why there is none and how much could have been closed.")
+
+
 class BulkRequestDocument(Document):
     """Up to 1,000 orders, decided in this order: each on its own, or all or none."""
 

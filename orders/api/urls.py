@@ -1,11 +1,11 @@
-"""Addresses of orders, and of the account that places them, under the API's root."""
+"""Addresses of orders, of the account that places them and of its positions, under the API's root."""
 
 from __future__ import annotations
 
 from django.urls import path
 
 from accounts.api.pool import resource
-from orders.api import commands, history, views
+from orders.api import closing, commands, history, views
 
 urlpatterns = [
     path("orders", resource(views.OrderList, post=commands.order_place), name="api-orders"),
@@ -14,6 +14,8 @@ urlpatterns = [
     path("orders/preview", resource(views.OrderPreview), name="api-orders-preview"),
     path("orders/<uuid:order_id>", resource(views.OrderOne, delete=commands.order_cancel_one), name="api-order"),
     path("orders/<uuid:order_id>/events", resource(history.OrderEvents), name="api-order-events"),
+    path("positions", resource(closing.ClosablePositions), name="api-positions"),
+    path("positions/<path:symbol_or_id>", resource(closing.ClosablePosition), name="api-position"),
     path("account", resource(history.TradingAccount), name="api-account"),
     path("account/events", resource(history.AccountEvents), name="api-account-events"),
 ]

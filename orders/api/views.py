@@ -17,7 +17,7 @@ from accounts.api.rates import orders_request
 from accounts.api.views import ApiView
 from accounts.domain.rates import RateRequest
 from accounts.selectors import account_by_id
-from marketdata.selectors import instruments_all
+from marketdata.selectors import instruments_all, instruments_by_id
 from orders.api.answers import (
     NO_ORDER,
     bulk_json,
@@ -175,6 +175,14 @@ def _instrument_ids(symbols: list[str]) -> list[UUID]:
     """Return the instruments of these symbols; crypto pairs may leave out their slash."""
     wanted = {symbol.upper() for symbol in symbols}
     return [each.id for each in instruments_all() if {each.symbol, each.symbol.replace("/", "")} & wanted]
+
+
+def instruments_named(symbol_or_id: str) -> list[UUID]:
+    """Return the instrument that a symbol or an id names, in a list; an unknown one is not there."""
+    try:
+        return list(instruments_by_id([UUID(symbol_or_id)]))
+    except ValueError:
+        return _instrument_ids([symbol_or_id])
 
 
 class OrderOne(ApiView):

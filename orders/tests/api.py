@@ -34,8 +34,8 @@ class Caller:
         data = body if isinstance(body, bytes) else orjson.dumps(body)
         return Client().post(path, data, content_type="application/json", headers={**self.headers, **headers})
 
-    def delete(self, path: str) -> Any:
-        return Client().delete(path, headers=self.headers)
+    def delete(self, path: str, **headers: str) -> Any:
+        return Client().delete(path, headers={**self.headers, **headers})
 
 
 def new_caller(*, cash: str = "1000000", account_id: UUID | None = None, **options: Any) -> Caller:

@@ -414,7 +414,6 @@ def test_a_bulk_answers_for_each_order_in_its_place(caller, order):
         ({"orders": []}, "BULK_SIZE"),
         ({"orders": [{}] * 1001}, "BULK_SIZE"),
         ({"orders": {}}, "FIELD_NOT_A_LIST"),
-        ({"orders": [{}], "all_or_none": True}, "FIELD_NOT_SUPPORTED"),
         ({"orders": [{}], "all_or_none": "yes"}, "FIELD_NOT_BOOLEAN"),
         ({"orders": [{}], "atomic": False}, "FIELD_UNKNOWN"),
     ],

@@ -1,4 +1,4 @@
-"""The key's account and what it holds."""
+"""The key's account and what it holds. Their addresses are given by an app that knows how positions are closed."""
 
 from __future__ import annotations
 

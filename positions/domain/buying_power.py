@@ -38,6 +38,20 @@ def free_cash(exposure: AccountExposure) -> dict[str, Decimal]:
     return {currency: exposure.cash.get(currency, ZERO) - reserved.get(currency, ZERO) for currency in currencies}
 
 
+def quantity_committed(exposure: AccountExposure, instrument_id: UUID) -> Decimal:
+    """Return how much of a holding open orders may close already: sales of what is held, purchases of what is short."""
+    held = exposure.holdings.get(instrument_id)
+    closes = Side.BUY if held is not None and held.quantity < ZERO else Side.SELL
+    return sum(
+        (
+            each.quantity_left
+            for each in exposure.working
+            if each.instrument_id == instrument_id and each.side is closes
+        ),
+        ZERO,
+    )
+
+
 def quantity_available(exposure: AccountExposure, instrument_id: UUID) -> Decimal:
     """Return what may still be sold of an instrument: the holding less what open sell orders may deliver."""
     held = exposure.holdings.get(instrument_id)
