@@ -105,7 +105,10 @@ class Holding(models.Model):
 
 
 class Reservation(models.Model):
-    """Hold what one open order may still spend or deliver; gone when the order is done."""
+    """Hold what one open order may still spend or deliver; gone when the order is done.
+
+    `is_dormant` is a stop, which trades with nobody before its price is reached.
+    """
 
     order_id = models.UUIDField(primary_key=True)
     account = models.ForeignKey(
@@ -117,6 +120,7 @@ class Reservation(models.Model):
     quantity_left = _amount()
     price = _amount()
     limit_price = _amount(null=True)
+    is_dormant = models.BooleanField(default=False)
     currency = models.CharField(max_length=8)
     opened_at = models.DateTimeField()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
 from django.db import connection
@@ -38,9 +39,9 @@ UNION ALL
 SELECT 'working', account_id, instrument_id,
        (array_agg(order_id ORDER BY CASE side WHEN 'buy' THEN -limit_price ELSE limit_price END, order_id))[1],
        count(*), currency, side, NULL, NULL, sum(quantity_left), sum(quantity_left * price),
-       CASE side WHEN 'buy' THEN max(limit_price) ELSE min(limit_price) END, NULL, NULL, NULL, NULL
+       CASE side WHEN 'buy' THEN max(limit_price) ELSE min(limit_price) END, is_dormant::integer, NULL, NULL, NULL
 FROM positions_reservation WHERE account_id = ANY(%(ids)s::uuid[])
-GROUP BY account_id, instrument_id, currency, side, limit_price IS NULL
+GROUP BY account_id, instrument_id, currency, side, limit_price IS NULL, is_dormant
 """
 _SIDES = {side.value: side for side in Side}
 _IN_SCOPE = """
@@ -161,9 +162,8 @@ def _rows(account_ids: Collection[UUID]) -> dict[UUID, _Rows]:
             elif kind == "cash":
                 row.cash[currency] = CashState(day, *n[:3])
             else:
-                row.working.append(
-                    WorkingOrders(instrument_id, _SIDES[side], currency, orders, n[0], n[1], order_id, n[2])
-                )
+                keenest = order_id, n[2], bool(n[3])
+                row.working.append(WorkingOrders(instrument_id, _SIDES[side], currency, orders, n[0], n[1], *keenest))
     return rows
 
 
@@ -247,7 +247,7 @@ def _valuation(
         account_id=account_id,
         base=base,
         cash={currency: cash_roll(money, day=day) for currency, money in row.cash.items()},
-        reserved=reserved_cash(row.working),
+        reserved=reserved_cash(row.working, {key: holding.quantity for key, holding in row.holdings.items()}),
         positions=positions,
         rates={currency: rate_of(currency, base, marks) for currency in _currencies(row, instruments)},
     )
@@ -260,18 +260,33 @@ def _positions_text(
     row: _Rows,
     instruments: Mapping[UUID, InstrumentFacts],
 ) -> list[dict[str, object]]:
-    reserved = reserved_quantity(row.working)
+    selling, buying = reserved_quantity(row.working), reserved_quantity(row.working, Side.BUY)
     return [
         position_json(
             position,
             account_id=account_id,
             exchange=instruments[position.instrument_id].exchange,
             asset_class=instruments[position.instrument_id].asset_class,
-            available=position.holding.quantity - reserved.get(position.instrument_id, ZERO),
+            available=_available(position, selling, buying),
         )
         for position in sorted(positions, key=lambda position: position.symbol)
         if position.holding.quantity
     ]
+
+
+def _available(position: PositionValue, selling: Mapping[UUID, Decimal], buying: Mapping[UUID, Decimal]) -> Decimal:
+    """Return what may still be closed, with the position's sign."""
+    quantity = position.holding.quantity
+    if quantity < 0:
+        return min(ZERO, quantity + buying.get(position.instrument_id, ZERO))
+    return quantity - selling.get(position.instrument_id, ZERO)
+
+
+def prices_last(instrument_ids: Collection[UUID], at: datetime) -> dict[UUID, Decimal]:
+    """Return what instruments are valued at: the live price, else the last known one; who has none is absent."""
+    instruments = instruments_by_id(instrument_ids) if instrument_ids else {}
+    marks = _marks(instruments.values(), (), at)
+    return {key: marks[each.symbol].price for key, each in instruments.items() if each.symbol in marks}
 
 
 def reservations_in_scope(

@@ -23,6 +23,7 @@ class Rule(models.TextChoices):
     DUPLICATE_WINDOW = "duplicate_window", "Duplicate window [seconds]"
     MAX_OPEN_ORDERS = "max_open_orders", "Max open orders [orders]"
     STALE_PRICE = "stale_price", "Stale price [seconds]"
+    SHORT_VALUE = "short_value", "Max value sold short [account currency]"
 
 
 class Limit(models.Model):

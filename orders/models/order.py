@@ -72,7 +72,11 @@ class Order(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["account", "client_order_id"], name="order_client_order_id_once"),
-            models.CheckConstraint(condition=Q(quantity__gt=0, quantity__lt=10**15), name="order_quantity_positive"),
+            # What an amount would have bought is not known of an order that was refused for want of a price.
+            models.CheckConstraint(
+                condition=Q(quantity__gt=0, quantity__lt=10**15) | Q(quantity=0, notional__gt=0, is_refused=True),
+                name="order_quantity_positive",
+            ),
             models.CheckConstraint(condition=Q(filled_quantity__gte=0), name="order_filled_not_negative"),
             models.CheckConstraint(
                 condition=Q(limit_price__isnull=True) | Q(limit_price__gt=0, limit_price__lt=10**15),

@@ -59,6 +59,7 @@ def account_json(summary: AccountSummary) -> dict[str, object]:
         "currency": summary.currency,
         "cash": text(summary.cash),
         "reserved": text(summary.reserved),
+        "short_margin": text(summary.short_margin),
         "buying_power": text(summary.buying_power),
         "long_market_value": text(summary.long_market_value),
         "short_market_value": text(summary.short_market_value),

@@ -70,6 +70,7 @@ class NewReservation(msgspec.Struct, frozen=True):
     price: Decimal
     limit_price: Decimal | None
     currency: str
+    is_dormant: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ class ReservationFacts:
 
 @dataclass(frozen=True, slots=True)
 class WorkingOrders:
-    """What the open orders of one side of an instrument add up to, limit and market orders apart.
+    """What the open orders of one side of an instrument add up to, limit, market and stop orders apart.
 
     `value` is the sum of quantity times worst price; `keenest_id` names the order of the best `limit_price` for others
     to trade with (the highest of buys, the lowest of sells; None for market orders).
@@ -113,6 +114,7 @@ class WorkingOrders:
     value: Decimal
     keenest_id: UUID
     limit_price: Decimal | None
+    is_dormant: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ Per position, in its instrument's currency:
 
 Per account, in its base currency, through rates:
     equity      = cash + the sum of market values
+    buying power = cash - what open orders need - what short positions hold (150% of their worth)
     last equity = opening cash + the sum of opening quantity x previous close
     day P&L     = equity - last equity - money paid in or out that day   (so fees count)
 """
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from uuid import UUID
 
+from positions.domain.buying_power import short_margin
 from positions.domain.holdings import HoldingState
 from positions.domain.ledger import CashState
 from positions.domain.rates import Mark, Rate
@@ -48,6 +50,7 @@ class AccountSummary:
     currency: str
     cash: Decimal | None
     reserved: Decimal | None
+    short_margin: Decimal | None
     buying_power: Decimal | None
     long_market_value: Decimal | None
     short_market_value: Decimal | None
@@ -100,6 +103,7 @@ def account_summarise(
     before = _Total({name: rate.previous if rate else None for name, rate in rates.items()})
     in_cash = now.of((name, money.balance) for name, money in cash.items())
     in_orders = now.of(reserved.items())
+    margin = now.of((p.currency, _margin(p)) for p in positions if p.holding.quantity < 0)
     longs = now.of((p.currency, p.market_value) for p in positions if p.holding.quantity > 0)
     shorts = now.of((p.currency, p.market_value) for p in positions if p.holding.quantity < 0)
     equity = _sum(in_cash, longs, shorts)
@@ -113,7 +117,8 @@ def account_summarise(
         currency=base,
         cash=in_cash,
         reserved=in_orders,
-        buying_power=_sum(in_cash, _negative(in_orders)),
+        short_margin=margin,
+        buying_power=_sum(in_cash, _negative(in_orders), _negative(margin)),
         long_market_value=longs,
         short_market_value=shorts,
         equity=equity,
@@ -146,6 +151,11 @@ class _Total:
                 return None
             total += multiply(amount, rate)
         return stored(total)
+
+
+def _margin(position: PositionValue) -> Decimal | None:
+    mark = position.mark
+    return None if mark is None else stored(short_margin(position.holding.quantity, mark.price))
 
 
 def _value(quantity: Decimal, price: Decimal | None) -> Decimal | None:

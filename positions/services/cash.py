@@ -17,7 +17,7 @@ from audit.services import events_append
 from positions.domain.buying_power import free_cash
 from positions.domain.events import CashPosted
 from positions.domain.ledger import posting_lines
-from positions.selectors import exposures
+from positions.selectors import exposures, prices_last
 from positions.services.books import books_read, books_write
 from trading_portal.kernel.errors import Conflict, InvalidInput, reason
 from trading_portal.kernel.ids import uuid7
@@ -35,7 +35,7 @@ def cash_post(*, account_id: UUID, currency: str, amount: Decimal, reason: str, 
     """
     _require_sense(currency, amount, reason)
     locked = accounts_lock([account_id])
-    _require_possible(locked[account_id], currency, amount)
+    _require_possible(locked[account_id], currency, amount, at)
     key = (account_id, currency)
     books = books_read(holdings=(), cash=[key], at=at)
     cash = books.cash[key]
@@ -80,13 +80,15 @@ def _require_sense(currency: str, amount: Decimal, why: str) -> None:
         raise _invalid("REASON_INVALID", f"Say why, in at most {_REASON_LENGTH} characters.")
 
 
-def _require_possible(account: AccountFacts, currency: str, amount: Decimal) -> None:
+def _require_possible(account: AccountFacts, currency: str, amount: Decimal, at: datetime) -> None:
     if amount > 0 and account.status != "ACTIVE":
         raise Conflict(reason("ACCOUNT_CLOSED", account=account.number), "Nothing can be paid into a closed account.")
     if amount < 0:
-        free = free_cash(exposures([account.id])[account.id]).get(currency, ZERO)
-        if free + amount < 0:
+        exposure = exposures([account.id])[account.id]
+        short = [key for key, held in exposure.holdings.items() if held.quantity < 0]
+        free = free_cash(exposure, prices_last(short, at)).get(currency, ZERO)
+        if free is None or free + amount < 0:
             raise Conflict(
                 reason("CASH_INSUFFICIENT", amount=-amount, free=free, currency=currency),
-                "There is less cash than that, or open orders still need it.",
+                "There is less cash than that, or open orders and short positions still need it.",
             )

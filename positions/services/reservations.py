@@ -15,9 +15,9 @@ from trading_portal.kernel.arrays import array_of
 
 _OPEN = """
 INSERT INTO positions_reservation (order_id, account_id, instrument_id, owner_id, side, quantity_left, price,
-                                   limit_price, currency, opened_at)
+                                   limit_price, currency, is_dormant, opened_at)
 SELECT *, %s::timestamptz FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::text[], %s::numeric[],
-                                      %s::numeric[], %s::numeric[], %s::text[])
+                                      %s::numeric[], %s::numeric[], %s::text[], %s::boolean[])
 """
 _CHANGE = """
 UPDATE positions_reservation AS held SET quantity_left = new.quantity_left
@@ -46,6 +46,7 @@ def reservations_open(*, reservations: Sequence[NewReservation], at: datetime) -
         array_of(each.price for each in reservations),
         array_of(each.limit_price for each in reservations),
         [each.currency for each in reservations],
+        array_of(each.is_dormant for each in reservations),
     ]
     _execute(_OPEN, [at, *columns])
 

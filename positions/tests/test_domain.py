@@ -198,7 +198,7 @@ def test_buying_power_is_cash_less_open_buys_in_the_same_currency_only():
             working("buy", "1", "3", "EUR"),
         ],
     )
-    assert free_cash(exposure) == {"USD": D(800), "BTC": D("1.5"), "EUR": D(-3)}
+    assert free_cash(exposure, {}) == {"USD": D(800), "BTC": D("1.5"), "EUR": D(-3)}
     assert quantity_available(exposure, INSTRUMENT) == 6
     assert quantity_available(exposure, uuid7()) == 0
 
@@ -237,7 +237,8 @@ def test_an_account_is_cash_plus_market_value_through_rates():
         rates={"BTC": Rate(D(50000), None, True)},
         reserved={"USD": D(300)},
     )
-    assert (found.cash, found.buying_power) == (D(6000), D(5700))
+    # What is short is worth 2,000 and holds 3,000; open orders hold 300.
+    assert (found.cash, found.short_margin, found.buying_power) == (D(6000), D(3000), D(2700))
     assert (found.long_market_value, found.short_market_value) == (D(1100), D(-2000))
     assert found.equity == 5100
     assert found.unrealised_pnl == 100 + 500
@@ -289,3 +290,35 @@ def test_numbers_leave_as_plain_strings_and_what_is_unknown_as_null():
     )
     assert (valued["unrealized_plpc"], valued["change_today"]) == ("0.1", "0.1")
     assert account_json(summary({"USD": "1000.50"}))["equity"] == "1000.5"
+
+
+def exposed(quantity, *orders, cash=10_000):
+    return AccountExposure(
+        account_id=ACCOUNT,
+        cash={"USD": D(cash)},
+        holdings={INSTRUMENT: HoldingFacts(INSTRUMENT, "X", "USD", D(quantity), D(1))} if quantity else {},
+        working=list(orders),
+    )
+
+
+def free(exposure, price="100"):
+    return free_cash(exposure, {INSTRUMENT: D(price)} if price else {})["USD"]
+
+
+def test_what_is_sold_short_holds_half_as_much_again_as_it_is_worth():
+    assert free(exposed(-20)) == D(7000)
+    assert free(exposed(-20), price="150") == D(5500)
+    assert free(exposed(-20), price=None) is None
+    assert free(exposed(20), price=None) == D(10000)
+
+
+def test_an_open_short_sale_needs_the_deposit_that_its_proceeds_do_not_bring():
+    assert free(exposed(0, working("sell", "20", "100"))) == D(9000)
+    assert free(exposed(20, working("sell", "20", "100"))) == D(10000)
+    # Half of what is on sale is no longer held: the venue took a fill back.
+    assert free(exposed(10, working("sell", "20", "100"))) == D(9500)
+
+
+def test_the_margin_pays_for_what_covers_a_short_position():
+    assert free(exposed(-20, working("buy", "20", "110"))) == D(7000)
+    assert free(exposed(-20, working("buy", "30", "110"))) == D(7000) - D(1100)

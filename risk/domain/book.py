@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal, localcontext
 from uuid import UUID
 
 from positions.domain.types import AccountExposure, Side, WorkingOrders
-from risk.domain.engine import EXACT, decide
+from risk.domain.engine import EXACT, decide, refuse
 from risk.domain.fingerprints import fingerprint
 from risk.domain.rules.structural import fault
+from risk.domain.sizing import SIZING, is_unsized, sized
+from risk.domain.stakes import Stake
 from risk.domain.types import (
     Decision,
     LimitFacts,
@@ -19,10 +21,10 @@ from risk.domain.types import (
     Mode,
     OrderIntent,
     PriceFacts,
-    Resting,
     Restriction,
     Snapshot,
 )
+from trading_portal.kernel.errors import Reason
 from trading_portal.kernel.money import ZERO
 
 Scope = tuple[UUID | None, UUID | None]
@@ -55,45 +57,11 @@ class SwitchRow:
     venue: str
 
 
-@dataclass(slots=True)
-class Stake:
-    """What one account has and may still do in one instrument; of working orders the keenest of each kind."""
-
-    holding: Decimal = ZERO
-    working_buy: Decimal = ZERO
-    working_sell: Decimal = ZERO
-    working_buy_value: Decimal = ZERO
-    open_orders: int = 0
-    best: dict[tuple[bool, bool], Resting] = field(default_factory=dict)
-
-    def add(self, working: WorkingOrders) -> None:
-        """Take in working orders."""
-        is_buy = working.side is Side.BUY
-        self.open_orders += working.orders
-        if is_buy:
-            self.working_buy += working.quantity_left
-            self.working_buy_value += working.value
-        else:
-            self.working_sell += working.quantity_left
-        key = (is_buy, working.limit_price is None)
-        standing = self.best.get(key)
-        if standing is None or _is_keener(working.limit_price, standing.price, is_buy=is_buy):
-            self.best[key] = Resting(working.keenest_id, working.limit_price)
-
-    def resting(self, *, is_buy: bool) -> tuple[Resting, ...]:
-        """Return the keenest working limit order and market order of a side."""
-        found = (self.best.get((is_buy, False)), self.best.get((is_buy, True)))
-        return tuple(order for order in found if order is not None)
-
-
-def _is_keener(price: Decimal | None, standing: Decimal | None, *, is_buy: bool) -> bool:
-    if price is None or standing is None:
-        return False
-    return price > standing if is_buy else price < standing
-
-
 class AccountBook:
-    """One account while a batch is decided. Money is kept by its own currency."""
+    """One account while a batch is decided. Money is kept by its own currency.
+
+    `prices` are those of what it is short of, `rates` those of their currencies: both only where there are any.
+    """
 
     def __init__(
         self,
@@ -103,8 +71,15 @@ class AccountBook:
         equity: Decimal | None,
         recent_orders: int = 0,
         placed: Mapping[bytes, datetime] | None = None,
+        may_short: bool = False,
+        prices: Mapping[UUID, Decimal] | None = None,
+        rates: Mapping[str, Decimal | None] | None = None,
     ) -> None:
         self.is_open = is_open
+        self.may_short = may_short
+        self.prices = prices or {}
+        self.rates = rates or {}
+        self.shorts: dict[UUID, Stake] = {}
         self.equity = equity
         self.recent_orders = recent_orders
         self.placed = dict(placed or {})
@@ -113,7 +88,10 @@ class AccountBook:
         self.open_orders = 0
         self.stakes: dict[UUID, Stake] = {}
         for holding in exposure.holdings.values():
-            self.stake(holding.instrument_id).holding = holding.quantity
+            stake = self.stake(holding.instrument_id)
+            stake.currency, stake.holding = holding.currency, holding.quantity
+            if stake.is_short:
+                self.shorts[holding.instrument_id] = stake
         for working in exposure.working:
             self.reserve(working)
 
@@ -127,9 +105,36 @@ class AccountBook:
     def reserve(self, working: WorkingOrders) -> None:
         """Take in working orders."""
         self.open_orders += working.orders
-        self.stake(working.instrument_id).add(working)
+        stake = self.stake(working.instrument_id)
+        stake.add(working)
         if working.side is Side.BUY:
             self.reserved[working.currency] = self.reserved.get(working.currency, ZERO) + working.value
+        elif stake.is_short:
+            self.shorts[working.instrument_id] = stake
+
+    def cash_used(self, currency: str) -> tuple[Decimal, Decimal | None]:
+        """Return what open orders need of a currency, and what short positions hold; None when that is not known."""
+        reserved, margin = self.reserved.get(currency, ZERO), ZERO
+        for instrument_id, stake in self.shorts.items():
+            if stake.currency != currency:
+                continue
+            reserved += stake.cash_needed - stake.working_buy_value
+            held = stake.margin(self.prices.get(instrument_id))
+            if held is None:
+                return reserved, None
+            margin += held
+        return reserved, margin
+
+    def short_values(self, instrument_id: UUID) -> tuple[Decimal | None, Decimal | None]:
+        """Return what is sold short in all and of one instrument, in the account's currency; None when not known."""
+        total: Decimal | None = ZERO
+        here: Decimal | None = ZERO
+        for key, stake in self.shorts.items():
+            value, rate = stake.short_value(self.prices.get(key)), self.rates.get(stake.currency)
+            known = None if value is None or rate is None else value * rate
+            total = None if total is None or known is None else total + known
+            here = known if key == instrument_id else here
+        return total, here
 
     def let_go(self, working: WorkingOrders) -> None:
         """Leave working orders out: what takes their place is judged."""
@@ -151,13 +156,15 @@ class AccountBook:
         currency = intent.instrument.currency
         placed_at = None if print_ is None else self.placed.get(print_)
         factor = ZERO if rate is None else rate
+        reserved, margin = self.cash_used(currency) if self.shorts else (self.reserved.get(currency, ZERO), ZERO)
+        short_value, short_here = self.short_values(intent.instrument.id) if self.shorts else (ZERO, ZERO)
         return Snapshot(
             is_account_open=self.is_open,
             is_open=market.is_open,
             price=market.price,
             rate=rate,
             cash=self.cash.get(currency, ZERO) * factor,
-            reserved=self.reserved.get(currency, ZERO) * factor,
+            reserved=reserved * factor,
             equity=self.equity,
             holding=stake.holding,
             working_buy=stake.working_buy,
@@ -171,6 +178,10 @@ class AccountBook:
             sells=stake.resting(is_buy=False),
             states=restrictions[0],
             switches=restrictions[1],
+            may_short=self.may_short,
+            margin=None if margin is None else margin * factor,
+            short_value=short_value,
+            short_value_here=short_here,
         )
 
     def take(self, decision: Decision, print_: bytes | None, at: datetime) -> None:
@@ -193,12 +204,16 @@ class AccountBook:
                     value=value if held is None else max(value, held.value),
                     keenest_id=intent.order_id,
                     limit_price=intent.limit_price,
+                    is_dormant=intent.is_dormant,
                 )
             )
 
 
 class Book:
-    """Everything a batch is decided on; deciding n orders at once is deciding them one after another."""
+    """Everything a batch is decided on; deciding n orders at once is deciding them one after another.
+
+    `extended` are the markets as they stand for orders that may trade before and after the session.
+    """
 
     def __init__(
         self,
@@ -211,8 +226,10 @@ class Book:
         states: Sequence[StateRow] = (),
         switches: Sequence[SwitchRow] = (),
         names: Mapping[UUID, str] | None = None,
+        extended: Mapping[UUID, Market] | None = None,
     ) -> None:
         self.at = at
+        self.extended = extended or {}
         self.accounts = accounts
         self.markets = markets
         self.rates = rates
@@ -235,20 +252,31 @@ class Book:
         print_ = fingerprint(intent) if held is None and fault(intent) is None else None
         if held is not None:
             account.let_go(held)
+        market = self._market(intent)
         snapshot = account.snapshot(
             intent,
             print_,
-            self.markets.get(instrument.id) or _NO_MARKET,
+            market,
             self.rates.get((instrument.currency, intent.base_currency)),
             self.at,
             self._restrictions(intent),
         )
-        decision = decide(intent, snapshot, self.limits(intent.account_id, instrument.id))
+        limits = self.limits(intent.account_id, instrument.id)
+        if is_unsized(intent) and print_ is not None:
+            found = sized(intent, market.price, in_session=market.is_open is True, limits=limits)
+            if isinstance(found, Reason):
+                return refuse(intent, snapshot, SIZING, found)
+            intent = found
+        decision = decide(intent, snapshot, limits)
         if decision.approved:
             account.take(decision, print_, self.at)
         elif held is not None:
             account.reserve(held)
         return decision
+
+    def _market(self, intent: OrderIntent) -> Market:
+        found = self.extended.get(intent.instrument.id) if intent.extended_hours else None
+        return found or self.markets.get(intent.instrument.id) or _NO_MARKET
 
     def limits(self, account_id: UUID, instrument_id: UUID) -> Limits:
         """Return the limits of the narrowest scopes that name an account and an instrument."""

@@ -6,29 +6,35 @@ from decimal import ROUND_CEILING, Decimal
 
 from risk.domain.types import Check, Limits, OrderIntent, PriceFacts, Snapshot, Verdict
 from trading_portal.kernel.errors import Fact, Reason, reason
-from trading_portal.kernel.money import ZERO, to_tick
+from trading_portal.kernel.money import STORED_STEP, ZERO, to_tick
 
 ONE = Decimal(1)
+HUNDRED = Decimal(100)
 PRICE_CEILING = Decimal(10) ** 15
 
 
 class Case:
     """Hold an intent with its snapshot and limits, and what follows from them.
 
-    `worst_price` is the most a unit may trade for: a market order is valued at the collar, a sell at no less than
-    the reference. `notional` is that, for all units, in the account's currency. None means it cannot be known.
+    `worst_price` is the most a unit may trade for: a market order is valued at the collar, a stop that becomes one at
+    the collar beyond its stop, a sell at no less than the reference. `unit_fee` is what its venue may charge for that,
+    `unit_cost` what a unit may need in all: of a sale the proceeds pay the fee. `notional` is the worst price for all
+    units, in the account's currency. None means it cannot be known.
     """
 
     __slots__ = (
         "in_session",
         "intent",
         "is_buy",
+        "is_dormant",
         "is_market",
         "is_reducing",
         "limits",
         "notional",
         "reference",
         "snapshot",
+        "unit_cost",
+        "unit_fee",
         "worst_price",
     )
 
@@ -38,10 +44,15 @@ class Case:
         self.limits = limits
         self.is_buy = intent.side == "buy"
         self.is_market = intent.order_type == "market"
+        self.is_dormant = intent.is_dormant
         self.in_session = snapshot.is_open is True
         self.is_reducing = is_reducing(intent, snapshot)
         self.reference = usable_price(snapshot.price)
         self.worst_price = self._worst_price()
+        self.unit_fee = self._unit_fee()
+        self.unit_cost = self.worst_price
+        if self.is_buy and self.worst_price is not None and self.unit_fee is not None:
+            self.unit_cost = self.worst_price + self.unit_fee
         self.notional: Decimal | None = None
         if self.worst_price is not None and snapshot.rate is not None:
             self.notional = intent.quantity * self.worst_price * snapshot.rate
@@ -49,16 +60,47 @@ class Case:
     def _worst_price(self) -> Decimal | None:
         if self.reference is None:
             return None
-        if self.is_market:
-            collar = self.limits.get("price_collar")
-            if collar is None:
-                return None
-            furthest = self.reference * (ONE + collar.value)
-            return to_tick(furthest, tick=self.intent.instrument.tick_size, rounding=ROUND_CEILING)
         price = self.intent.limit_price
-        if price is None:
+        if price is not None:
+            return price if self.is_buy else max(price, self.reference)
+        if self.is_market:
+            return self._collared(self.reference)
+        starts_at = self.trigger
+        if starts_at is None:
             return None
-        return price if self.is_buy else max(price, self.reference)
+        # A sell that waits for a lower price trades at no more than today's.
+        return self._collared(starts_at) if self.is_buy else max(starts_at, self.reference)
+
+    def _collared(self, price: Decimal) -> Decimal | None:
+        """Return how far beyond a price the collar lets an order trade."""
+        collar = self.limits.get("price_collar")
+        if collar is None:
+            return None
+        furthest = price * (ONE + collar.value)
+        return to_tick(furthest, tick=self.intent.instrument.tick_at(furthest), rounding=ROUND_CEILING)
+
+    @property
+    def trigger(self) -> Decimal | None:
+        """Return the price at which a stop becomes an order: a trailing one's as the market stands now."""
+        intent = self.intent
+        if intent.stop_price is not None:
+            return intent.stop_price
+        if self.reference is None:
+            return None
+        trail = intent.trail_price
+        if trail is None:
+            trail = self.reference * (intent.trail_percent or ZERO) / HUNDRED
+        return self.reference + trail if self.is_buy else self.reference - trail
+
+    def _unit_fee(self) -> Decimal | None:
+        intent = self.intent
+        if self.worst_price is None:
+            return None
+        if not intent.fee_rate and not intent.fee_per_unit:
+            return ZERO
+        # A rebate may or may not come: only what a venue takes is counted on.
+        fee = self.worst_price * intent.fee_rate + intent.fee_per_unit
+        return to_tick(max(ZERO, fee), tick=STORED_STEP, rounding=ROUND_CEILING)
 
     @property
     def unknown(self) -> Reason:
@@ -74,7 +116,22 @@ class Case:
         """Return how many units a sell goes beyond what is held and not yet on sale."""
         if self.is_buy:
             return ZERO
-        return max(ZERO, self.intent.quantity - max(ZERO, self.snapshot.holding - self.snapshot.working_sell))
+        return max(ZERO, self.intent.quantity - self.available)
+
+    @property
+    def available(self) -> Decimal:
+        """Return how many units are held and not yet on sale."""
+        return max(ZERO, self.snapshot.holding - self.snapshot.working_sell)
+
+    @property
+    def may_short(self) -> bool:
+        """Tell whether the account and the instrument may be short."""
+        return self.snapshot.may_short and self.intent.instrument.is_shortable
+
+    @property
+    def is_short_sale(self) -> bool:
+        """Tell whether a sell delivers what is not held."""
+        return not self.is_buy and self.intent.quantity > self.available
 
 
 def usable_price(price: PriceFacts | None) -> Decimal | None:

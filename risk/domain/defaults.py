@@ -9,6 +9,7 @@ FIRM_DEFAULTS = {
     "max_notional": Decimal(250_000),
     "price_collar": Decimal("0.10"),
     "max_position": Decimal(20_000),
+    "short_value": Decimal(500_000),
     "concentration": Decimal("0.20"),
     "order_rate": Decimal(100),
     "duplicate_window": Decimal(10),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Context, localcontext
 
-from risk.domain.case import Case
+from risk.domain.case import Case, breached_by
 from risk.domain.rules import RULES, WELL_FORMED
 from risk.domain.rules.base import Rule
 from risk.domain.types import Check, Decision, Limits, OrderIntent, Snapshot, Verdict
@@ -30,6 +30,11 @@ def decide(intent: OrderIntent, snapshot: Snapshot, limits: Limits, *, rules: Se
         return _decision(intent, snapshot, tuple(checks), case)
 
 
+def refuse(intent: OrderIntent, snapshot: Snapshot, rule: str, why: Reason) -> Decision:
+    """Return the refusal of an order that no rule can judge."""
+    return _decision(intent, snapshot, (breached_by(rule, why),), None)
+
+
 def _decision(intent: OrderIntent, snapshot: Snapshot, checks: tuple[Check, ...], case: Case | None) -> Decision:
     refusals = [check for check in checks if check.verdict is Verdict.BREACHED]
     return Decision(
@@ -38,12 +43,13 @@ def _decision(intent: OrderIntent, snapshot: Snapshot, checks: tuple[Check, ...]
         approved=not refusals,
         checks=checks,
         reasons=_reasons(refusals) if refusals else (),
-        worst_price=case.worst_price if case else None,
+        worst_price=case.unit_cost if case else None,
         reference_price=case.reference if case else None,
         is_reducing=case.is_reducing if case else False,
         in_session=snapshot.is_open is True,
         intent=intent,
         snapshot=snapshot,
+        unit_fee=case.unit_fee if case else None,
     )
 
 

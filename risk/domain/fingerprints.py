@@ -12,12 +12,19 @@ from trading_portal.kernel.money import plain
 
 
 def fingerprint(intent: OrderIntent) -> bytes:
-    """Return 16 bytes that two orders of an account share when symbol, side, quantity and price are the same."""
-    return _print(intent.instrument.id, intent.side, intent.quantity, intent.limit_price)
+    """Return 16 bytes that two orders of an account share when symbol, side, quantity and price are the same.
+
+    Of an order for an amount it is the amount, whatever it came to; of a stop its stop or its trail.
+    """
+    prices = intent.limit_price, intent.stop_price, intent.trail_price, intent.trail_percent
+    return _print(intent.instrument.id, intent.side, intent.quantity, intent.notional, *prices)
 
 
 @lru_cache(maxsize=4096)
-def _print(instrument_id: UUID, side: str, quantity: Decimal, limit_price: Decimal | None) -> bytes:
+def _print(
+    instrument_id: UUID, side: str, quantity: Decimal, notional: Decimal | None, *prices: Decimal | None
+) -> bytes:
     """Remember it: looking for twins, judging and recording an order each ask."""
-    price = "market" if limit_price is None else plain(limit_price)
-    return blake2b(f"{instrument_id}|{side}|{plain(quantity)}|{price}".encode(), digest_size=16).digest()
+    amount = plain(quantity) if notional is None else f"{plain(notional)} worth"
+    asked = "|".join("" if price is None else plain(price) for price in prices)
+    return blake2b(f"{instrument_id}|{side}|{amount}|{asked}".encode(), digest_size=16).digest()

@@ -17,6 +17,7 @@ from trading_portal.kernel.errors import Fact, Reason, fact_text
 from trading_portal.kernel.money import STORED_PLACES, ZERO, divide, plain, stored
 
 _encoder = msgspec.json.Encoder(decimal_format="string")
+_RARE = ("notional", "stop_price", "trail_price", "trail_percent")
 _PERCENT_STEP = Decimal("0.1")
 
 
@@ -90,6 +91,7 @@ def inputs_json(decision: Decision) -> str:
         "time_in_force": str(intent.time_in_force),
         "quantity": _loose(intent.whole_quantity),
         "limit_price": _loose(intent.limit_price),
+        **{name: _loose(value) for name in _RARE if (value := getattr(intent, name)) is not None},
         "in_session": decision.in_session,
         "is_reducing": decision.is_reducing,
         "worst_price": number(decision.worst_price),

@@ -23,6 +23,9 @@ class OrderIntent(msgspec.Struct, frozen=True):
 
     `quantity` may still trade. A replace says in `instead_of` what its order holds now, in `filled` what that has
     traded, and whether it leaves less at stake than there is: such a one is let by like an exit.
+    `quantity` is 0 where `notional` is given: it is worked out from the price that the order is judged by.
+    `is_plain` says that it has no legs and no algorithm; `is_on_time` that the auction it is for still takes orders.
+    `fee_rate` (a share of the amount) and `fee_per_unit` are what its venue charges.
     """
 
     order_id: UUID
@@ -42,11 +45,28 @@ class OrderIntent(msgspec.Struct, frozen=True):
     filled: Decimal = ZERO
     instead_of: WorkingOrders | None = None
     is_decreasing: bool = False
+    notional: Decimal | None = None
+    trail_price: Decimal | None = None
+    trail_percent: Decimal | None = None
+    extended_hours: bool = False
+    closes_only: bool = False
+    is_plain: bool = True
+    is_on_time: bool = True
+    fee_rate: Decimal = ZERO
+    fee_per_unit: Decimal = ZERO
 
     @property
     def whole_quantity(self) -> Decimal:
         """Return the order's units, those traded included."""
         return self.quantity + self.filled
+
+    @property
+    def is_dormant(self) -> bool:
+        """Tell whether it is a stop, which waits unseen until the market reaches it."""
+        return self.order_type in _STOPS
+
+
+_STOPS = frozenset({"stop", "stop_limit", "trailing_stop"})
 
 
 class Mode(StrEnum):
@@ -112,7 +132,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a decision depends on, at one instant, for one intent.
 
     Money is in the account's currency. None means not known, which no rule takes for a yes.
-    `duplicate_age` is the age in seconds of the newest order like this one.
+    `duplicate_age` is the age in seconds of the newest order like this one. `margin` is what shares sold short hold
+    of the cash, `short_value` what they and open short sells are worth, `short_value_here` those of this instrument.
     """
 
     is_account_open: bool = True
@@ -135,6 +156,9 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     states: tuple[Restriction, ...] = ()
     switches: tuple[Restriction, ...] = ()
     may_short: bool = False
+    margin: Decimal | None = ZERO
+    short_value: Decimal | None = ZERO
+    short_value_here: Decimal | None = ZERO
 
 
 class Check(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -155,7 +179,10 @@ class Check(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """Whether an order may be, with every check; `worst_price` is what its reservation holds per unit."""
+    """Whether an order may be, with every check; its intent has the quantity that a notional came to.
+
+    `worst_price` is what its reservation holds per unit: the most a unit may trade for, of a buy with `unit_fee`.
+    """
 
     order_id: UUID
     account_id: UUID
@@ -168,3 +195,4 @@ class Decision(msgspec.Struct, frozen=True):
     in_session: bool
     intent: OrderIntent
     snapshot: Snapshot
+    unit_fee: Decimal | None = None

@@ -12,10 +12,10 @@ from django.db import connection, transaction
 
 from accounts.domain.types import AccountFacts, LockedAccounts
 from accounts.selectors import accounts_by_id
-from marketdata.domain.types import InstrumentFacts, LastClose, PriceUpdate
+from marketdata.domain.types import Hours, InstrumentFacts, LastClose, PriceUpdate
 from marketdata.selectors import closes_last, quotes_latest, session_at
 from positions.domain.rates import Mark, rate_of, rate_symbols
-from positions.domain.types import AccountExposure
+from positions.domain.types import AccountExposure, Side
 from positions.selectors import exposures
 from risk.domain.book import AccountBook, Book, Market, seconds_between
 from risk.domain.engine import EXACT
@@ -36,6 +36,11 @@ class _Prices:
 
     quotes: Mapping[str, PriceUpdate]
     closes: Mapping[UUID, LastClose]
+
+    def last(self, symbol: str, instrument_id: UUID) -> Decimal | None:
+        """Return the live price of an instrument, else its last known one."""
+        quote, close = self.quotes.get(symbol), self.closes.get(instrument_id)
+        return quote.last if quote else close.price if close else None
 
 
 def orders_check(*, intents: Sequence[OrderIntent], locked: LockedAccounts, at: datetime) -> list[Decision]:
@@ -89,6 +94,9 @@ def _book(intents: Sequence[OrderIntent], accounts: Mapping[UUID, AccountFacts],
                 equity=_equity(held[account_id], accounts[account_id].base_currency, prices, marks),
                 recent_orders=rows.recent_orders.get(account_id, 0),
                 placed=rows.placed.get(account_id),
+                may_short=accounts[account_id].may_short,
+                prices=_short_prices(held[account_id], prices),
+                rates=_rates(held[account_id], accounts[account_id].base_currency, marks, pairs),
             )
             for account_id in account_ids
         },
@@ -97,14 +105,48 @@ def _book(intents: Sequence[OrderIntent], accounts: Mapping[UUID, AccountFacts],
         limits=rows.limits,
         states=rows.states,
         switches=rows.switches,
+        extended={
+            key: _market(instruments[key], is_open, prices, at)
+            for key, is_open in _extended(intents, instruments, markets_open, at).items()
+        },
         names={key: instrument.symbol for key, instrument in instruments.items()}
         | {account_id: f"account {accounts[account_id].number}" for account_id in account_ids},
     )
 
 
-def _is_open(instrument: InstrumentFacts, at: datetime) -> bool | None:
+def _extended(
+    intents: Iterable[OrderIntent],
+    instruments: Mapping[UUID, InstrumentFacts],
+    markets_open: Mapping[UUID, bool | None],
+    at: datetime,
+) -> dict[UUID, bool | None]:
+    """Return which markets take orders before or after their session, of those that an order asks it of."""
+    asked = {intent.instrument.id for intent in intents if intent.extended_hours}
+    return {key: _is_open(instruments[key], at, Hours.EXTENDED) for key in asked if markets_open[key] is False}
+
+
+def _short_prices(exposure: AccountExposure, prices: _Prices) -> dict[UUID, Decimal]:
+    """Return what is sold short is worth a unit, as far as anybody knows."""
+    known: dict[UUID, Decimal] = {}
+    for holding in exposure.holdings.values():
+        if holding.quantity < 0 and (price := prices.last(holding.symbol, holding.instrument_id)) is not None:
+            known[holding.instrument_id] = price
+    return known
+
+
+def _rates(
+    exposure: AccountExposure, base: str, marks: Mapping[str, Mark], pairs: Collection[tuple[str, str]]
+) -> dict[str, Decimal | None]:
+    """Return the rates of whatever may be sold short: of holdings that are, and of what is ordered now."""
+    currencies = {holding.currency for holding in exposure.holdings.values() if holding.quantity < 0}
+    currencies |= {working.currency for working in exposure.working if working.side is Side.SELL}
+    currencies |= {currency for currency, into in pairs if into == base}
+    return {currency: _rate(currency, base, marks) for currency in currencies}
+
+
+def _is_open(instrument: InstrumentFacts, at: datetime, hours: Hours = Hours.REGULAR) -> bool | None:
     """Tell whether the market takes orders; None when its calendar knows no session at all."""
-    session = session_at(instrument, at)
+    session = session_at(instrument, at, hours)
     if not session.is_open and session.opens_at is None and session.next_open_at is None:
         return None
     return session.is_open
@@ -165,8 +207,7 @@ def _equity(exposure: AccountExposure, base: str, prices: _Prices, marks: Mappin
             return None
         total += amount * rate
     for holding in exposure.holdings.values():
-        quote, close = prices.quotes.get(holding.symbol), prices.closes.get(holding.instrument_id)
-        price = quote.last if quote else close.price if close else None
+        price = prices.last(holding.symbol, holding.instrument_id)
         rate = _rate(holding.currency, base, marks)
         if price is None or rate is None:
             return None

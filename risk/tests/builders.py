@@ -23,6 +23,7 @@ VALUES = {
     "duplicate_window": "10",
     "max_open_orders": "500",
     "stale_price": "5",
+    "short_value": "500000",
 }
 
 

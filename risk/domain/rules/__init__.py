@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from risk.domain.rules.base import Rule
-from risk.domain.rules.exposure import BuyingPower, Concentration, MaxPosition
-from risk.domain.rules.market import NoSelfTrade, NotHalted, SessionOpen
+from risk.domain.rules.exposure import BuyingPower, Concentration, MaxPosition, ShortValue
+from risk.domain.rules.market import NoSelfTrade, NotHalted, SessionOpen, StopSide
 from risk.domain.rules.pace import DuplicateOrder, MaxOpenOrders, OrderRate
 from risk.domain.rules.permission import (
     AccountOpen,
+    ClosesOnly,
     KillSwitchOff,
     ShortSale,
     Tradable,
@@ -17,6 +18,7 @@ from risk.domain.rules.permission import (
 from risk.domain.rules.price import PriceCollar, StalePrice
 from risk.domain.rules.size import MaxNotional, MaxQuantity
 from risk.domain.rules.structural import LotSize, TickSize, WellFormed
+from risk.domain.sizing import SIZING
 
 WELL_FORMED = WellFormed()
 
@@ -31,6 +33,7 @@ RULES: tuple[Rule, ...] = (
     LotSize(),
     TickSize(),
     StalePrice(),
+    StopSide(),
     PriceCollar(),
     MaxQuantity(),
     MaxNotional(),
@@ -38,10 +41,12 @@ RULES: tuple[Rule, ...] = (
     MaxPosition(),
     Concentration(),
     ShortSale(),
+    ShortValue(),
+    ClosesOnly(),
     OrderRate(),
     DuplicateOrder(),
     MaxOpenOrders(),
     NoSelfTrade(),
 )
 
-LABELS = {rule.name: rule.label for rule in (WELL_FORMED, *RULES)} | {"basket": "Basket"}
+LABELS = {rule.name: rule.label for rule in (WELL_FORMED, *RULES)} | {"basket": "Basket", SIZING: "Amount"}

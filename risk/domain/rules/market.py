@@ -5,15 +5,20 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import ClassVar
 
-from risk.domain.case import Case, breached
+from risk.domain.case import Case, breached, breached_by
 from risk.domain.rules.base import Rule
 from risk.domain.types import Check
+from trading_portal.kernel.errors import Fact
 
 WAITING = frozenset({"day", "gtc"})
+AUCTIONS = frozenset({"opg", "cls"})
 
 
 class SessionOpen(Rule):
-    """Out of session take only limit orders that can wait; an unknown session takes none."""
+    """Out of session take only orders with a price that can wait; an unknown session takes none.
+
+    An auction takes orders until shortly before it, and is what its orders wait for.
+    """
 
     name: ClassVar[str] = "session"
     label: ClassVar[str] = "Session"
@@ -21,6 +26,8 @@ class SessionOpen(Rule):
 
     def check(self, case: Case) -> Check:
         """Look at the calendar's answer."""
+        if case.intent.time_in_force in AUCTIONS:
+            return self._auction(case)
         if case.in_session:
             return self.passed
         can_wait = not case.is_market and case.intent.time_in_force in WAITING
@@ -28,6 +35,36 @@ class SessionOpen(Rule):
             return self.passed
         session = "unknown" if case.snapshot.is_open is None else "closed"
         return breached(self.name, "MARKET_CLOSED", symbol=case.intent.instrument.symbol, session=session)
+
+    def _auction(self, case: Case) -> Check:
+        intent = case.intent
+        if case.snapshot.is_open is not None and intent.is_on_time:
+            return self.passed
+        symbol = intent.instrument.symbol
+        return breached(self.name, "AUCTION_CLOSED", symbol=symbol, time_in_force=intent.time_in_force)
+
+
+class StopSide(Rule):
+    """Take a stop only on the far side of the market: one on the near side would not wait for anything.
+
+    A buy stop stands above the market, a sell stop below (as venues and Alpaca have it).
+    """
+
+    name: ClassVar[str] = "stop_side"
+    label: ClassVar[str] = "Stop price"
+    passed: ClassVar[Check] = Check("stop_side")
+
+    def check(self, case: Case) -> Check | None:
+        """Compare the stop with the reference price; a trailing stop keeps its distance by itself."""
+        stop = case.trigger if case.intent.order_type == "trailing_stop" else case.intent.stop_price
+        if stop is None:
+            return None
+        if case.reference is None:
+            return breached_by(self.name, case.unknown)
+        if stop > case.reference if case.is_buy else 0 < stop < case.reference:
+            return self.passed
+        facts: dict[str, Fact] = {"side": case.intent.side, "stop": stop, "reference": case.reference}
+        return breached(self.name, "STOP_WRONG_SIDE", **facts)
 
 
 class NotHalted(Rule):
@@ -48,7 +85,8 @@ class NotHalted(Rule):
 class NoSelfTrade(Rule):
     """Take no order that would trade with one of the account's own; it is named, so that it can be cancelled.
 
-    A market order is taken to trade at the touch: an own order further away is not what it meets.
+    A market order is taken to trade at the touch: an own order further away is not what it meets. A stop trades with
+    nobody before its price is reached, so neither is it judged, nor are others judged by it.
     """
 
     name: ClassVar[str] = "self_trade"
@@ -58,7 +96,7 @@ class NoSelfTrade(Rule):
     def check(self, case: Case) -> Check:
         """Look for an own order on the other side, priced to meet this one."""
         others = case.snapshot.sells if case.is_buy else case.snapshot.buys
-        if not others:
+        if not others or case.is_dormant:
             return self.passed
         mine = self._aggressive(case.intent.limit_price, case, is_buy=case.is_buy)
         for other in others:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from risk.domain.case import Case, breached
+from risk.domain.case import ONE, Case, breached
 from risk.domain.rules.base import Rule
 from risk.domain.types import MODE_RANK, Check, Mode, Verdict
-from trading_portal.kernel.errors import Fact
-from trading_portal.kernel.money import ZERO
+from trading_portal.kernel.errors import Fact, Reason
+from trading_portal.kernel.money import is_multiple
 
 
 class AccountOpen(Rule):
@@ -87,7 +87,10 @@ class TradingActive(Rule):
 
 
 class ShortSale(Rule):
-    """Sell only what is held and not yet on sale, unless the instrument and the account may be short."""
+    """Sell only what is held and not yet on sale, unless the instrument and the account may be short.
+
+    As Alpaca has it: whole units only, and never through zero. What is held is sold by an order of its own.
+    """
 
     name: ClassVar[str] = "short_sale"
     label: ClassVar[str] = "Short sale"
@@ -96,10 +99,34 @@ class ShortSale(Rule):
         """Compare a sell with what is free to deliver."""
         if case.is_buy:
             return None
-        quantity = case.intent.quantity
-        available = max(ZERO, case.snapshot.holding - case.snapshot.working_sell)
-        may_short = case.snapshot.may_short and case.intent.instrument.is_shortable
-        if quantity <= available or case.intent.is_decreasing or may_short:
+        quantity, available = case.intent.quantity, case.available
+        why = self._fault(case) if case.is_short_sale and not case.intent.is_decreasing else None
+        if why is None:
             return Check(self.name, Verdict.PASSED, quantity, available)
-        facts: dict[str, Fact] = {"quantity": quantity, "available": available, "symbol": case.intent.instrument.symbol}
-        return Check(self.name, Verdict.BREACHED, quantity, available, code="SHORT_NOT_ALLOWED", facts=facts)
+        return Check(self.name, Verdict.BREACHED, quantity, available, code=why.code, facts=why.facts)
+
+    @staticmethod
+    def _fault(case: Case) -> Reason | None:
+        instrument, snapshot, quantity = case.intent.instrument, case.snapshot, case.intent.quantity
+        facts: dict[str, Fact] = {"quantity": quantity, "available": case.available, "symbol": instrument.symbol}
+        if not case.may_short:
+            return Reason("SHORT_NOT_ALLOWED", facts)
+        if snapshot.holding > 0:
+            return Reason("SHORT_THROUGH_ZERO", facts | {"held": snapshot.holding})
+        return None if is_multiple(quantity, ONE) else Reason("SHORT_NOT_WHOLE", facts)
+
+
+class ClosesOnly(Rule):
+    """Hold an order that says it only closes a position to that."""
+
+    name: ClassVar[str] = "closes_only"
+    label: ClassVar[str] = "Closes only"
+
+    def check(self, case: Case) -> Check | None:
+        """Look whether the order can do anything else."""
+        if not case.intent.closes_only:
+            return None
+        if case.is_reducing:
+            return Check(self.name)
+        facts: dict[str, Fact] = {"quantity": case.intent.quantity, "held": case.snapshot.holding}
+        return breached(self.name, "NOT_CLOSING", symbol=case.intent.instrument.symbol, **facts)

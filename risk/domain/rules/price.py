@@ -48,6 +48,9 @@ class PriceCollar(LimitRule):
             return None
         if reference is None:
             return breached_by(self.name, case.unknown)
+        if case.intent.stop_price is not None:
+            # The market will be at the stop when this price is first worth anything.
+            reference = case.intent.stop_price
         worse = price - reference if case.is_buy else reference - price
         share = max(ZERO, worse / reference)
         if worse <= reference * limit.value:

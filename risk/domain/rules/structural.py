@@ -5,15 +5,17 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import ClassVar
 
-from risk.domain.case import Case, breached
+from risk.domain.case import Case, breached, breached_by
+from risk.domain.grid import price_reasons, quantity_reasons
 from risk.domain.rules.base import Rule
 from risk.domain.types import Check, OrderIntent
-from trading_portal.kernel.money import is_multiple
 
 SIDES = frozenset({"buy", "sell"})
-ORDER_TYPES = frozenset({"market", "limit"})
-TIMES_IN_FORCE = frozenset({"day", "gtc", "ioc", "fok"})
+ORDER_TYPES = frozenset({"market", "limit", "stop", "stop_limit", "trailing_stop"})
+TIMES_IN_FORCE = frozenset({"day", "gtc", "ioc", "fok", "opg", "cls"})
 CEILING = Decimal(10) ** 15
+_LIMITED = frozenset({"limit", "stop_limit"})
+_STOPPED = frozenset({"stop", "stop_limit"})
 
 
 def fault(intent: OrderIntent) -> tuple[str, str] | None:
@@ -22,14 +24,30 @@ def fault(intent: OrderIntent) -> tuple[str, str] | None:
     for field, word, known in (*wanted, ("time_in_force", intent.time_in_force, TIMES_IN_FORCE)):
         if word not in known:
             return field, str(word)
-    if not _is_amount(intent.quantity):
+    if intent.notional is not None and not _is_amount(intent.notional):
+        return "notional", str(intent.notional)
+    if not _is_amount(intent.quantity) and not _is_to_be_sized(intent):
         return "quantity", str(intent.quantity)
-    needs_price = intent.order_type == "limit"
-    if needs_price != (intent.limit_price is not None) or (needs_price and not _is_amount(intent.limit_price)):
-        return "limit_price", str(intent.limit_price)
-    if intent.stop_price is not None:
-        return "stop_price", str(intent.stop_price)
+    return _price_fault(intent)
+
+
+def _price_fault(intent: OrderIntent) -> tuple[str, str] | None:
+    """Return the price that is missing, not usable, or not the type's."""
+    prices = (
+        ("limit_price", intent.limit_price, intent.order_type in _LIMITED),
+        ("stop_price", intent.stop_price, intent.order_type in _STOPPED),
+    )
+    for field, price, is_needed in prices:
+        if is_needed != (price is not None) or (is_needed and not _is_amount(price)):
+            return field, str(price)
+    trails = [trail for trail in (intent.trail_price, intent.trail_percent) if trail is not None]
+    if len(trails) != (intent.order_type == "trailing_stop") or not all(map(_is_amount, trails)):
+        return "trail", ", ".join(map(str, trails))
     return None
+
+
+def _is_to_be_sized(intent: OrderIntent) -> bool:
+    return intent.notional is not None and intent.quantity == 0
 
 
 def _is_amount(value: object) -> bool:
@@ -62,10 +80,15 @@ class LotSize(Rule):
 
     def check(self, case: Case) -> Check:
         """Compare the quantity with the lot grid."""
-        quantity, lot = case.intent.quantity, case.intent.instrument.lot_size
-        if is_multiple(quantity, lot):
-            return self.passed
-        return breached(self.name, "QUANTITY_OFF_LOT", quantity=quantity, lot=lot)
+        intent = case.intent
+        found = quantity_reasons(
+            intent.instrument,
+            quantity=intent.quantity,
+            order_type=intent.order_type,
+            time_in_force=intent.time_in_force,
+            is_simple=intent.is_plain,
+        )
+        return breached_by(self.name, found[0]) if found else self.passed
 
 
 class TickSize(Rule):
@@ -76,10 +99,9 @@ class TickSize(Rule):
     passed: ClassVar[Check] = Check("tick_size")
 
     def check(self, case: Case) -> Check | None:
-        """Compare the limit price with the tick grid."""
-        price, tick = case.intent.limit_price, case.intent.instrument.tick_size
-        if price is None:
+        """Compare the limit and the stop with the tick grid."""
+        prices = [price for price in (case.intent.limit_price, case.intent.stop_price) if price is not None]
+        if not prices:
             return None
-        return (
-            self.passed if is_multiple(price, tick) else breached(self.name, "PRICE_OFF_TICK", price=price, tick=tick)
-        )
+        found = price_reasons(case.intent.instrument, prices)
+        return breached_by(self.name, found[0]) if found else self.passed
