@@ -107,20 +107,25 @@ class Holding(models.Model):
 class Reservation(models.Model):
     """Hold what one open order may still spend or deliver; gone when the order is done.
 
-    `is_dormant` is a stop, which trades with nobody before its price is reached.
+    Triggers hold its references, a statement at a time (trading_portal.kernel.references).
     """
 
     order_id = models.UUIDField(primary_key=True)
     account = models.ForeignKey(
-        "accounts.TradingAccount", on_delete=models.PROTECT, related_name="reservations", db_index=False
+        "accounts.TradingAccount",
+        on_delete=models.PROTECT,
+        related_name="reservations",
+        db_index=False,
+        db_constraint=False,
     )
-    instrument = models.ForeignKey("marketdata.Instrument", on_delete=models.PROTECT)
+    instrument = models.ForeignKey(
+        "marketdata.Instrument", on_delete=models.PROTECT, db_index=False, db_constraint=False
+    )
     owner_id = models.UUIDField()
     side = models.CharField(max_length=4, choices=[(side.value, side.value) for side in Side])
     quantity_left = _amount()
     price = _amount()
     limit_price = _amount(null=True)
-    is_dormant = models.BooleanField(default=False)
     currency = models.CharField(max_length=8)
     opened_at = models.DateTimeField()
 

@@ -206,8 +206,12 @@ class Decision(models.Model):
     """
 
     order_id = models.UUIDField(primary_key=True)
-    account = models.ForeignKey("accounts.TradingAccount", on_delete=models.PROTECT, db_index=False)
-    instrument = models.ForeignKey("marketdata.Instrument", on_delete=models.PROTECT, db_index=False)
+    account = models.ForeignKey(
+        "accounts.TradingAccount", on_delete=models.PROTECT, db_index=False, db_constraint=False
+    )
+    instrument = models.ForeignKey(
+        "marketdata.Instrument", on_delete=models.PROTECT, db_index=False, db_constraint=False
+    )
     is_approved = models.BooleanField()
     inputs = models.JSONField()
     checks = models.JSONField()
@@ -226,7 +230,9 @@ class OrderFingerprint(models.Model):
     """Remember what an account ordered a moment ago, to catch a duplicate; swept when older than any window."""
 
     id = models.BigAutoField(primary_key=True)
-    account = models.ForeignKey("accounts.TradingAccount", on_delete=models.CASCADE, db_index=False)
+    account = models.ForeignKey(
+        "accounts.TradingAccount", on_delete=models.PROTECT, db_index=False, db_constraint=False
+    )
     fingerprint = models.BinaryField(max_length=16)
     placed_at = models.DateTimeField()
 

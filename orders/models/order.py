@@ -24,10 +24,17 @@ class Order(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     # Its foreign keys have no index of their own: every index is written for every order, and these find nothing.
+    # Triggers hold them, here and in the tables beside, a statement at a time (trading_portal.kernel.references).
     account = models.ForeignKey(
-        "accounts.TradingAccount", on_delete=models.PROTECT, related_name="orders", db_index=False
+        "accounts.TradingAccount",
+        on_delete=models.PROTECT,
+        related_name="orders",
+        db_index=False,
+        db_constraint=False,
     )
-    instrument = models.ForeignKey("marketdata.Instrument", on_delete=models.PROTECT, db_index=False)
+    instrument = models.ForeignKey(
+        "marketdata.Instrument", on_delete=models.PROTECT, db_index=False, db_constraint=False
+    )
     client_order_id = models.CharField(max_length=128)
     command_hash = models.BinaryField(max_length=32)
     side = models.CharField(max_length=4, choices=choices(Side))
@@ -41,7 +48,9 @@ class Order(models.Model):
     trail_price = amount(null=True)
     trail_percent = amount(null=True)
     order_class = models.CharField(max_length=8, choices=choices(OrderClass), default=OrderClass.SIMPLE.value)
-    parent = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="legs", db_index=False)
+    parent = models.ForeignKey(
+        "self", null=True, on_delete=models.PROTECT, related_name="legs", db_index=False, db_constraint=False
+    )
     leg = models.CharField(max_length=12, choices=choices(Leg), default=Leg.NONE.value, blank=True)
     schedule = models.JSONField(null=True)
     base = models.CharField(max_length=20, choices=choices(BaseState))
@@ -57,7 +66,9 @@ class Order(models.Model):
     venue = models.CharField(max_length=24)
     venue_order_id = models.CharField(max_length=64, null=True)
     source = models.CharField(max_length=12)
-    api_key = models.ForeignKey("accounts.ApiKey", null=True, on_delete=models.SET_NULL, db_index=False)
+    api_key = models.ForeignKey(
+        "accounts.ApiKey", null=True, on_delete=models.PROTECT, db_index=False, db_constraint=False
+    )
     correlation_id = models.UUIDField()
     version_number = models.PositiveIntegerField(default=1)
     version_id = models.UUIDField(null=True)
@@ -167,7 +178,9 @@ class Execution(models.Model):
         CORRECTION = "trade_correct"
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="executions", db_index=False)
+    order = models.ForeignKey(
+        Order, on_delete=models.PROTECT, related_name="executions", db_index=False, db_constraint=False
+    )
     venue = models.CharField(max_length=24)
     exec_id = models.CharField(max_length=64)
     ref_exec_id = models.CharField(max_length=64, null=True)

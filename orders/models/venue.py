@@ -19,11 +19,15 @@ class VenueIntent(models.Model):
     """
 
     id = models.BigAutoField(primary_key=True)
-    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="intents", db_index=False)
+    order = models.ForeignKey(
+        Order, on_delete=models.PROTECT, related_name="intents", db_index=False, db_constraint=False
+    )
     venue = models.CharField(max_length=24)
     kind = models.CharField(max_length=8, choices=choices(IntentKind))
     state = models.CharField(max_length=8, choices=choices(IntentState), default=IntentState.DUE.value)
-    version = models.ForeignKey(OrderVersion, null=True, on_delete=models.PROTECT, related_name="+", db_index=False)
+    version = models.ForeignKey(
+        OrderVersion, null=True, on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False
+    )
     fence = models.BigIntegerField(null=True)
     attempts = models.PositiveSmallIntegerField(default=0)
     due_at = models.DateTimeField()
