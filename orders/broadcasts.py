@@ -21,6 +21,7 @@ from orders.domain.facts import OrderFacts
 from orders.domain.reasons import sentence
 from orders.domain.types import BaseState
 from orders.selectors import ExecutionFacts, orders_by_id
+from orders.selectors.venues import VenueAway
 from positions.domain.shapes import account_json
 from positions.domain.types import Side
 from positions.selectors import AccountValuation, valuations
@@ -126,6 +127,20 @@ def execution_json(execution: ExecutionFacts, symbol: str) -> dict[str, object]:
         "executed_at": instant_json(execution.executed_at),
         "recorded_at": instant_json(execution.recorded_at),
     }
+
+
+def notices_json(away: Sequence[VenueAway]) -> list[dict[str, object]]:
+    """Return what an account's pages say above everything else: which of its venues do not answer."""
+    return [
+        {
+            "code": "VENUE_AWAY",
+            "level": "warning",
+            "venue": each.venue,
+            "since": instant_json(each.since),
+            "sentence": sentence("VENUE_AWAY", {"venue": each.venue}),
+        }
+        for each in away
+    ]
 
 
 def event_summary(event: EventRecord) -> dict[str, object]:

@@ -12,6 +12,7 @@ from redis import Redis, RedisError
 
 from orders import selectors, services
 from orders.hosting.worker import host_wake, queue_of
+from orders.services.alerting import orders_overdue_alert
 from risk.selectors import kill_switches_latched
 from trading_portal.kernel import clock
 
@@ -106,3 +107,11 @@ def killed_sweep() -> None:
         count = services.orders_cancel_killed(kill_switch_id=switch.id, at=clock.now())
         if count:
             log.warning("orders.killed_late", kill_switch_id=str(switch.id), orders=count)
+
+
+@shared_task(name="orders.alerts_sweep")
+def alerts_sweep() -> None:
+    """Tell a person about orders whose outcome a venue has owed for a minute, hosted or not."""
+    count = orders_overdue_alert(at=clock.now())
+    if count:
+        log.warning("orders.overdue", orders=count)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 from uuid import UUID
 
 import msgspec
@@ -118,4 +118,22 @@ class BrokerAdapter(Protocol):
 
     async def drop_copy(self, since_id: int) -> DropCopy:
         """Return reports after a point, oldest first, at most a few thousand; none left: an empty page."""
+        ...
+
+
+@runtime_checkable
+class TellsOpenOrders(Protocol):
+    """An adapter whose venue can say which orders it has open; one that cannot is not asked."""
+
+    async def open_orders(self) -> Collection[UUID]:
+        """Return the orders that work there, ours or not."""
+        ...
+
+
+@runtime_checkable
+class TellsTraded(Protocol):
+    """An adapter whose venue can say what it has traded in sum; one that cannot is not asked."""
+
+    async def traded(self) -> Mapping[str, Decimal]:
+        """Return for each symbol what was bought less what was sold, busts and corrections followed."""
         ...

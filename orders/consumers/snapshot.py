@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
 from audit.selectors import account_sequence_last
 from marketdata.selectors import instruments_by_id
-from orders.broadcasts import execution_json, order_json
+from orders.broadcasts import execution_json, notices_json, order_json
 from orders.selectors import executions_recent, orders_open, orders_recent
+from orders.selectors.venues import VenueAway, venues_away
 from positions.domain.shapes import account_json
 from positions.selectors import AccountValuation, valuations
 
@@ -32,10 +34,14 @@ def account_snapshot(account_id: UUID, at: datetime) -> tuple[int, dict[str, obj
         "seq": sequence,
         "orders": [order_json(order) for order in orders.values()],
         "fills": [execution_json(fill, symbols[fill.instrument_id]) for fill in fills],
-        **valuation_body(valuations([account_id], at)[account_id]),
+        **valuation_body(valuations([account_id], at)[account_id], venues_away([account_id]).get(account_id, ())),
     }
 
 
-def valuation_body(valuation: AccountValuation) -> dict[str, object]:
-    """Return an account and its positions as frames hold them."""
-    return {"account": account_json(valuation.summary), "positions": valuation.positions}
+def valuation_body(valuation: AccountValuation, away: Sequence[VenueAway]) -> dict[str, object]:
+    """Return an account and its positions as frames hold them, and which of its venues do not answer."""
+    return {
+        "account": account_json(valuation.summary),
+        "positions": valuation.positions,
+        "notices": notices_json(away),
+    }

@@ -12,6 +12,7 @@ from channels.db import database_sync_to_async
 
 from marketdata.hub import Hub
 from orders.consumers.snapshot import valuation_body
+from orders.selectors.venues import venues_away
 from positions.selectors import valuations
 from trading_portal.kernel import clock
 
@@ -48,5 +49,12 @@ async def _run(hub: Hub) -> None:
 
 
 async def _value(account_ids: Collection[UUID]) -> dict[str, dict[str, object]]:
-    valued = await database_sync_to_async(valuations)(account_ids, clock.now())
-    return {str(account_id): valuation_body(valuation) for account_id, valuation in valued.items()}
+    return await database_sync_to_async(_bodies)(account_ids)
+
+
+def _bodies(account_ids: Collection[UUID]) -> dict[str, dict[str, object]]:
+    away = venues_away(account_ids)
+    return {
+        str(account_id): valuation_body(valuation, away.get(account_id, ()))
+        for account_id, valuation in valuations(account_ids, clock.now()).items()
+    }

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Sequence
+from collections.abc import Collection, Coroutine, Mapping, Sequence
+from decimal import Decimal
 from typing import Any, TypeVar
 from uuid import UUID
 
-from orders.brokers.protocol import BrokerAdapter, DropCopy, OnReports, VenueCancel, VenueOrder, VenueReplace
+from orders.brokers.protocol import (
+    BrokerAdapter,
+    DropCopy,
+    OnReports,
+    TellsOpenOrders,
+    TellsTraded,
+    VenueCancel,
+    VenueOrder,
+    VenueReplace,
+)
 from orders.domain.reports import VenueReport
 
 ANSWER_SECONDS = 5.0
@@ -47,6 +57,14 @@ class AdapterLine:
     def drop_copy(self, since_id: int) -> DropCopy:
         """Ask for a page of the drop copy."""
         return self._call(self._adapter.drop_copy(since_id))
+
+    def open_orders(self) -> Collection[UUID] | None:
+        """Ask which orders work at the venue; None where it cannot say."""
+        return self._call(self._adapter.open_orders()) if isinstance(self._adapter, TellsOpenOrders) else None
+
+    def traded(self) -> Mapping[str, Decimal] | None:
+        """Ask what the venue has traded in sum; None where it cannot say."""
+        return self._call(self._adapter.traded()) if isinstance(self._adapter, TellsTraded) else None
 
     def stop(self) -> None:
         """Disconnect the adapter."""

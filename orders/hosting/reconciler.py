@@ -17,8 +17,10 @@ from orders.domain.types import IntentKind
 from orders.hosting.health import VenueHealth
 from orders.hosting.line import AdapterLine
 from orders.hosting.recorder import Recorder
+from orders.hosting.surveyor import Surveyor
 from orders.hosting.turning import TurningThread
 from orders.selectors import InFlight
+from orders.services.reconciling import gap_closed_tell
 from trading_portal.kernel import clock
 
 TURN_SECONDS = 1.0
@@ -26,8 +28,10 @@ ASK_AFTER = timedelta(seconds=2)
 ASK_AGAIN_SECONDS = (1.0, 2.0, 5.0, 10.0)
 UNKNOWN_AFTER = timedelta(seconds=10)
 COMPARE_SECONDS = 5.0
+OVERDUE_AFTER = timedelta(seconds=1)
 AT_ONCE = 500
-_CANCEL_ANSWERS = (ReportKind.CANCELED, ReportKind.CANCEL_REJECTED, ReportKind.EXPIRED, ReportKind.REJECTED)
+_ENDS = (ReportKind.CANCELED, ReportKind.EXPIRED, ReportKind.REJECTED)
+_REPLACE_ANSWERS = (ReportKind.REPLACED, ReportKind.REPLACE_REJECTED)
 log = structlog.get_logger(__name__)
 
 
@@ -49,6 +53,7 @@ class Reconciler:
         self._is_connected = self.is_reconciled = False
         self._patient_until = clock.monotonic() + UNKNOWN_AFTER.total_seconds()
         self._compare_at = 0.0
+        self._surveyor = Surveyor(venue, fence, line, recorder, health)
         self._asked: dict[int, tuple[int, float]] = {}
         self.thread = TurningThread(f"reconcile-{venue}", self.turn, idle_seconds=TURN_SECONDS)
 
@@ -85,6 +90,8 @@ class Reconciler:
         if clock.monotonic() >= self._compare_at:
             self._compare()
             self._compare_at = clock.monotonic() + COMPARE_SECONDS
+            self.thread.alive()
+            self._surveyor.turn()
 
     def _compare(self) -> None:
         """Record what the drop copy has and we have not been told."""
@@ -96,8 +103,10 @@ class Reconciler:
             if not page.reports:
                 return
             missing = self._recorder.take_missing(page.reports, page.last_id)
-            if missing:
-                log.info("hosting.reports_caught_up", venue=self._venue, reports=missing)
+            overdue = [report for report in missing if report.executed_at <= clock.now() - OVERDUE_AFTER]
+            if overdue:
+                log.info("hosting.reports_caught_up", venue=self._venue, reports=len(overdue))
+                gap_closed_tell(venue=self._venue, fence=self._fence, reports=len(overdue), at=clock.now())
             since_id = page.last_id
 
     def _ask_all(self) -> None:
@@ -131,8 +140,10 @@ class Reconciler:
     def _settle(self, intents: Iterable[InFlight], reports: Sequence[VenueReport]) -> None:
         heard = [report for report in reports if report.kind is not ReportKind.STATUS_UNKNOWN_ORDER]
         never = {report.order_id: report for report in reports if report.kind is ReportKind.STATUS_UNKNOWN_ORDER}
-        answered = {report.order_id for report in heard if report.kind in _CANCEL_ANSWERS}
-        submits, cancels = set(), set()
+        ended = {report.order_id for report in heard if report.kind in _ENDS}
+        answered = ended | {report.order_id for report in heard if report.kind is ReportKind.CANCEL_REJECTED}
+        replaced = {(report.order_id, report.request_id) for report in heard if report.kind in _REPLACE_ANSWERS}
+        submits, cancels, replaces = set(), set(), set()
         for intent in intents:
             if intent.order_id in never and intent.is_unknown:
                 heard.append(never[intent.order_id])
@@ -140,9 +151,12 @@ class Reconciler:
                 submits.add(intent.order_id)
             elif intent.kind is IntentKind.CANCEL and intent.order_id not in answered:
                 cancels.add(intent.order_id)
+            elif _is_unheard(intent, ended, replaced):
+                replaces.add(intent.order_id)
         self._recorder.take(heard)
         self._send_again(submits, IntentKind.SUBMIT)
         self._send_again(cancels, IntentKind.CANCEL)
+        self._send_again(replaces, IntentKind.REPLACE)
 
     def _send_again(self, order_ids: Collection[UUID], kind: IntentKind) -> None:
         if order_ids:
@@ -159,3 +173,13 @@ class Reconciler:
         )
         if marked:
             log.warning("hosting.orders_unknown", venue=self._venue, orders=len(marked))
+
+
+def _is_unheard(intent: InFlight, ended: Collection[UUID], replaced: Collection[tuple[UUID, UUID | None]]) -> bool:
+    """Tell whether a venue never got a replace: it neither answered it nor ended the order.
+
+    A venue that does not name what it answers may have answered this one: then nothing is sent again.
+    """
+    if intent.kind is not IntentKind.REPLACE or intent.order_id in ended:
+        return False
+    return (intent.order_id, intent.request_id) not in replaced and (intent.order_id, None) not in replaced

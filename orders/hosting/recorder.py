@@ -48,8 +48,8 @@ class Recorder:
         self.thread.wake()
         self._health.answered(reports)
 
-    def take_missing(self, reports: Sequence[VenueReport], up_to: int) -> int:
-        """Take the reports of a drop copy that did not come otherwise; return how many.
+    def take_missing(self, reports: Sequence[VenueReport], up_to: int) -> list[VenueReport]:
+        """Take the reports of a drop copy that did not come otherwise, and return them.
 
         Once everything before is recorded, the venue's drop copy counts as compared `up_to` this id.
         """
@@ -57,7 +57,7 @@ class Recorder:
         self.take(missing)
         self._waiting.append(up_to)
         self.thread.wake()
-        return len(missing)
+        return missing
 
     def turn(self) -> None:
         """Record until nothing waits."""

@@ -2,28 +2,64 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
+from marketdata.selectors import instruments_by_id
 from orders.domain.breaker import BreakerState
-from orders.domain.types import IntentKind
+from orders.domain.facts import PAPER_VENUE
+from orders.domain.types import BaseState, IntentKind
 from orders.models import Breaker
 from orders.selectors.sql import fetch
 
 _IN_FLIGHT = """
-SELECT i.id, i.order_id, i.kind, i.attempts, i.sent_at, o.is_unknown
+SELECT i.id, i.order_id, i.kind, i.attempts, i.sent_at, o.is_unknown, i.version_id
 FROM orders_venueintent i JOIN orders_order o ON o.id = i.order_id
 WHERE i.venue = %s AND i.state = 'sent' AND i.sent_at <= %s AND i.id > %s
 ORDER BY i.id LIMIT %s
 """
+_OPEN = """
+SELECT o.id FROM orders_order o
+WHERE NOT (o.base IN ('filled', 'canceled', 'expired', 'rejected', 'replaced')) AND o.venue = %s AND o.updated_at <= %s
+  AND (o.base IN ('new', 'partially_filled', 'stopped', 'suspended')
+       OR o.base = 'done_for_day' AND o.time_in_force = 'gtc')
+"""
+_STATES = "SELECT id, base FROM orders_order WHERE id = ANY(%s)"
+_TRADED = """
+SELECT o.instrument_id, sum(CASE o.side WHEN 'buy' THEN e.quantity ELSE -e.quantity END)
+FROM orders_execution e JOIN orders_order o ON o.id = e.order_id
+WHERE e.venue = %s AND e.is_live GROUP BY o.instrument_id
+"""
 _DUE = "SELECT DISTINCT venue FROM orders_venueintent WHERE state = 'due' AND due_at <= %s"
 _POSITION = "SELECT drop_copy_id FROM orders_venuelease WHERE venue = %s"
+# Whose orders are there, or would go there: the default venue concerns everybody.
+_AWAY = """
+SELECT who.account_id, breaker.venue, breaker.changed_at
+FROM orders_breaker breaker CROSS JOIN unnest(%(accounts)s::uuid[]) AS who(account_id)
+WHERE breaker.state = 'open'
+  AND (breaker.venue = %(default)s
+       OR EXISTS (SELECT FROM orders_venueroute route WHERE route.venue = breaker.venue
+                  AND (route.account_id IS NULL OR route.account_id = who.account_id))
+       OR EXISTS (SELECT FROM orders_order o WHERE o.account_id = who.account_id AND o.venue = breaker.venue
+                  AND NOT (o.base IN ('filled', 'canceled', 'expired', 'rejected', 'replaced'))))
+ORDER BY breaker.venue
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class VenueAway:
+    """A venue that does not answer, and since when."""
+
+    venue: str
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class InFlight:
-    """A message that was sent, or was about to be, and is not answered."""
+    """A message that was sent, or was about to be, and is not answered; `request_id` is a replace's own."""
 
     intent_id: int
     order_id: UUID
@@ -31,6 +67,7 @@ class InFlight:
     attempt: int
     sent_at: datetime
     is_unknown: bool
+    request_id: UUID | None = None
 
 
 def intents_in_flight(venue: str, *, sent_before: datetime, limit: int, after_id: int = 0) -> list[InFlight]:
@@ -58,3 +95,28 @@ def breaker_of(venue: str) -> Breaker | None:
 def breakers_open() -> list[Breaker]:
     """Return the venues that do not answer."""
     return list(Breaker.objects.filter(state=BreakerState.OPEN.value).order_by("venue"))
+
+
+def venues_away(account_ids: Collection[UUID]) -> dict[UUID, list[VenueAway]]:
+    """Return for accounts the venues they use that do not answer; an account without one is absent."""
+    away: dict[UUID, list[VenueAway]] = {}
+    for account_id, venue, since in fetch(_AWAY, {"accounts": list(account_ids), "default": PAPER_VENUE}):
+        away.setdefault(account_id, []).append(VenueAway(venue, since))
+    return away
+
+
+def orders_open_at(venue: str, *, unchanged_since: datetime) -> set[UUID]:
+    """Return the orders that work at a venue as far as we know, and did so an instant ago."""
+    return {row[0] for row in fetch(_OPEN, [venue, unchanged_since])}
+
+
+def order_states(order_ids: Collection[UUID]) -> dict[UUID, BaseState]:
+    """Return where orders stand; those that are not ours are absent."""
+    return {row[0]: BaseState(row[1]) for row in fetch(_STATES, [list(order_ids)])} if order_ids else {}
+
+
+def traded_at(venue: str) -> dict[str, Decimal]:
+    """Return for each symbol what was bought at a venue less what was sold there, as recorded."""
+    traded = {row[0]: row[1] for row in fetch(_TRADED, [venue])}
+    instruments = instruments_by_id(traded.keys())
+    return {instruments[key].symbol: quantity for key, quantity in traded.items()}

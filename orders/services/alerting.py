@@ -18,6 +18,7 @@ from orders.domain.types import BaseState, PendingOperation
 from orders.domain.venue_events import AlertRaised, AlertResolved
 from orders.selectors.sql import as_json, fetch
 from orders.services.breaking import venue_event
+from orders.services.leasing import lease_require
 from orders.services.working import Journal, WorkingOrder, orders_locked, orders_save
 from trading_portal.kernel.errors import Reason, reason
 from trading_portal.kernel.ids import uuid7
@@ -48,6 +49,11 @@ UPDATE orders_venuealert a SET resolved_at = %s FROM orders_order o
 WHERE a.resolved_at IS NULL AND a.code IN ('ANSWER_OVERDUE', 'REQUEST_UNANSWERED') AND o.id = a.order_id
   AND NOT o.is_unknown AND o.pending = 'none'
 RETURNING a.id, a.venue, a.subject, a.code
+"""
+_OVER = """
+UPDATE orders_venuealert SET resolved_at = %s
+WHERE venue = %s AND code = ANY(%s) AND resolved_at IS NULL AND NOT code || ' ' || subject = ANY(%s)
+RETURNING id, venue, subject, code
 """
 _RESOLVE = """
 UPDATE orders_venuealert SET resolved_at = %s WHERE id = ANY(%s) AND resolved_at IS NULL
@@ -88,6 +94,18 @@ def alerts_raise(*, venue: str, alerts: Sequence[Alert], at: datetime) -> int:
         ]
         events_append(events=[venue_event(venue, payload, at) for payload in payloads], at=at)
     return len(new)
+
+
+def alerts_keep(*, venue: str, codes: Collection[str], alerts: Sequence[Alert], fence: int | None, at: datetime) -> int:
+    """Let exactly these alerts of these codes stand at a venue: raise what is new, take back what is over.
+
+    Return how many were new. Raise LeaseLost: who does not speak to the venue cannot compare with it.
+    """
+    standing = [f"{alert.why.code} {alert.subject}" for alert in alerts]
+    with transaction.atomic():
+        lease_require(venue=venue, fence=fence)
+        _tell_resolved(fetch(_OVER, [at, venue, list(codes), standing]), Actor.system("alerts"), at)
+        return alerts_raise(venue=venue, alerts=alerts, at=at)
 
 
 def alerts_resolve(*, alert_ids: Collection[UUID], by: Actor, at: datetime) -> int:

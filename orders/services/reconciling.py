@@ -7,7 +7,10 @@ from datetime import datetime
 
 from django.db import transaction
 
+from audit.services import events_append
+from orders.domain.venue_events import GapClosed
 from orders.selectors.sql import execute
+from orders.services.breaking import venue_event
 from orders.services.leasing import lease_require
 
 _AGAIN = "UPDATE orders_venueintent SET state = 'due', due_at = %s WHERE id = ANY(%s) AND venue = %s AND state = 'sent'"
@@ -24,3 +27,10 @@ def intents_send_again(*, venue: str, fence: int | None, intent_ids: Collection[
 def drop_copy_compared(*, venue: str, fence: int, up_to: int) -> None:
     """Note that every report of a venue's drop copy up to this one is recorded; a lost lease notes nothing."""
     execute(_COMPARED, [up_to, venue, fence, up_to])
+
+
+def gap_closed_tell(*, venue: str, fence: int, reports: int, at: datetime) -> None:
+    """Tell the venue's stream that reports which had not come were found by comparing. Raise LeaseLost."""
+    with transaction.atomic():
+        lease_require(venue=venue, fence=fence)
+        events_append(events=[venue_event(venue, GapClosed(venue=venue, reports=reports), at)], at=at)

@@ -48,10 +48,14 @@ class SteppedMarket(ShownMarket):
 class SteppedVenue:
     """One paper venue, turned by hand; `heard` is what it has reported so far."""
 
-    def __init__(self, profile: PaperProfile = AT_ONCE, *, at: datetime = NOON, venue: str = "") -> None:
+    def __init__(
+        self, profile: PaperProfile = AT_ONCE, *, at: datetime = NOON, venue: str = "", symbol: str = SYMBOL
+    ) -> None:
         self.name = venue or f"paper-{uuid7().hex[-12:]}"
+        self.symbol = symbol
         self.profile = profile
         self.market = SteppedMarket()
+        self.market.symbols = {symbol}
         self.at = at
         self.heard: list[VenueReport] = []
         self.shown: tuple[tuple[str, str], tuple[str, str], str, bool] | None = None
@@ -85,8 +89,8 @@ class SteppedVenue:
     def _show_again(self) -> None:
         if self.shown:
             bid, ask, last, is_open = self.shown
-            update = price(SYMBOL, bids=[bid], asks=[ask], is_open=is_open, at=self.at)
-            self.market.prices[SYMBOL] = msgspec.structs.replace(update, last=Decimal(last))
+            update = price(self.symbol, bids=[bid], asks=[ask], is_open=is_open, at=self.at)
+            self.market.prices[self.symbol] = msgspec.structs.replace(update, last=Decimal(last))
 
     def _turn(self, messages: Sequence[Any]) -> list[VenueReport]:
         self.at += timedelta(milliseconds=1)

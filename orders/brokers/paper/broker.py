@@ -6,11 +6,12 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from decimal import Decimal
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import structlog
@@ -31,6 +32,7 @@ IDLE_SECONDS = 0.5
 RETRY_SECONDS = 0.25
 BATCH = 512
 _HALF = 0.5
+T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 
@@ -116,14 +118,17 @@ class PaperBroker:
     async def drop_copy(self, since_id: int) -> DropCopy:
         """Return reports after a point, oldest first."""
         self._tell([])
-        return await asyncio.to_thread(self._read_drop_copy, since_id)
+        return await asyncio.to_thread(_read, lambda: self._store.reports_after(since_id))
 
-    def _read_drop_copy(self, since_id: int) -> DropCopy:
-        """Read on a connection of its own: a long page must not hold up the market."""
-        try:
-            return self._store.reports_after(since_id)
-        finally:
-            connection.close()
+    async def open_orders(self) -> Collection[UUID]:
+        """Return the orders that work here."""
+        self._tell([])
+        return await asyncio.to_thread(_read, self._store.open_ids)
+
+    async def traded(self) -> Mapping[str, Decimal]:
+        """Return for each symbol what was bought less what was sold."""
+        self._tell([])
+        return await asyncio.to_thread(_read, self._store.traded)
 
     def _unknown(self, order_id: UUID) -> VenueReport:
         return VenueReport(
@@ -257,6 +262,14 @@ class PaperBroker:
             _, item = self._inbox.popleft()
             if isinstance(item, _Question) and item.answer.set_running_or_notify_cancel():
                 item.answer.set_exception(VenueGone(f"{self._name} does not run here any more."))
+
+
+def _read(read: Callable[[], T]) -> T:
+    """Read on a connection of its own: a long answer must not hold up the market."""
+    try:
+        return read()
+    finally:
+        connection.close()
 
 
 def _nowhere(reports: Sequence[VenueReport]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -80,6 +81,14 @@ SELECT id, {_REPORT_COLUMNS} FROM orders_paperreport WHERE venue = %s AND order_
 _REPORTS_AFTER = f"""
 SELECT id, {_REPORT_COLUMNS} FROM orders_paperreport WHERE venue = %s AND id > %s ORDER BY id LIMIT %s
 """
+_OPEN_IDS = "SELECT order_id FROM orders_paperorder WHERE venue = %s AND state = 'open'"
+_TRADED = """
+SELECT o.symbol, sum(CASE o.side WHEN 'buy' THEN r.quantity ELSE -r.quantity END)
+FROM orders_paperreport r JOIN orders_paperorder o ON o.order_id = r.order_id
+WHERE r.venue = %(venue)s AND r.kind IN ('trade', 'trade_correct')
+  AND NOT EXISTS (SELECT FROM orders_paperreport later WHERE later.venue = %(venue)s AND later.ref_exec_id = r.exec_id)
+GROUP BY o.symbol
+"""
 
 
 class PaperStore:
@@ -96,6 +105,14 @@ class PaperStore:
     def open_orders(self) -> list[Working]:
         """Return the orders that still work, in the order of their arrival."""
         return [_working(row) for row in fetch(_OPEN_ORDERS, [self.venue])]
+
+    def open_ids(self) -> set[UUID]:
+        """Return the ids of the orders that still work."""
+        return {row[0] for row in fetch(_OPEN_IDS, [self.venue])}
+
+    def traded(self) -> dict[str, Decimal]:
+        """Return for each symbol what was bought less what was sold."""
+        return {row[0]: row[1] for row in fetch(_TRADED, {"venue": self.venue})}
 
     def orders(self, order_ids: Collection[UUID]) -> dict[UUID, Working]:
         """Return those of the orders that the venue has ever had, as they stand."""
