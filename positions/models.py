@@ -107,6 +107,7 @@ class Holding(models.Model):
 class Reservation(models.Model):
     """Hold what one open order may still spend or deliver; gone when the order is done.
 
+    `is_dormant` is a stop, which trades with nobody before its price is reached.
     Triggers hold its references, a statement at a time (trading_portal.kernel.references).
     """
 
@@ -126,6 +127,7 @@ class Reservation(models.Model):
     quantity_left = _amount()
     price = _amount()
     limit_price = _amount(null=True)
+    is_dormant = models.BooleanField(default=False)
     currency = models.CharField(max_length=8)
     opened_at = models.DateTimeField()
 

@@ -7,7 +7,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ("accounts", "0002_account_may_short"),
         ("marketdata", "0002_instrument_borrow_and_fractions"),
-        ("orders", "0012_open_by_one_column"),
+        ("orders", "0013_references_by_statement"),
     ]
 
     operations = [

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("risk", "0002_risk_officers"),
+        ("risk", "0003_references_by_statement"),
     ]
 
     operations = [

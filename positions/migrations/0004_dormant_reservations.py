@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("positions", "0002_ledger"),
+        ("positions", "0003_references_by_statement"),
     ]
 
     operations = [
