@@ -18,6 +18,7 @@ from marketdata.domain.channels import PRICES, quote_key
 from orders import services
 from orders.brokers.protocol import BrokerAdapter, DropCopy, OnReports, VenueCancel, VenueOrder
 from orders.domain.commands import PlaceOrder
+from orders.domain.facts import Placement
 from orders.domain.reports import VenueReport
 from orders.domain.types import OrderType, TimeInForce
 from orders.hosting.host import VenueHost
@@ -63,6 +64,12 @@ class Venue:
 
     def place(self, number_of: int = 1, *, limit: str | None = None) -> list[UUID]:
         """Place orders to buy 1, 2, 3…: no two of the same quantity, which risk would take for a slip."""
+        answers = self.try_place(number_of, limit=limit)
+        assert [answer.status for answer in answers] == ["accepted"] * number_of, answers
+        return [answer.order.id for answer in answers if answer.order]
+
+    def try_place(self, number_of: int = 1, *, limit: str | None = None) -> list[Placement]:
+        """Place orders, whatever the answer."""
         self.show(*DEEP)
         commands = [
             PlaceOrder(
@@ -84,9 +91,7 @@ class Venue:
             )
             for number in range(number_of)
         ]
-        answers = services.orders_place(commands=commands, at=clock.now(), venue=self.name)
-        assert [answer.status for answer in answers] == ["accepted"] * number_of, answers
-        return [answer.order.id for answer in answers if answer.order]
+        return services.orders_place(commands=commands, at=clock.now(), venue=self.name)
 
     def cancel(self, order_id: UUID) -> None:
         account_id = Order.objects.values_list("account_id", flat=True).get(id=order_id)
