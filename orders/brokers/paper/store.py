@@ -81,13 +81,12 @@ SELECT id, {_REPORT_COLUMNS} FROM orders_paperreport WHERE venue = %s AND order_
 _REPORTS_AFTER = f"""
 SELECT id, {_REPORT_COLUMNS} FROM orders_paperreport WHERE venue = %s AND id > %s ORDER BY id LIMIT %s
 """
-_OPEN_IDS = "SELECT order_id FROM orders_paperorder WHERE venue = %s AND state = 'open'"
+_OPEN_IDS = """
+SELECT order_id FROM orders_paperorder WHERE venue = %s AND state = 'open' AND pause NOT IN ('filled', 'canceled')
+"""
 _TRADED = """
-SELECT o.symbol, sum(CASE o.side WHEN 'buy' THEN r.quantity ELSE -r.quantity END)
-FROM orders_paperreport r JOIN orders_paperorder o ON o.order_id = r.order_id
-WHERE r.venue = %(venue)s AND r.kind IN ('trade', 'trade_correct')
-  AND NOT EXISTS (SELECT FROM orders_paperreport later WHERE later.venue = %(venue)s AND later.ref_exec_id = r.exec_id)
-GROUP BY o.symbol
+SELECT symbol, sum(CASE side WHEN 'buy' THEN filled_quantity ELSE -filled_quantity END)
+FROM orders_paperorder WHERE venue = %s AND filled_quantity <> 0 GROUP BY symbol
 """
 
 
@@ -112,7 +111,7 @@ class PaperStore:
 
     def traded(self) -> dict[str, Decimal]:
         """Return for each symbol what was bought less what was sold."""
-        return {row[0]: row[1] for row in fetch(_TRADED, {"venue": self.venue})}
+        return {row[0]: row[1] for row in fetch(_TRADED, [self.venue])}
 
     def orders(self, order_ids: Collection[UUID]) -> dict[UUID, Working]:
         """Return those of the orders that the venue has ever had, as they stand."""
