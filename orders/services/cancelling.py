@@ -18,7 +18,7 @@ from orders.domain.order import EventKind, OrderEvent
 from orders.domain.states import InvalidTransition, status_of
 from orders.domain.types import IntentKind, PendingOperation
 from orders.selectors.orders import orders_open_ids
-from orders.selectors.sql import fetch
+from orders.selectors.versions import orders_named
 from orders.services.groups import groups_follow
 from orders.services.intents import intents_drop, intents_insert
 from orders.services.waking import venues_wake_on_commit
@@ -30,7 +30,6 @@ from trading_portal.kernel.ids import uuid7
 
 CHUNK = 500
 _CANCEL = OrderEvent(EventKind.CANCEL_REQUESTED)
-_OWNERS = "SELECT id, account_id FROM orders_order WHERE id = ANY(%s)"
 
 log = structlog.get_logger(__name__)
 
@@ -47,17 +46,16 @@ def orders_cancel(
 ) -> list[CancelOutcome]:
     """Cancel orders in one transaction, and return one answer for each id.
 
-    What was never sent is cancelled at once (row 5); for the rest the venue is asked (rows 19 and 47). An order that
-    is not in `account_id` is not found; None means that the caller may cancel anywhere.
+    What was never sent is cancelled at once (row 5); for the rest the venue is asked (rows 19 and 47). Any id that an
+    order has or had names it. An order that is not in `account_id` is not found; None means that the caller may
+    cancel anywhere.
     """
     with transaction.atomic():
-        owners = {
-            row[0]: row[1] for row in fetch(_OWNERS, [list(order_ids)]) if account_id is None or row[1] == account_id
-        }
-        if not owners:
+        named = {key: own for key, own in orders_named(order_ids).items() if account_id in (None, own[1])}
+        if not named:
             return [CancelOutcome(order_id, "not_found") for order_id in order_ids]
-        locked = accounts_lock(set(owners.values()))
-        orders = orders_locked(owners.keys())
+        locked = accounts_lock({owner for _, owner in named.values()})
+        orders = orders_locked({key for key, _ in named.values()})
         journal = Journal(locked, at=at)
         answers: dict[UUID, CancelOutcome] = {}
         for order_id, order in orders.items():
@@ -66,7 +64,10 @@ def orders_cancel(
         _store(orders, answers, at)
         followed.write(at=at)
         journal.write()
-    return [answers.get(order_id, CancelOutcome(order_id, "not_found")) for order_id in order_ids]
+    return [
+        answers[named[order_id][0]] if order_id in named else CancelOutcome(order_id, "not_found")
+        for order_id in order_ids
+    ]
 
 
 def _cancel(order: WorkingOrder, journal: Journal, by: Actor, correlation_id: UUID, at: datetime) -> CancelOutcome:

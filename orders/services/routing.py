@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.db import transaction
 
+from audit.domain.types import Actor
+from audit.services import events_append
 from orders.brokers.registry import ADAPTERS
 from orders.domain.commands import PlaceOrder
 from orders.domain.facts import PAPER_VENUE
+from orders.domain.venue_events import RouteRemoved, RouteSet
+from orders.models import VenueRoute
 from orders.selectors.sql import fetch
+from orders.services.breaking import venue_event
 from trading_portal.kernel.errors import Reason, reason
 
 # Routes and open breakers are few, mostly none: together with the orders they cost no statement of their own.
@@ -21,6 +28,10 @@ _LOOK = """
 SELECT 'order', o.account_id, o.client_order_id, o.id, o.command_hash, o.is_refused, NULL, NULL
 FROM orders_order o JOIN unnest(%(accounts)s::uuid[], %(ids)s::text[]) AS wanted(account_id, client_order_id)
      ON o.account_id = wanted.account_id AND o.client_order_id = wanted.client_order_id
+UNION ALL
+SELECT 'replace', v.account_id, v.client_order_id, v.order_id, NULL, NULL, NULL, NULL
+FROM orders_orderversion v JOIN unnest(%(accounts)s::uuid[], %(ids)s::text[]) AS wanted(account_id, client_order_id)
+     ON v.account_id = wanted.account_id AND v.client_order_id = wanted.client_order_id
 UNION ALL
 SELECT 'down', NULL, NULL, NULL, NULL, NULL, venue, NULL FROM orders_breaker WHERE state = 'open'
 UNION ALL
@@ -31,10 +42,10 @@ FROM orders_venueroute WHERE account_id IS NULL OR account_id = ANY(%(accounts)s
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """An order that has a command's id already."""
+    """An order that has a command's id already; one whose replace has it came of no command to place."""
 
     order_id: UUID
-    command_hash: bytes
+    command_hash: bytes | None
     is_refused: bool
 
 
@@ -93,8 +104,34 @@ def surroundings(commands: Sequence[PlaceOrder]) -> Surroundings:
     for kind, account_id, client_order_id, order_id, command_hash, flag, venue, asset_class in fetch(_LOOK, parameters):
         if kind == "order":
             found.taken[account_id, client_order_id] = Taken(order_id, bytes(command_hash), flag)
+        elif kind == "replace":
+            found.taken[account_id, client_order_id] = Taken(order_id, None, is_refused=False)
         elif kind == "down":
             found.down.add(venue)
         else:
             found.routes.append(Route(account_id, asset_class, venue, flag))
     return found
+
+
+def venue_route_set(*, route: VenueRoute, by: Actor, at: datetime) -> None:
+    """Store where orders go from now on, and say in the venue's stream who said so."""
+    with transaction.atomic():
+        route.save()
+        events_append(events=[venue_event(route.venue, RouteSet(**_route_facts(route)), at, by=by)], at=at)
+
+
+def venue_route_remove(*, route: VenueRoute, by: Actor, at: datetime) -> None:
+    """Let orders go there no longer by this route; what is there already stays."""
+    with transaction.atomic():
+        facts = _route_facts(route)
+        route.delete()
+        events_append(events=[venue_event(route.venue, RouteRemoved(**facts), at, by=by)], at=at)
+
+
+def _route_facts(route: VenueRoute) -> dict[str, Any]:
+    return {
+        "venue": route.venue,
+        "account_id": None if route.account_id is None else str(route.account_id),
+        "asset_class": route.asset_class,
+        "is_default": route.is_default,
+    }
