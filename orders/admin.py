@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
-from django.contrib import admin
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
 from audit.admin import ReadOnlyAdmin, identifier
-from orders.models import Execution, Order, ParkedReport
+from audit.domain.types import Actor
+from orders.brokers.registry import ADAPTERS
+from orders.domain.reasons import sentence
+from orders.models import Breaker, Execution, Order, ParkedReport, VenueAlert, VenueRoute
+from orders.services.alerting import alerts_resolve, parked_reports_resolve
+from orders.services.routing import venue_route_remove, venue_route_set
+from trading_portal.kernel import clock
 
 
 @admin.register(Order)
@@ -60,10 +70,98 @@ class ExecutionAdmin(ReadOnlyAdmin):
         return queryset.filter(Q(exec_id=term) | Q(order_id=key) if key else Q(exec_id=term)), False
 
 
+class ResolvingAdmin(ReadOnlyAdmin):
+    """Show what a person must look at, and let who may say that it is dealt with."""
+
+    list_filter = ("venue", "code", ("resolved_at", admin.EmptyFieldListFilter))
+    actions = ("mark_resolved",)
+
+    def has_resolve_permission(self, request: HttpRequest) -> bool:
+        """Tell whether this person may resolve."""
+        return request.user.has_perm(f"orders.change_{self.opts.model_name}")
+
+    @admin.action(description="Mark as resolved", permissions=["resolve"])
+    def mark_resolved(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """Resolve the chosen rows, as the signed-in person."""
+        count = self.resolve(list(queryset.values_list("pk", flat=True)), Actor.user(_person(request)))
+        messages.success(request, f"{count} resolved.")
+
+    def resolve(self, keys: Sequence[UUID], by: Actor) -> int:
+        """Resolve rows through their service, and return how many were."""
+        raise LookupError(f"{type(self).__name__} does not say how its rows are resolved")
+
+
 @admin.register(ParkedReport)
-class ParkedReportAdmin(ReadOnlyAdmin):
+class ParkedReportAdmin(ResolvingAdmin):
     """Show what venues reported that could not be applied."""
 
     list_display = ("recorded_at", "venue", "code", "order_id", "resolved_at")
-    list_filter = ("venue", "code")
     ordering = ("-recorded_at",)
+
+    def resolve(self, keys: Sequence[UUID], by: Actor) -> int:
+        """Note that a person has dealt with parked reports."""
+        return parked_reports_resolve(report_ids=keys, by=by, at=clock.now())
+
+
+@admin.register(VenueAlert)
+class VenueAlertAdmin(ResolvingAdmin):
+    """Show what venues owe, and what they have otherwise than we."""
+
+    list_display = ("raised_at", "venue", "code", "subject", "said", "resolved_at")
+    ordering = ("resolved_at", "-raised_at")
+
+    @admin.display(description="what")
+    def said(self, alert: VenueAlert) -> str:
+        """Return the alert's sentence."""
+        return sentence(alert.code, alert.facts)
+
+    def resolve(self, keys: Sequence[UUID], by: Actor) -> int:
+        """Note that a person has dealt with alerts."""
+        return alerts_resolve(alert_ids=keys, by=by, at=clock.now())
+
+
+@admin.register(Breaker)
+class BreakerAdmin(ReadOnlyAdmin):
+    """Show whether venues answer, and how fast."""
+
+    list_display = (
+        "venue", "state", "cause", "changed_at", "probe_at", "is_slow", "acknowledge_p95_ms", "fill_p95_ms",
+        "patience_ms", "measured_at",
+    )  # fmt: skip
+    list_filter = ("state", "is_slow")
+    ordering = ("venue",)
+
+
+@admin.register(VenueRoute)
+class VenueRouteAdmin(admin.ModelAdmin):
+    """Say where orders go."""
+
+    list_display = ("venue", "account", "asset_class", "is_default")
+    list_filter = ("venue",)
+    list_select_related = ("account",)
+    raw_id_fields = ("account",)
+
+    def save_model(self, request: HttpRequest, obj: VenueRoute, form: Any, change: bool) -> None:
+        """Store a route as the signed-in person."""
+        venue_route_set(route=obj, by=Actor.user(_person(request)), at=clock.now())
+
+    def delete_model(self, request: HttpRequest, obj: VenueRoute) -> None:
+        """Remove a route as the signed-in person."""
+        venue_route_remove(route=obj, by=Actor.user(_person(request)), at=clock.now())
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[VenueRoute]) -> None:
+        """Remove routes as the signed-in person."""
+        for route in queryset:
+            self.delete_model(request, route)
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest | None, **options: Any) -> Any:
+        """Offer the venues that there are."""
+        if db_field.name == "venue":
+            return forms.ChoiceField(choices=[(venue, venue) for venue in ADAPTERS])
+        return super().formfield_for_dbfield(db_field, request, **options)
+
+
+def _person(request: HttpRequest) -> UUID:
+    if request.user.pk is None:
+        raise PermissionDenied
+    return request.user.pk

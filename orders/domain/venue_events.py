@@ -84,6 +84,15 @@ class AlertResolved(EventPayload, frozen=True, kw_only=True):
     code: str
 
 
+class ParkedResolved(EventPayload, frozen=True, kw_only=True):
+    """A person has dealt with a report that could not be applied."""
+
+    TYPE: ClassVar[str] = "venue.report_resolved"
+    venue: str
+    parked_report_id: str
+    code: str
+
+
 class RouteSet(EventPayload, frozen=True, kw_only=True):
     """Somebody said where orders go; without an account everybody's, without an asset class all of them."""
 

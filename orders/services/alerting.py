@@ -15,7 +15,7 @@ from audit.domain.types import Actor
 from audit.services import events_append
 from orders.domain.events import OrderAnomaly
 from orders.domain.types import BaseState, PendingOperation
-from orders.domain.venue_events import AlertRaised, AlertResolved
+from orders.domain.venue_events import AlertRaised, AlertResolved, ParkedResolved
 from orders.selectors.sql import as_json, fetch
 from orders.services.breaking import venue_event
 from orders.services.leasing import lease_require
@@ -58,6 +58,9 @@ RETURNING id, venue, subject, code
 _RESOLVE = """
 UPDATE orders_venuealert SET resolved_at = %s WHERE id = ANY(%s) AND resolved_at IS NULL
 RETURNING id, venue, subject, code
+"""
+_RESOLVE_PARKED = """
+UPDATE orders_parkedreport SET resolved_at = %s WHERE id = ANY(%s) AND resolved_at IS NULL RETURNING id, venue, code
 """
 
 
@@ -112,6 +115,18 @@ def alerts_resolve(*, alert_ids: Collection[UUID], by: Actor, at: datetime) -> i
     """Note that alerts are dealt with, and return how many were; running it again is harmless."""
     with transaction.atomic():
         return _tell_resolved(fetch(_RESOLVE, [at, list(alert_ids)]), by, at)
+
+
+def parked_reports_resolve(*, report_ids: Collection[UUID], by: Actor, at: datetime) -> int:
+    """Note that a person has dealt with parked reports, and return how many; the reports themselves stay."""
+    with transaction.atomic():
+        rows = fetch(_RESOLVE_PARKED, [at, list(report_ids)])
+        events = [
+            venue_event(venue, ParkedResolved(venue=venue, parked_report_id=str(key), code=code), at, by=by)
+            for key, venue, code in rows
+        ]
+        events_append(events=events, at=at)
+        return len(rows)
 
 
 def _tell_resolved(rows: Sequence[tuple[Any, ...]], by: Actor, at: datetime) -> int:
