@@ -10,6 +10,7 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
+from orders.domain.brackets import is_exit
 from orders.domain.commands import OrderFields, ReplaceFields
 from orders.domain.facts import OrderFacts, OrderTerms
 from orders.domain.types import BaseState, OrderType, PendingOperation, TimeInForce
@@ -38,6 +39,8 @@ def change_faults(order: OrderFacts, asked: ReplaceFields) -> list[Reason]:
         found.append(reason("REPLACE_OF_NOTIONAL"))
     elif asked.quantity is not None and asked.quantity <= order.filled_quantity:
         found.append(reason("QUANTITY_NOT_ABOVE_FILLED", quantity=asked.quantity, filled=order.filled_quantity))
+    if asked.quantity is not None and is_exit(order):
+        found.append(reason("REPLACE_OF_EXIT_QUANTITY"))
     was, becomes = order.time_in_force, asked.time_in_force or order.time_in_force
     if was is not becomes and not {was, becomes} <= _CHANGEABLE:
         found.append(reason("REPLACE_OF_TIME_IN_FORCE", was=was.value, becomes=becomes.value))

@@ -114,16 +114,6 @@ def role_of(order: OrderFacts) -> Leg:
     return Leg.TAKE_PROFIT if order.leg is Leg.NONE and order.order_class is OrderClass.OCO else order.leg
 
 
-def holder(group: Group) -> tuple[Member, Decimal] | None:
-    """Return which exit holds the group's one reservation, and for how much; None when no exit works.
-
-    Both exits close the same units, so these are held once: by the take-profit while it works, else by the stop, for
-    the most that either may still trade.
-    """
-    working = [each for each in group.exits if each.state.base is not BaseState.HELD and each.state.leaves_quantity]
-    return (working[0], max(each.state.leaves_quantity for each in working)) if working else None
-
-
 def steps(group: Group) -> list[Step]:
     """Return what the group's orders are to do now; what cannot be asked yet is asked once it can."""
     found: dict[object, Step] = {}

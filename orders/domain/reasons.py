@@ -74,6 +74,7 @@ SENTENCES: Mapping[str, str] = {
     "ENTRY_BUSTED": "Fewer units are held: the venue took a fill back.",
     "EXIT_FILLED": "The other exit of its group was filled.",
     "EXIT_NOT_COVERED": "It would close {quantity}, and {available} are held and free.",
+    "REPLACE_OF_EXIT_QUANTITY": "An exit is for as much as there is to close; only its prices can be changed.",
     "EXIT_REJECTED": "An exit of this group was rejected: what it was to close has one exit less.",
     "EXITS_TOO_SMALL": "The exits close {exits} of the {filled} that were filled.",
     "OVER_EXIT": "The exits traded {excess} more than there was to close.",

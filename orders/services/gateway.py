@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
+from orders.domain.brackets import is_exit
 from orders.domain.facts import OrderFacts, OrderTerms
 from orders.domain.types import Leg
 from orders.selectors.sql import fetch
@@ -61,5 +62,8 @@ def _leaving(order: OrderFacts) -> Leaving:
 
 
 def _replacing(order: OrderFacts, terms: OrderTerms) -> Leaving:
-    """Return what leaves with a replace: it has a decision of its own."""
-    return Leaving(terms.version_id, None, order.account_id, order.instrument_id, terms.quantity, terms.limit_price)
+    """Return what leaves with a replace: it has a decision of its own, unless it takes from an exit of a group."""
+    quantity, parent_id = terms.quantity, None
+    if is_exit(order):
+        quantity, parent_id = None, order.parent_id or order.id
+    return Leaving(terms.version_id, parent_id, order.account_id, order.instrument_id, quantity, terms.limit_price)

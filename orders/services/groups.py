@@ -26,7 +26,6 @@ from orders.domain.brackets import (
     Member,
     Step,
     StepKind,
-    holder,
     own_end,
     steps,
 )
@@ -34,7 +33,10 @@ from orders.domain.events import OrderActivated, OrderAnomaly, OrderCanceled, Or
 from orders.domain.order import EventKind, OrderEvent
 from orders.domain.types import BaseState, IntentKind, OrderClass, PendingOperation
 from orders.selectors.rows import orders_fetch
-from orders.services.intents import intents_drop, intents_insert
+from orders.selectors.versions import versions_last, versions_pending
+from orders.services.intents import intents_drop, intents_insert, replaces_insert
+from orders.services.reserving import exits_reservation
+from orders.services.versions import NewVersion, replace_for_less, versions_insert
 from orders.services.waking import venues_wake_on_commit
 from orders.services.working import Journal, WorkingOrder, orders_save, reasons_stored
 from positions.domain.types import AccountExposure, NewReservation, Side
@@ -61,11 +63,14 @@ class Followed:
     dropped: list[UUID] = field(default_factory=list)
     released: list[UUID] = field(default_factory=list)
     opened: list[NewReservation] = field(default_factory=list)
+    versions: list[NewVersion] = field(default_factory=list)
 
     def write(self, *, at: datetime) -> None:
         """Store it, after what the caller stored of the orders it moved itself."""
         intents_drop(self.dropped, at=at)
         intents_insert(self.intents)
+        versions_insert(self.versions, at=at)
+        replaces_insert([(each.order.id, each.order.venue, each.terms.version_id) for each in self.versions], at=at)
         reservations_release(order_ids=self.released)
         reservations_open(reservations=self.opened, at=at)
         orders_save(self.orders, at=at)
@@ -101,7 +106,8 @@ def _with_others(known: Mapping[UUID, WorkingOrder]) -> dict[UUID, WorkingOrder]
     """Return every order of the groups that these belong to; what is not known yet is read and locked."""
     roots = list({order.facts.parent_id or order.facts.id for order in known.values()})
     others = orders_fetch(_OTHERS, {"roots": roots, "known": list(known)})
-    return dict(known) | {facts.id: WorkingOrder(facts) for facts in others}
+    asked = versions_pending([facts.id for facts in others if facts.pending is PendingOperation.REPLACE])
+    return dict(known) | {facts.id: WorkingOrder(facts, asked.get(facts.id)) for facts in others}
 
 
 class _Work:
@@ -135,7 +141,8 @@ class _Work:
         self.followed.orders = [order for key, order in self.orders.items() if order.sequence > told[key]]
         for root in self.roots:
             self._reserve(self._group(root), self.followed)
-        venues_wake_on_commit(venue for _, venue, _, due_at in self.followed.intents if due_at <= self.at)
+        due = [venue for _, venue, _, due_at in self.followed.intents if due_at <= self.at]
+        venues_wake_on_commit([*due, *(each.order.venue for each in self.followed.versions)])
 
     def _group(self, root: UUID, *, is_before: bool = False) -> Group:
         """Return a group as it stands, or as it stood before this transaction."""
@@ -143,8 +150,7 @@ class _Work:
         return Group(_member(self.orders[root], is_before), [_member(leg, is_before) for leg in legs])
 
     def _todo(self, root: UUID) -> list[Step]:
-        found = steps(self._group(root))
-        return [step for step in found if step.order.facts.id not in self.spared and step.kind is not StepKind.REDUCE]
+        return [step for step in steps(self._group(root)) if step.order.facts.id not in self.spared]
 
     def _take(self, root: UUID, todo: list[Step]) -> None:
         activations = [step for step in todo if step.kind is StepKind.ACTIVATE]
@@ -158,7 +164,9 @@ class _Work:
                 self._activate(order, step.why, min(step.quantity, covered))
             elif step.kind is StepKind.ACTIVATE:
                 self._cancel(order, reason(EXIT_NOT_COVERED, quantity=step.quantity, available=covered))
-            elif step.kind is StepKind.CANCEL:
+            elif step.kind is StepKind.REDUCE:
+                self._reduce(order, step.quantity)
+            else:
                 self._cancel(order, step.why)
 
     def _covered(self, step: Step) -> Decimal:
@@ -196,28 +204,19 @@ class _Work:
         self.journal.note(order, OrderCanceled, by=_BY, venue=order.facts.venue, **never_sent)
         self.followed.dropped.append(order.facts.id)
 
+    def _reduce(self, order: WorkingOrder, quantity: Decimal) -> None:
+        """Ask for the order as it is, for less: nobody has to judge that."""
+        number = versions_last([order.facts.id]).get(order.facts.id, 1) + 1
+        version = replace_for_less(order, quantity, number=number, journal=self.journal, by=_BY, at=self.at)
+        self.followed.versions.append(version)
+
     def _reserve(self, group: Group, into: Followed) -> None:
         """Have the group's one reservation be what its exits may still trade."""
-        into.released += [each.facts.id for each in group.exits]
-        held = holder(group)
-        if held is None:
-            return
-        facts, quantity = held[0].facts, held[1]
-        if facts.worst_price is None:
-            raise LookupError(f"order {facts.id} was approved without a worst price")
-        into.opened.append(
-            NewReservation(
-                facts.id,
-                facts.account_id,
-                facts.instrument_id,
-                self.locked[facts.account_id].owner_id,
-                facts.side,
-                quantity,
-                facts.worst_price,
-                facts.limit_price,
-                self.instruments[facts.instrument_id].currency,
-            )
-        )
+        exits = [self.orders[each.facts.id] for each in group.exits]
+        into.released += [order.facts.id for order in exits]
+        held = exits_reservation(exits, locked=self.locked, instruments=self.instruments)
+        if held is not None:
+            into.opened.append(held)
 
     def _note_oddities(self, root: UUID) -> None:
         """Note what a person has to look at, once: when it came about."""

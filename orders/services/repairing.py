@@ -17,7 +17,7 @@ _UNEVEN = """
 SELECT root.id, root.account_id
 FROM orders_order exit JOIN orders_order root ON root.id = coalesce(exit.parent_id, exit.id)
 WHERE exit.order_class <> 'simple' AND (exit.leg <> '' OR exit.order_class = 'oco')
-  AND NOT (exit.base IN ('filled', 'canceled', 'expired', 'rejected', 'replaced')) AND exit.pending = 'none'
+  AND NOT exit.is_closed AND exit.pending = 'none'
   AND (exit.base = 'held' AND NOT (root.base IN ('accepted', 'pending_new', 'new', 'partially_filled'))
        OR exit.base <> 'held' AND root.order_class <> 'oco' AND root.filled_quantity < exit.quantity
        OR EXISTS (SELECT 1 FROM orders_order other

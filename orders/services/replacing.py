@@ -32,6 +32,7 @@ from orders.domain.states import InvalidTransition, apply, status_of
 from orders.domain.types import PendingOperation
 from orders.selectors.sql import fetch
 from orders.selectors.versions import orders_named, orders_seen, versions_last
+from orders.services.groups import groups_follow
 from orders.services.intents import replaces_insert
 from orders.services.reserving import reservations_follow
 from orders.services.versions import NewVersion, request_facts, versions_insert
@@ -251,10 +252,12 @@ def _judge(
             _refuse(each, decision, journal)
         answers[each.asked.index] = _answered(each, terms, decision, at)
     versions_insert(versions, at=at)
+    followed = groups_follow(moved, locked, journal, at=at)
     instruments = {each.instrument.id: each.instrument for each in proposals}
     reservations_follow(moved, locked=locked, instruments=instruments, at=at)
     replaces_insert([(o.facts.id, o.facts.venue, o.asked.version_id) for o in moved if o.asked], at=at)
     orders_save([each.order for each in proposals], at=at)
+    followed.write(at=at)
     decisions_record(decisions=decisions, at=at)
     journal.write()
     venues_wake_on_commit(order.facts.venue for order in moved)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
@@ -11,6 +11,7 @@ from accounts.domain.types import LockedAccounts
 from marketdata.domain.types import InstrumentFacts
 from orders.domain.brackets import is_exit
 from orders.domain.holding import Held
+from orders.domain.types import BaseState
 from orders.services.working import WorkingOrder
 from positions.domain.types import NewReservation
 from positions.services import reservations_change, reservations_open, reservations_release, reservations_reprice
@@ -40,6 +41,24 @@ def reservations_follow(
     )
     again = [(order, held) for order, had, held in moved if held.quantity and not had.quantity]
     reservations_open(reservations=[_reservation(*each, locked, instruments) for each in again], at=at)
+
+
+def exits_reservation(
+    exits: Sequence[WorkingOrder], *, locked: LockedAccounts, instruments: Mapping[UUID, InstrumentFacts]
+) -> NewReservation | None:
+    """Return the one reservation of a group's exits, the take-profit given first; None when none of them works.
+
+    They close the same units, so these are held once: by the take-profit while it works, else by the stop, for the
+    most that either may still trade, at the worst price of either.
+    """
+    working = [(order, order.held) for order in exits if order.state.base is not BaseState.HELD]
+    working = [(order, held) for order, held in working if held.quantity]
+    if not working:
+        return None
+    order, first = working[0]
+    most = max(held.quantity for _, held in working)
+    worst = max(_price(*each) for each in working)
+    return _reservation(order, Held(most, worst, first.limit_price), locked, instruments)
 
 
 def _is_as_dear(had: Held, held: Held) -> bool:

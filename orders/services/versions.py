@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import msgspec
 
-from orders.domain.amending import amended, terms_taken, terms_text
+from audit.domain.types import Actor
+from orders.domain.amending import amended, terms_asked, terms_taken, terms_text
+from orders.domain.commands import ReplaceFields, replace_hash
+from orders.domain.events import OrderReplaceRequested
 from orders.domain.facts import OrderFacts, OrderTerms
-from orders.domain.order import EventKind, OrderState
+from orders.domain.order import EventKind, OrderEvent, OrderState
 from orders.domain.reports import VenueReport
 from orders.domain.states import status_of
 from orders.domain.types import PendingOperation
 from orders.selectors.sql import as_json, execute
-from orders.services.working import WorkingOrder, reasons_stored
+from orders.services.working import Journal, WorkingOrder, reasons_stored
 from trading_portal.kernel.errors import Reason, reason
+from trading_portal.kernel.ids import uuid7
 from trading_portal.kernel.money import plain
 
 _COLUMNS = """
@@ -96,6 +101,36 @@ def version_settle(
     else:
         why = reason("REPLACE_OVERTAKEN", status=status_of(order.state.base, order.state.pending, is_unknown=False))
     return Settled(order, asked, was, before, (why,))
+
+
+def replace_for_less(
+    order: WorkingOrder, quantity: Decimal, *, number: int, journal: Journal, by: Actor, at: datetime
+) -> NewVersion:
+    """Ask for an order as it is, for less of it, and return the replace to be stored: it puts no more at stake."""
+    facts, held = order.facts, order.held
+    if facts.worst_price is None:
+        raise LookupError(f"order {facts.id} was approved without a worst price")
+    terms = terms_asked(
+        facts,
+        ReplaceFields(quantity=quantity),
+        version_id=uuid7(),
+        number=number,
+        client_order_id=str(uuid7()),
+        closes_at=facts.expires_at,
+    )
+    terms = msgspec.structs.replace(terms, worst_price=facts.worst_price)
+    order.apply(OrderEvent(EventKind.REPLACE_REQUESTED, quantity=quantity), at=at)
+    order.asked = terms
+    journal.note(
+        order,
+        OrderReplaceRequested,
+        by=by,
+        worst_price=plain(facts.worst_price),
+        reserved_quantity=plain(held.quantity),
+        reserved_price=plain(facts.worst_price),
+        **request_facts(facts, terms),
+    )
+    return NewVersion(facts, terms, replace_hash(facts.id, ReplaceFields(quantity=quantity)))
 
 
 def versions_insert(versions: Sequence[NewVersion], *, at: datetime) -> None:

@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from orders import services
-from orders.domain.commands import StopLoss, TakeProfit
+from orders.domain.commands import ReplaceFields, ReplaceOrder, StopLoss, TakeProfit
 from orders.domain.reports import ReportKind
 from orders.domain.types import OrderClass, OrderType, TimeInForce
 from orders.tests.desk import Desk, rows
@@ -44,6 +44,18 @@ def working(desk: Desk, **changes) -> tuple[UUID, UUID, UUID]:
     assert {message.order_id for message in desk.claim()} == {profit, stop}
     desk.record(desk.report(profit, ReportKind.NEW), desk.report(stop, ReportKind.NEW))
     return entry, profit, stop
+
+
+def replaced(desk: Desk, order_id: UUID, **fields):
+    command = ReplaceOrder(
+        order_id=order_id,
+        account_id=desk.account,
+        fields=ReplaceFields(**fields),
+        by=BY,
+        correlation_id=uuid7(),
+        requested_at=clock.now(),
+    )
+    return services.order_replace(command=command, at=clock.now())
 
 
 def statuses(desk: Desk, ids) -> list[str]:
@@ -235,6 +247,109 @@ def test_both_exits_filling_is_booked_and_a_person_can_find_it(desk, is_one_batc
         desk.record(*batch)
     assert desk.held() == -10
     assert anomalies(entry) == ["OVER_EXIT"]
+
+
+def test_what_the_take_profit_fills_is_taken_from_the_stop(desk):
+    ids = _, profit, stop = working(desk)
+    desk.record(desk.trade(profit, "4", "110"))
+    assert statuses(desk, ids) == ["filled", "partially_filled", "pending_replace"]
+    (message,) = desk.claim()
+    assert (message.order_id, message.kind, message.terms.quantity, message.terms.limit_price) == (
+        stop,
+        "replace",
+        6,
+        None,
+    )
+    assert reserved(desk, ids) == [None, 10, None]
+    desk.record(desk.report(stop, ReportKind.REPLACED, quantity="6", request_id=message.terms.version_id))
+    order = desk.order(stop)
+    assert (order.status, order.quantity, order.stop_price, order.version_number) == ("new", 6, 90, 2)
+    assert reserved(desk, ids) == [None, 6, None]
+    desk.record(desk.trade(profit, "6", "110"))
+    assert statuses(desk, ids) == ["filled", "filled", "pending_cancel"]
+
+
+def test_fills_while_the_stop_is_being_reduced_are_taken_from_it_next(desk):
+    ids = _, profit, stop = working(desk)
+    desk.record(desk.trade(profit, "4", "110"))
+    (first,) = desk.claim()
+    desk.record(desk.trade(profit, "2", "110"))
+    assert desk.claim() == []
+    desk.record(desk.report(stop, ReportKind.REPLACED, quantity="6", request_id=first.terms.version_id))
+    (second,) = desk.claim()
+    assert (second.terms.quantity, second.terms.replaces, reserved(desk, ids)) == (
+        4,
+        first.terms.version_id,
+        [None, 6, None],
+    )
+    desk.record(desk.report(stop, ReportKind.REPLACED, quantity="4", request_id=second.terms.version_id))
+    assert (desk.order(stop).quantity, reserved(desk, ids)) == (4, [None, 4, None])
+    desk.record(desk.trade(stop, "4", "90"))
+    assert (desk.held(), statuses(desk, ids)) == (0, ["filled", "pending_cancel", "filled"])
+
+
+def test_a_stop_that_is_not_acknowledged_yet_is_reduced_once_it_is(desk):
+    entry, profit, stop = group(desk)
+    desk.claim()
+    desk.record(desk.trade(entry, "10"))
+    desk.claim()
+    desk.record(desk.trade(profit, "4", "110"))
+    assert desk.claim() == []
+    desk.record(desk.report(stop, ReportKind.NEW))
+    assert [(m.order_id, m.terms.quantity) for m in desk.claim()] == [(stop, 6)]
+
+
+def test_a_venue_that_will_not_reduce_is_asked_again_by_the_sweep(desk):
+    _, profit, stop = working(desk)
+    desk.record(desk.trade(profit, "4", "110"))
+    desk.claim()
+    desk.record(desk.report(stop, ReportKind.REPLACE_REJECTED))
+    assert (desk.status(stop), desk.claim()) == ("new", [])
+    assert services.groups_repair(at=clock.now()) == 1
+    assert [(m.order_id, m.terms.quantity) for m in desk.claim()] == [(stop, 6)]
+
+
+def test_a_bust_of_a_part_of_the_entry_reduces_both_exits(desk):
+    entry, profit, stop = group(desk)
+    desk.claim()
+    fill = desk.trade(entry, "3")
+    desk.record(fill, desk.trade(entry, "7"))
+    desk.claim()
+    desk.record(desk.report(profit, ReportKind.NEW), desk.report(stop, ReportKind.NEW))
+    desk.record(desk.report(entry, ReportKind.TRADE_CANCEL, ref_exec_id=fill.exec_id))
+    messages = desk.claim()
+    assert {(m.order_id, m.terms.quantity) for m in messages} == {(profit, 7), (stop, 7)}
+    for message in messages:
+        report = {"quantity": "7", "request_id": message.terms.version_id}
+        desk.record(desk.report(message.order_id, ReportKind.REPLACED, **report))
+    assert (reserved(desk, (entry, profit, stop)), desk.held()) == ([3, 7, None], 7)
+    assert anomalies(entry) == ["ENTRY_BUSTED"]
+
+
+def test_the_price_of_an_exit_can_be_changed_and_its_quantity_cannot(desk):
+    ids = _, profit, _ = working(desk)
+    refused = replaced(desk, profit, quantity=Decimal(5))
+    assert (refused.status, refused.refusal[0].code) == ("invalid", "REPLACE_OF_EXIT_QUANTITY")
+    assert replaced(desk, profit, limit_price=Decimal(108)).status == "requested"
+    assert reserved(desk, ids) == [None, 10, None]
+    (message,) = desk.claim()
+    desk.record(
+        desk.report(profit, ReportKind.REPLACED, quantity="10", price="108", request_id=message.terms.version_id)
+    )
+    assert (desk.order(profit).limit_price, statuses(desk, ids)) == (108, ["filled", "new", "new"])
+    assert rows("SELECT limit_price FROM positions_reservation WHERE order_id = %s", profit) == [(108,)]
+
+
+def test_exits_are_for_what_a_replaced_entry_bought(desk):
+    entry, profit, stop = group(desk)
+    desk.claim()
+    desk.record(desk.report(entry, ReportKind.NEW))
+    assert replaced(desk, entry, quantity=Decimal(8)).status == "requested"
+    (message,) = desk.claim()
+    desk.record(desk.report(entry, ReportKind.REPLACED, quantity="8", request_id=message.terms.version_id))
+    desk.record(desk.trade(entry, "8"))
+    assert [desk.order(each).quantity for each in (profit, stop)] == [8, 8]
+    assert {(m.order_id, m.quantity) for m in desk.claim()} == {(profit, 8), (stop, 8)}
 
 
 def test_a_venue_that_will_not_cancel_is_asked_again_by_the_sweep(desk):
