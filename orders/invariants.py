@@ -26,7 +26,11 @@ WHERE fill.is_live AND fill.kind <> 'trade_cancel'
 _LIVE = """(parent.base IN ('accepted', 'pending_new', 'new', 'partially_filled', 'stopped', 'suspended')
             OR parent.base = 'done_for_day' AND parent.time_in_force = 'gtc')"""
 
+# Take-profit and stop close the same units, which one of them holds for both.
+_IS_EXIT = "parent.leg <> '' OR parent.order_class = 'oco'"
+
 _KINDS: Mapping[str, tuple[EventKind, ...]] = {
+    "order.activated": (EventKind.ACTIVATED,),
     "order.routed": (EventKind.ROUTED,),
     "order.dropped": (EventKind.DROPPED,),
     "order.cancel_requested": (EventKind.CANCEL_REQUESTED,),
@@ -273,9 +277,26 @@ INVARIANTS = (
         FROM orders_order AS parent LEFT JOIN positions_reservation AS held
             ON held.order_id = parent.id AND held.account_id = parent.account_id
            AND held.instrument_id = parent.instrument_id AND held.side = parent.side
-        WHERE {_LIVE} AND parent.quantity > parent.filled_quantity
+        WHERE {_LIVE} AND parent.quantity > parent.filled_quantity AND NOT ({_IS_EXIT})
           AND (held.order_id IS NULL OR held.quantity_left < parent.quantity - parent.filled_quantity
                OR parent.side = 'buy' AND held.price < coalesce(parent.worst_price, parent.limit_price, held.price))
+        """,
+    ),
+    Invariant(
+        "I13",
+        "the working exits of a group hold what either may still trade, once",
+        f"""
+        SELECT parent.account_id, min(parent.id::text) AS order_id, parent.side,
+               max(parent.quantity - parent.filled_quantity) AS leaves, count(held.order_id) AS reservations,
+               max(held.quantity_left) AS held
+        FROM orders_order AS parent LEFT JOIN positions_reservation AS held
+            ON held.order_id = parent.id AND held.account_id = parent.account_id
+           AND held.instrument_id = parent.instrument_id AND held.side = parent.side
+        WHERE ({_IS_EXIT}) AND {_LIVE} AND parent.quantity > parent.filled_quantity
+        GROUP BY parent.account_id, coalesce(parent.parent_id, parent.id), parent.side
+        HAVING count(held.order_id) <> 1
+            OR max(held.quantity_left) < max(parent.quantity - parent.filled_quantity)
+            OR parent.side = 'buy' AND max(held.price) < max(coalesce(parent.worst_price, parent.limit_price))
         """,
     ),
     Invariant(

@@ -109,6 +109,14 @@ def killed_sweep() -> None:
             log.warning("orders.killed_late", kill_switch_id=str(switch.id), orders=count)
 
 
+@shared_task(name="orders.groups_sweep")
+def groups_sweep() -> None:
+    """Come back to brackets whose venue refused what was asked of an exit: the rest is done where it arises."""
+    count = services.groups_repair(at=clock.now())
+    if count:
+        log.warning("orders.groups_repaired", orders=count)
+
+
 @shared_task(name="orders.alerts_sweep")
 def alerts_sweep() -> None:
     """Tell a person about orders whose outcome a venue has owed for a minute, hosted or not."""

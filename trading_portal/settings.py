@@ -116,6 +116,7 @@ CELERY_BEAT_SCHEDULE = {
     "wake the venues": {"task": "orders.venues_sweep", "schedule": 1.0, "options": {"expires": 5}},
     "end unsent day orders": {"task": "orders.expire", "schedule": 5.0, "options": {"expires": 10}},
     "cancel what was killed": {"task": "orders.killed_sweep", "schedule": 5.0, "options": {"expires": 10}},
+    "come back to brackets": {"task": "orders.groups_sweep", "schedule": 10.0, "options": {"expires": 10}},
     "tell of what is overdue": {"task": "orders.alerts_sweep", "schedule": 5.0, "options": {"expires": 10}},
     "put limits back": {"task": "risk.sweep", "schedule": 5.0, "options": {"expires": 10}},
 }
