@@ -31,6 +31,7 @@ _OF_ORDERS = f"SELECT {_COLUMNS} FROM orders_venueordername WHERE venue = %s AND
 _BY_NAME = f"""
 SELECT {_COLUMNS} FROM orders_venueordername WHERE venue = %s AND (name = ANY(%s) OR venue_order_id = ANY(%s))
 """
+_LIKE = "SELECT order_id FROM orders_venueordername WHERE venue = %s AND venue_order_id LIKE %s"
 _OPEN = f"SELECT {_COLUMNS} FROM orders_venueordername WHERE venue = %s AND NOT has_ended ORDER BY sent_at LIMIT %s"
 _FIRST_SENT = "SELECT min(sent_at) FROM orders_venueordername WHERE venue = %s"
 _ADD = """
@@ -102,6 +103,10 @@ class VenueCopies:
     def names_called(self, names: Collection[str], venue_order_ids: Collection[str] = ()) -> list[OrderName]:
         """Return the names that we, or the venue, call so."""
         return [OrderName(*row) for row in fetch(_BY_NAME, [self.venue, list(names), list(venue_order_ids)])]
+
+    def orders_named_like(self, pattern: str) -> list[UUID]:
+        """Return the orders that the venue calls so, `%` standing for anything."""
+        return [row[0] for row in fetch(_LIKE, [self.venue, pattern])]
 
     def names_open(self, limit: int) -> list[OrderName]:
         """Return the names of which more is expected, those sent first."""
