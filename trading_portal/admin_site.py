@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
+from orders.selectors.venues import venues_health
 from risk.selectors import dashboard
 from trading_portal.kernel import clock
 
@@ -28,7 +29,8 @@ class RiskDeskSite(AdminSite):
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """Show what is stopped, nearly full, refused or waiting, to those who may see limits."""
-        shown = {"desk": dashboard(clock.now())} if request.user.has_perm(DESK) else {}
+        may_see = request.user.has_perm(DESK)
+        shown = {"desk": dashboard(clock.now()), "venues": venues_health()} if may_see else {}
         return super().index(request, {**shown, **(extra_context or {})})
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:

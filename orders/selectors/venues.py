@@ -11,9 +11,12 @@ from uuid import UUID
 from marketdata.selectors import instruments_by_id
 from orders.domain.breaker import BreakerState
 from orders.domain.facts import PAPER_VENUE
+from orders.domain.reasons import sentence
 from orders.domain.types import BaseState, IntentKind
-from orders.models import Breaker
+from orders.models import Breaker, ParkedReport, VenueAlert
 from orders.selectors.sql import fetch
+
+ALERTS_SHOWN = 20
 
 _IN_FLIGHT = """
 SELECT i.id, i.order_id, i.kind, i.attempts, i.sent_at, o.is_unknown, i.version_id
@@ -58,6 +61,25 @@ class VenueAway:
 
 
 @dataclass(frozen=True, slots=True)
+class AlertShown:
+    """An alert with its sentence."""
+
+    alert: VenueAlert
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class VenuesHealth:
+    """How venues are: those left alone or being tried again, every one that was measured, and what needs a person."""
+
+    away: list[Breaker]
+    breakers: list[Breaker]
+    alerts: list[AlertShown]
+    alerts_standing: int
+    reports_parked: int
+
+
+@dataclass(frozen=True, slots=True)
 class InFlight:
     """A message that was sent, or was about to be, and is not answered; `request_id` is a replace's own."""
 
@@ -92,9 +114,17 @@ def breaker_of(venue: str) -> Breaker | None:
     return Breaker.objects.filter(venue=venue).first()
 
 
-def breakers_open() -> list[Breaker]:
-    """Return the venues that do not answer."""
-    return list(Breaker.objects.filter(state=BreakerState.OPEN.value).order_by("venue"))
+def venues_health() -> VenuesHealth:
+    """Return how venues are, and what a person has still to look at there."""
+    breakers = list(Breaker.objects.order_by("venue"))
+    standing = VenueAlert.objects.filter(resolved_at=None)
+    return VenuesHealth(
+        away=[breaker for breaker in breakers if breaker.state != BreakerState.CLOSED.value],
+        breakers=breakers,
+        alerts=[AlertShown(a, sentence(a.code, a.facts)) for a in standing.order_by("-raised_at")[:ALERTS_SHOWN]],
+        alerts_standing=standing.count(),
+        reports_parked=ParkedReport.objects.filter(resolved_at=None).count(),
+    )
 
 
 def venues_away(account_ids: Collection[UUID]) -> dict[UUID, list[VenueAway]]:
