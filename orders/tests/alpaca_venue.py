@@ -188,8 +188,9 @@ class AlpacaServer:
         return order
 
     def _list(self, query: dict[str, str]) -> list[Order]:
-        after = datetime.fromisoformat(query["after"])
+        after = datetime.fromisoformat(query.get("after", "2000-01-01T00:00:00Z"))
         found = [o for o in self.orders.values() if datetime.fromisoformat(o["submitted_at"]) > after]
+        found = [o for o in found if query["status"] == "all" or o["status"] not in OVER]
         return sorted(found, key=lambda order: order["submitted_at"])[: int(query["limit"])]
 
     def _activities(self, query: dict[str, str]) -> list[dict[str, Any]]:

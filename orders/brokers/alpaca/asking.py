@@ -39,17 +39,22 @@ class Asking:
         if len(names) > ONE_BY_ONE:
             wanted = {name.name for name in names}
             since = min(name.sent_at for name in names) - _SKEW
-            found = {name: order for name, order in self._since(since) if name in wanted}
+            listed = {str(order.get("client_order_id")): order for order in self._listed("all", since)}
+            found = {name: order for name, order in listed.items() if name in wanted}
         missing = [name.name for name in names if name.name not in found]
         return found | {name: self.by_name(name) for name in missing}
 
-    def _since(self, since: datetime) -> Iterator[tuple[str, Fields]]:
-        """Go through the orders that were submitted after an instant."""
-        after = _written(since)
+    def open_orders(self) -> list[Fields]:
+        """Return the orders that work."""
+        return list(self._listed("open", None))
+
+    def _listed(self, status: str, since: datetime | None) -> Iterator[Fields]:
+        """Go through the orders that were submitted after an instant, oldest first."""
+        after = None if since is None else _written(since)
         for _ in range(ORDERS_PAGES):
-            query: dict[str, Any] = {"status": "all", "direction": "asc", "limit": ORDERS_PAGE, "after": after}
-            page: list[Fields] = self._rest.get("/orders", **query)
-            yield from ((str(order.get("client_order_id")), order) for order in page)
+            query: dict[str, Any] = {"status": status, "direction": "asc", "limit": ORDERS_PAGE}
+            page: list[Fields] = self._rest.get("/orders", **query, **({"after": after} if after else {}))
+            yield from page
             if len(page) < ORDERS_PAGE or page[-1]["submitted_at"] == after:
                 return
             after = page[-1]["submitted_at"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
@@ -53,6 +53,11 @@ class AlpacaBroker:
     def name(self) -> str:
         """Return the venue's name."""
         return self._name
+
+    @property
+    def endpoint(self) -> str:
+        """Return the address that is spoken to, for whoever decides which may be."""
+        return self._profile.url
 
     async def start(self, on_reports: OnReports) -> None:
         """Check the key, begin to listen; raise when the venue cannot be reached."""
@@ -184,6 +189,13 @@ class AlpacaBroker:
             await self._catch_up()
         page: DropCopy = await self._at_desk(self._teller.copies.after, since_id)
         return page
+
+    async def open_orders(self) -> Collection[UUID]:
+        """Return the orders that work there; one that is not ours under an id that nobody knows."""
+        self._require_here()
+        standing = await self._by_courier(self._asking.open_orders)
+        ids: set[UUID] = await self._at_desk(self._teller.ours, standing)
+        return ids
 
     async def _ask(self, names: Sequence[OrderName]) -> dict[str, Fields | None]:
         """Ask how orders stand, and tell what is new of them."""

@@ -19,7 +19,7 @@ class AlpacaProfile:
     secret_key: str = field(repr=False)
     couriers: int = 4
     request_seconds: float = 4.0
-    settle_seconds: float = 8.0
+    settle_seconds: float = 5.0
     patience_seconds: float = 3.5
     connect_seconds: float = 3.5
     reconnect_seconds: tuple[float, float] = (0.5, 10.0)

@@ -12,7 +12,7 @@ import structlog
 
 from orders.brokers.alpaca import words
 from orders.brokers.alpaca.told import Told
-from orders.brokers.alpaca.words import ACKNOWLEDGED, ENDS, FILLS, OVER, PAUSES, Fields, derived_id
+from orders.brokers.alpaca.words import ACKNOWLEDGED, ENDS, FILLS, OVER, PAUSES, Fields, derived_id, foreign_order_id
 from orders.brokers.copies import OrderName, ReportCopy, VenueCopies
 from orders.brokers.protocol import OnReports
 from orders.domain.reports import ReportKind, Restatement, VenueReport
@@ -206,6 +206,17 @@ class Teller:
             self._add(told, PAUSES[status], order, name, paused_at, derived_id(venue_order_id, status, paused_at))
         return status in OVER
 
+    def ours(self, orders: Sequence[Fields]) -> set[UUID]:
+        """Return which orders of ours these are; one that is not has an id that nobody knows."""
+        names = self.copies.names_called(
+            [str(order.get("client_order_id")) for order in orders], [str(order["id"]) for order in orders]
+        )
+        known = {name.name: name.order_id for name in names} | {name.venue_order_id: name.order_id for name in names}
+        return {
+            known.get(str(order["id"])) or known.get(str(order.get("client_order_id"))) or foreign_order_id(order["id"])
+            for order in orders
+        }
+
     # What we answer ourselves, having understood the venue's no
 
     def refused(self, order_id: UUID, text: str, at: datetime) -> None:
@@ -270,7 +281,7 @@ class Teller:
 
     def _foreign_trade(self, venue_order_id: str, exec_id: str, said: Fields, at: datetime) -> None:
         trade = words.report(
-            self.venue, ReportKind.TRADE, words.foreign_order_id(venue_order_id), venue_order_id, exec_id, at,
+            self.venue, ReportKind.TRADE, foreign_order_id(venue_order_id), venue_order_id, exec_id, at,
             quantity=words.amount(said.get("qty")), price=words.amount(said.get("price")),
         )  # fmt: skip
         self._report([ReportCopy(trade, words.amount(said.get("cum_qty")))])
