@@ -7,14 +7,14 @@ from decimal import Decimal
 
 from accounts.api.errors import ProblemError
 from accounts.domain.types import AccountFacts
-from marketdata.selectors import instruments_by_symbol
+from marketdata.selectors import instruments_by_symbol, session_at
 from orders.api.problems import unreadable
-from orders.brokers.registry import paper_profile
 from orders.domain.commands import OrderFields
 from orders.domain.facts import PAPER_VENUE
 from orders.domain.grid import instrument_reasons
 from orders.domain.parsing import timing_reasons
 from orders.domain.reasons import reason_dict
+from orders.services.intending import hours_of, intent_of
 from risk.domain.preview import Preview
 from risk.domain.types import OrderIntent
 from risk.services import orders_preview
@@ -26,9 +26,7 @@ from trading_portal.kernel.money import plain
 def preview_json(account: AccountFacts, fields: OrderFields, *, at: datetime) -> dict[str, object]:
     """Return what the order would cost and leave, and how each check would judge it."""
     (preview,) = orders_preview(intents=[_intent(account, fields, at)], at=at)
-    price = preview.worst_price
-    fees = None if price is None else paper_profile().fee(quantity=fields.quantity, price=price)
-    return _shown(preview, fees)
+    return _shown(preview)
 
 
 def _intent(account: AccountFacts, fields: OrderFields, at: datetime) -> OrderIntent:
@@ -38,29 +36,24 @@ def _intent(account: AccountFacts, fields: OrderFields, at: datetime) -> OrderIn
     faults = instrument_reasons(fields, instrument) + timing_reasons(fields, at=at)
     if faults:
         raise ProblemError(unreadable(faults))
-    return OrderIntent(
+    return intent_of(
+        fields,
         order_id=uuid7(),
-        account_id=account.id,
-        owner_id=account.owner_id,
+        account=account,
         instrument=instrument,
-        side=fields.side.value,
-        order_type=fields.order_type.value,
-        time_in_force=fields.time_in_force.value,
-        quantity=fields.quantity,
-        limit_price=fields.limit_price,
-        stop_price=fields.stop_price,
+        session=session_at(instrument, at, hours_of(fields)),
+        venue=fields.venue or PAPER_VENUE,
         placed_at=at,
-        base_currency=account.base_currency,
-        venue=PAPER_VENUE,
     )
 
 
-def _shown(preview: Preview, fees: Decimal | None) -> dict[str, object]:
+def _shown(preview: Preview) -> dict[str, object]:
     return {
         "approved": preview.approved,
         "reasons": [reason_dict(why) for why in preview.reasons],
+        "qty": _text(preview.quantity),
         "notional": _text(preview.notional),
-        "fees": _text(fees),
+        "fees": _text(preview.fees),
         "worst_price": _text(preview.worst_price),
         "reference_price": _text(preview.reference_price),
         "slippage": _text(preview.slippage),

@@ -42,6 +42,9 @@ class OrderTaken(OrderPayload, frozen=True, kw_only=True):
     client_order_id: str
     source: str
     venue: str
+    notional: str | None = None
+    trail_price: str | None = None
+    trail_percent: str | None = None
 
 
 class OrderAccepted(OrderTaken, frozen=True, kw_only=True):

@@ -15,6 +15,10 @@ class OrderType(StrEnum):
     TRAILING_STOP = "trailing_stop"
 
 
+STOPS = frozenset((OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP))
+"""Types that wait unseen until the market reaches their stop."""
+
+
 class TimeInForce(StrEnum):
     """Say how long an order works (FIX 59)."""
 

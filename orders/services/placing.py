@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 
 from accounts.domain.types import LockedAccounts
 from accounts.services import accounts_lock
-from marketdata.domain.types import InstrumentFacts
+from marketdata.domain.types import Hours, InstrumentFacts, Session
 from marketdata.selectors import instruments_by_symbol, session_at
 from orders.domain.commands import PlaceOrder, command_hash
 from orders.domain.facts import OrderFacts, Placement
@@ -19,11 +19,12 @@ from orders.domain.parsing import timing_reasons
 from orders.domain.types import Leg
 from orders.selectors.orders import legs_by_root, orders_by_id
 from orders.services.baskets import Basket, baskets_decided, baskets_sound
+from orders.services.intending import hours_of, intent_of
 from orders.services.legs import legs_made, oco_priced
 from orders.services.routing import Surroundings, surroundings
 from orders.services.storing import DecidedOrder, NewOrder, decided, orders_store
 from orders.services.waking import venues_wake_on_commit
-from risk.domain.types import Decision, OrderIntent
+from risk.domain.types import Decision
 from risk.services import orders_check
 from trading_portal.kernel.errors import Reason, reason
 from trading_portal.kernel.failpoints import failpoint
@@ -106,7 +107,7 @@ def _sort(
     new: list[NewOrder] = []
     twins: dict[int, int] = {}
     leaders: dict[tuple[UUID, str], int] = {}
-    sessions = {symbol: session_at(instrument, at) for symbol, instrument in instruments.items()}
+    sessions: dict[tuple[str, Hours], Session] = {}
     for index, command in enumerate(commands):
         if index in answers:
             continue
@@ -119,7 +120,10 @@ def _sort(
             answers[index] = Placement("invalid", None, tuple(faults))
             continue
         leaders[command.account_id, command.client_order_id] = index
-        instrument, session = instruments[command.symbol], sessions[command.symbol]
+        instrument, hours = instruments[command.symbol], hours_of(command)
+        session = sessions.get((command.symbol, hours))
+        if session is None:
+            session = sessions[command.symbol, hours] = session_at(instrument, at, hours)
         venue = around.venue_of(command, instrument.asset_class, given)
         asked = oco_priced(command)
         new.append(NewOrder(index, asked, command_hash(command), uuid7(), instrument, session, venue))
@@ -148,7 +152,19 @@ def _decide_and_store(
     """Ask risk, store what it decided, legs too, and wake the venues that something now waits for."""
 
     def check(orders: Sequence[NewOrder]) -> list[Decision]:
-        intents = [_intent(each, locked, is_venue_available=each.venue not in around.down) for each in orders]
+        intents = [
+            intent_of(
+                each.command,
+                order_id=each.order_id,
+                account=locked[each.command.account_id],
+                instrument=each.instrument,
+                session=each.session,
+                venue=each.venue,
+                placed_at=each.command.placed_at,
+                is_venue_available=each.venue not in around.down,
+            )
+            for each in orders
+        ]
         return orders_check(intents=intents, locked=locked, at=at)
 
     decisions = baskets_decided(new, baskets, twins, check)
@@ -156,26 +172,6 @@ def _decide_and_store(
     orders_store(orders, locked=locked, at=at)
     venues_wake_on_commit(each.new.venue for each in orders if each.decision.approved and each.new.due_at(at) <= at)
     return orders
-
-
-def _intent(new: NewOrder, locked: LockedAccounts, *, is_venue_available: bool) -> OrderIntent:
-    command, account = new.command, locked[new.command.account_id]
-    return OrderIntent(
-        order_id=new.order_id,
-        account_id=account.id,
-        owner_id=account.owner_id,
-        instrument=new.instrument,
-        side=command.side.value,
-        order_type=command.order_type.value,
-        time_in_force=command.time_in_force.value,
-        quantity=command.quantity,
-        limit_price=command.limit_price,
-        stop_price=command.stop_price,
-        placed_at=command.placed_at,
-        base_currency=account.base_currency,
-        venue=new.venue,
-        is_venue_available=is_venue_available,
-    )
 
 
 def _answered(orders: Iterable[DecidedOrder]) -> dict[int, Placement]:

@@ -14,6 +14,7 @@ from accounts.domain.types import LockedAccounts
 from accounts.services import accounts_lock
 from marketdata.domain.types import InstrumentFacts
 from marketdata.selectors import instruments_by_id, session_at
+from orders.brokers.registry import venue_fees
 from orders.domain.amending import (
     as_asked,
     change_faults,
@@ -29,7 +30,7 @@ from orders.domain.grid import instrument_reasons
 from orders.domain.order import EventKind, OrderEvent
 from orders.domain.parsing import timing_reasons
 from orders.domain.states import InvalidTransition, apply, status_of
-from orders.domain.types import PendingOperation
+from orders.domain.types import OrderClass, PendingOperation
 from orders.selectors.sql import fetch
 from orders.selectors.versions import orders_named, orders_seen, versions_last
 from orders.services.groups import groups_follow
@@ -266,7 +267,7 @@ def _judge(
 
 def _intent(each: Proposal, down: Iterable[str], locked: LockedAccounts) -> OrderIntent:
     facts, terms, account = each.order.facts, each.terms, locked[each.order.facts.account_id]
-    held = each.order.held
+    held, (fee_rate, fee_per_unit) = each.order.held, venue_fees(facts.venue)
     return OrderIntent(
         order_id=terms.version_id,
         account_id=account.id,
@@ -294,6 +295,12 @@ def _intent(each: Proposal, down: Iterable[str], locked: LockedAccounts) -> Orde
             limit_price=held.limit_price,
         ),
         is_decreasing=is_decreasing(facts, terms),
+        trail_price=terms.trail_price,
+        trail_percent=terms.trail_percent,
+        extended_hours=facts.extended_hours,
+        is_plain=facts.order_class is OrderClass.SIMPLE and facts.schedule is None,
+        fee_rate=fee_rate,
+        fee_per_unit=fee_per_unit,
     )
 
 

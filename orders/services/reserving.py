@@ -11,7 +11,7 @@ from accounts.domain.types import LockedAccounts
 from marketdata.domain.types import InstrumentFacts
 from orders.domain.brackets import is_exit
 from orders.domain.holding import Held
-from orders.domain.types import BaseState
+from orders.domain.types import STOPS, BaseState
 from orders.services.working import WorkingOrder
 from positions.domain.types import NewReservation
 from positions.services import reservations_change, reservations_open, reservations_release, reservations_reprice
@@ -85,4 +85,5 @@ def _reservation(
         _price(order, held),
         held.limit_price,
         instruments[facts.instrument_id].currency,
+        facts.order_type in STOPS,
     )

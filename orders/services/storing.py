@@ -15,7 +15,7 @@ from marketdata.domain.types import InstrumentFacts, Session
 from orders.domain.commands import PlaceOrder
 from orders.domain.events import OrderAccepted, OrderRefused
 from orders.domain.facts import OrderFacts
-from orders.domain.types import BaseState, IntentKind, Leg, OrderClass, PendingOperation, TimeInForce
+from orders.domain.types import STOPS, BaseState, IntentKind, Leg, OrderClass, PendingOperation, TimeInForce
 from orders.selectors.sql import as_json, execute, pipelined
 from orders.services.intents import intents_insert
 from orders.services.working import Journal, WorkingOrder, reasons_stored
@@ -44,6 +44,10 @@ FROM json_to_recordset(%s::json) AS new(
     notional numeric, trail_price numeric, trail_percent numeric, order_class text, parent_id uuid, leg text,
     schedule jsonb)
 """
+
+
+_AMOUNTS = ("notional", "trail_price", "trail_percent")
+_OF_A_SESSION = frozenset((TimeInForce.DAY, TimeInForce.OPG, TimeInForce.CLS))
 
 
 class NewOrder(msgspec.Struct, frozen=True):
@@ -119,7 +123,7 @@ def _facts(new: NewOrder, decision: Decision, at: datetime) -> OrderFacts:
         side=command.side,
         order_type=command.order_type,
         time_in_force=command.time_in_force,
-        quantity=command.quantity,
+        quantity=command.quantity if command.notional is None else decision.intent.quantity,
         limit_price=command.limit_price,
         stop_price=command.stop_price,
         extended_hours=command.extended_hours,
@@ -144,7 +148,7 @@ def _facts(new: NewOrder, decision: Decision, at: datetime) -> OrderFacts:
         correlation_id=command.correlation_id,
         event_sequence=1,
         placed_at=command.placed_at,
-        expires_at=new.session.closes_at if command.time_in_force is TimeInForce.DAY else command.good_till,
+        expires_at=new.session.closes_at if command.time_in_force in _OF_A_SESSION else command.good_till,
         routed_at=None,
         filled_at=None,
         ended_at=None if decision.approved else at,
@@ -204,10 +208,11 @@ def _reservation(each: DecidedOrder, locked: LockedAccounts) -> NewReservation:
         instrument_id=new.instrument.id,
         owner_id=locked[command.account_id].owner_id,
         side=command.side,
-        quantity_left=command.quantity,
+        quantity_left=each.order.facts.quantity,
         price=each.worst_price,
         limit_price=command.limit_price,
         currency=new.instrument.currency,
+        is_dormant=command.order_type in STOPS,
     )
 
 
@@ -227,6 +232,7 @@ def _note(journal: Journal, each: DecidedOrder, at: datetime) -> None:
         "source": facts.source,
         "venue": facts.venue,
     }
+    taken |= {name: plain(value) for name in _AMOUNTS if (value := getattr(facts, name)) is not None}
     if each.decision.approved:
         is_held = facts.base is BaseState.HELD
         worst, due_at = plain(each.worst_price), "" if is_held else each.new.due_at(at).isoformat()

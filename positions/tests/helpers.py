@@ -62,8 +62,9 @@ def set_last(instrument, price: str, at: datetime | None = None):
     )
 
 
-def set_live(instrument, price: str, previous_close: str | None):
+def set_live(instrument, price: str, previous_close: str | None, at: datetime | None = None):
     """Publish a live price, as the feed does."""
+    at = at or clock.now()
     update = PriceUpdate(
         symbol=instrument.symbol,
         bid=Decimal(price),
@@ -72,8 +73,8 @@ def set_live(instrument, price: str, previous_close: str | None):
         ask_size=Decimal(1),
         last=Decimal(price),
         last_size=Decimal(1),
-        executed_at=clock.now(),
-        received_at=clock.now(),
+        executed_at=at,
+        received_at=at,
         is_synthetic=False,
         is_open=True,
         previous_close=None if previous_close is None else Decimal(previous_close),
