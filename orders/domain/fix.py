@@ -172,6 +172,7 @@ ORD_STATUSES: Final[Mapping[str, str]] = {
     "expired": "C",
     "pending_replace": "E",
 }
+OPEN_STATUSES: Final = frozenset("013679AE")  # done for the day (3) rests until tomorrow
 STATUS_PENDING_NEW: Final = "A"
 STATUS_REJECTED: Final = "8"
 STATUS_CANCELED: Final = "4"
@@ -268,6 +269,7 @@ ORDER_REJECTS: Final[Mapping[str, str]] = {
     "15": "UNKNOWN_ACCOUNT",
     "99": "OTHER",
 }
+ALL_ORDERS: Final = "7"  # FIX 585
 REJECTED_UNKNOWN_ORDER: Final = "5"
 REJECTED_DUPLICATE: Final = "6"
 
