@@ -14,6 +14,7 @@ from typing import Any
 
 import django
 import pytest
+from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from playwright.sync_api import Browser, sync_playwright
 
 from trading_portal.running import chromium, quality, testing
@@ -33,6 +34,8 @@ if HAS_SERVERS:
 else:
     os.environ.update(quality.stand_in_environment())
 django.setup()
+# Tests make people by the hundred: a hash says how often it was turned, so that any process can still check it.
+PBKDF2PasswordHasher.iterations = 1_000
 
 
 def pytest_configure(config: pytest.Config) -> None:
