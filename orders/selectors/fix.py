@@ -51,7 +51,8 @@ def fix_request_by_client_order_id(session_id: UUID, client_order_id: str) -> Fi
 
 
 def _requests(where: str, values: Sequence[object]) -> list[FixRequestFacts]:
-    return [FixRequestFacts(*row[:4], IntentKind(row[4]), *row[5:]) for row in fetch(_REQUEST + where, list(values))]
+    rows = fetch(_REQUEST + where, list(values))
+    return [FixRequestFacts(*row[:4], IntentKind(row[4]), row[5], row[6]) for row in rows]
 
 
 def fix_messages_between(session_id: UUID, first: int, end: int) -> dict[int, str]:

@@ -59,7 +59,7 @@ class _Sent:
     is_open: bool = True
 
 
-class _Calls(quickfix.Application):  # type: ignore[misc]
+class _Calls(quickfix.Application):
     """Take QuickFIX's calls; nothing here may raise, which would end the process."""
 
     def __init__(self) -> None:

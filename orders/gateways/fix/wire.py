@@ -124,8 +124,8 @@ def gap_filled(gap: str, stored: Mapping[int, str], *, at: datetime) -> list[str
 
 
 def _gap(gap: str, number: int, end: int) -> str:
-    changed = {Tag.MSG_SEQ_NUM: str(number), Tag.NEW_SEQ_NO: str(end)}
-    return encode((tag, changed.get(tag, value)) for tag, value in _inside(gap))  # type: ignore[call-overload]
+    changed: dict[int, str] = {Tag.MSG_SEQ_NUM: str(number), Tag.NEW_SEQ_NO: str(end)}
+    return encode((tag, changed.get(tag, value)) for tag, value in _inside(gap))
 
 
 def _again(text: str, at: datetime) -> str:

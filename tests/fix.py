@@ -24,7 +24,7 @@ from trading_portal.running.layout import MANAGE, ROOT
 from trading_portal.running.ports import HOST, free_port, is_free
 
 SCRIPT = Path(__file__).with_name("fix_partner.py")
-SECONDS = 15.0
+SECONDS = 30.0
 
 
 def until(holds: Callable[[], Any], seen: Callable[[], Any] = lambda: None, seconds: float = SECONDS) -> Any:
@@ -56,7 +56,7 @@ class Acceptor:
             self.process = subprocess.Popen(
                 [sys.executable, MANAGE, "fix_acceptor"], cwd=ROOT, env=environment, stdout=log, stderr=log
             )
-        until(lambda: not is_free(self.port), self.log)
+        until(lambda: not is_free(self.port), self.log, seconds=60)
 
     def arm(self, point: str, passes: int = 0) -> None:
         (self.failpoints / point).write_text(str(passes))

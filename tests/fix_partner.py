@@ -28,26 +28,26 @@ class Partner(quickfix.Application):
             sys.stdout.write(json.dumps([what, text.replace(SOH, "|")]) + "\n")
             sys.stdout.flush()
 
-    def onCreate(self, session: Any) -> None: ...
+    def onCreate(self, session: Any) -> None: ...  # noqa: N802
 
-    def onLogon(self, session: Any) -> None:
+    def onLogon(self, session: Any) -> None:  # noqa: N802
         self.say("logon")
 
-    def onLogout(self, session: Any) -> None:
+    def onLogout(self, session: Any) -> None:  # noqa: N802
         self.say("logout")
 
-    def toAdmin(self, message: Any, session: Any) -> None:
+    def toAdmin(self, message: Any, session: Any) -> None:  # noqa: N802
         if message.getHeader().getField(35) == "A":
             message.setField(554, self.secret)
             for tag, value in self.logon.items():
                 message.setField(tag, value)
 
-    def toApp(self, message: Any, session: Any) -> None: ...
+    def toApp(self, message: Any, session: Any) -> None: ...  # noqa: N802
 
-    def fromAdmin(self, message: Any, session: Any) -> None:
+    def fromAdmin(self, message: Any, session: Any) -> None:  # noqa: N802
         self.say("admin", message.toString())
 
-    def fromApp(self, message: Any, session: Any) -> None:
+    def fromApp(self, message: Any, session: Any) -> None:  # noqa: N802
         self.say("app", message.toString())
 
 
@@ -58,7 +58,6 @@ def main() -> None:
         "ConnectionType": "initiator",
         "SocketConnectHost": "127.0.0.1",
         "SocketConnectPort": port,
-        "ReconnectInterval": "1",
         "HeartBtInt": "30",
         "StartTime": "00:00:00",
         "EndTime": "00:00:00",
@@ -70,6 +69,9 @@ def main() -> None:
     options["ResetOnLogon"] = given.pop("reset", "N")
     for name, value in options.items():
         values.setString(name, value)
+    defaults = quickfix.Dictionary()
+    defaults.setString("ReconnectInterval", "1")  # read from the defaults alone
+    settings.set(defaults)
     session = quickfix.SessionID("FIX.4.4", key_id, "PORTAL")
     settings.set(session, values)
     partner = Partner(secret, {int(tag): value for tag, value in given.items()})

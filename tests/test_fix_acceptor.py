@@ -20,8 +20,8 @@ from orders.handlers import accounts_push
 from orders.models import FixSession
 from orders.tests.api import new_caller
 from orders.tests.desk import rows
-from orders.tests.fix import HOST, Acceptor, FixDesk, Partner, stamp, until
 from positions.tests.helpers import BY
+from tests.fix import HOST, Acceptor, FixDesk, Partner, stamp, until
 from trading_portal.kernel import clock
 from trading_portal.kernel.ids import uuid7
 

@@ -1,0 +1,214 @@
+"""FIX sessions through kill -9 of either side: nothing lost, nothing doubled, the numbers go on."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from accounts.models import ApiKey
+from orders.domain.reports import ReportKind
+from orders.domain.types import IntentKind
+from orders.models import FixSession
+from orders.services.fix_sessions import (
+    fix_cancels_due,
+    fix_session_close,
+    fix_session_open,
+    fix_session_save,
+    fix_sessions_recover,
+)
+from orders.tests.desk import rows
+from tests.fix import Acceptor, FixDesk, Partner, until
+from trading_portal.kernel import clock
+
+pytest.importorskip("quickfix")
+pytestmark = pytest.mark.django_db
+
+ORDERS = 60
+
+
+@pytest.fixture(scope="module")
+def acceptor(tmp_path_factory: Any) -> Iterator[Acceptor]:
+    running = Acceptor(tmp_path_factory.mktemp("acceptor"))
+    yield running
+    running.stop()
+
+
+class VenueLoop(threading.Thread):
+    """Play the desk's venue: acknowledge and fill whatever is sent, as it comes."""
+
+    def __init__(self, desk: FixDesk) -> None:
+        super().__init__(daemon=True)
+        self.desk = desk
+        self.stopping = threading.Event()
+
+    def run(self) -> None:
+        for turn in itertools.count():
+            if self.stopping.wait(0.01):
+                break
+            if turn % 100 == 0:
+                self.desk.show()
+            for message in self.desk.claim():
+                if message.kind is IntentKind.SUBMIT:
+                    done = self.desk.trade(message.order_id, str(message.quantity))
+                    self.desk.record(self.desk.report(message.order_id, ReportKind.NEW), done)
+        connection.close()
+
+    def stop(self) -> None:
+        self.stopping.set()
+        self.join(10)
+
+
+@pytest.fixture
+def flowing(acceptor: Acceptor, tmp_path: Path) -> Iterator[tuple[FixDesk, Partner]]:
+    """Give a desk whose venue fills everything, with its partner logged on."""
+    desk = FixDesk()
+    venue = VenueLoop(desk)
+    venue.start()
+    partner = desk.partner(acceptor, tmp_path).until_logged_on()
+    yield desk, partner
+    partner.kill()
+    venue.stop()
+
+
+def told(partner: Partner) -> Counter[str]:
+    """Return how often each report of the log arrived; answers to what was asked twice are not of the log."""
+    return Counter(each["17"] for each in partner.all() if each["35"] == "8" and each["150"] != "I")
+
+
+def until_all_told(desk: FixDesk, partner: Partner, names: list[str]) -> None:
+    """Wait until every order is filled and told so."""
+
+    def filled() -> set[str]:
+        return {each["11"] for each in partner.all() if each["35"] == "8" and each.get("39") == "2"}
+
+    until(lambda: set(names) <= filled(), lambda: (partner.told[-6:], partner.acceptor.log()))
+    orders = rows("SELECT client_order_id, base FROM orders_order WHERE account_id = %s", desk.account)
+    assert sorted(orders) == sorted((name, "filled") for name in names)
+    told_in_log = rows(
+        "SELECT count(*) FROM audit_event WHERE account_id = %s AND type IN "
+        "('order.accepted', 'order.acknowledged', 'order.executed')",
+        desk.account,
+    )[0][0]
+    until(lambda: len(told(partner)) >= told_in_log)
+    assert len(told(partner)) == told_in_log == 3 * len(names)
+
+
+@pytest.mark.parametrize("point", ["fix.before_acting", "fix.after_acting", "fix.before_writing"])
+def test_an_acceptor_killed_in_mid_flow_loses_and_doubles_nothing(acceptor, flowing, point):
+    desk, partner = flowing
+    names = [desk.send(partner, _38="1", _44=f"{100 + n / 100}") for n in range(ORDERS // 2)]
+    until(lambda: len(told(partner)) >= 5)
+    acceptor.arm(point)
+    names += [desk.send(partner, _38="2", _44=f"{100 + n / 100}") for n in range(ORDERS // 2)]
+    acceptor.until_dead()
+    acceptor.start()
+    until_all_told(desk, partner, names)
+    assert set(told(partner).values()) == {1}
+    assert desk.session().next_sender > len(told(partner))
+
+
+def test_a_partner_killed_in_mid_flow_is_told_everything_and_may_repeat_what_it_is_not_sure_of(flowing):
+    desk, partner = flowing
+    prices = {desk.name(): f"{100 + n / 100}" for n in range(ORDERS)}
+    for name, price in itertools.islice(prices.items(), ORDERS // 2):
+        desk.send(partner, _11=name, _38="1", _44=price)
+    until(lambda: len(told(partner)) >= 5)
+    partner.kill()
+    partner.start()
+    partner.until_logged_on(2)
+    for name, price in prices.items():
+        desk.send(partner, _11=name, _38="1", _44=price)
+    until_all_told(desk, partner, list(prices))
+    repeated = [exec_id for exec_id, count in told(partner).items() if count > 1]
+    again = [each for each in partner.all() if each.get("17") in repeated]
+    assert all(any(each.get("43") == "Y" for each in again if each["17"] == exec_id) for exec_id in repeated)
+
+
+def test_what_happened_while_a_partner_was_away_is_told_when_it_comes_back(acceptor, tmp_path):
+    desk = FixDesk()
+    partner = desk.partner(acceptor, tmp_path).until_logged_on()
+    name, order_id = desk.working_order(partner, _38="5")
+    partner.stop()
+    desk.record(desk.trade(order_id, "5"))
+    partner.start()
+    fill = partner.until_told(name, _150="F", _39="2")
+    assert "43" not in fill
+    assert set(told(partner).values()) == {1}
+    partner.kill()
+
+
+def test_numbers_begin_again_when_a_partner_asks_for_that_and_nothing_is_lost(acceptor, tmp_path):
+    desk = FixDesk()
+    partner = desk.partner(acceptor, tmp_path, "reset=Y").until_logged_on()
+    name, order_id = desk.working_order(partner, _38="5")
+    partner.kill()
+    desk.record(desk.trade(order_id, "5"))
+    partner.start()
+    fill = partner.until_told(name, _150="F", _39="2")
+    assert fill["34"] == "2"
+    assert set(told(partner).values()) == {1}
+    partner.kill()
+
+
+def test_orders_outlive_a_connection_unless_their_partner_asked_otherwise(acceptor, tmp_path):
+    stays, goes = FixDesk(), FixDesk()
+    lasting = stays.partner(acceptor, tmp_path / "stays").until_logged_on()
+    fleeting = goes.partner(acceptor, tmp_path / "goes", "20001=Y").until_logged_on()
+    kept = stays.working_order(lasting)[1]
+    name, dropped = goes.working_order(fleeting)
+    by_another_key = goes.accepted()
+    lasting.kill()
+    fleeting.kill()
+    until(lambda: goes.status(dropped) == "pending_cancel")
+    goes.record(goes.report(dropped, ReportKind.CANCELED))
+    assert goes.status(by_another_key) == "accepted"
+    assert stays.status(kept) == "new"
+    fleeting.start()
+    assert "41" not in fleeting.until_told(name, _150="4")
+    fleeting.kill()
+
+
+def test_a_killed_acceptor_leaves_partners_the_time_to_come_back_before_their_orders_are_cancelled():
+    desk = FixDesk()
+    key = ApiKey.objects.get(key_id=desk.caller.key_id)
+    order_id = desk.working(api_key_pk=key.id)
+    opened = {
+        "key_pk": key.id, "account_id": desk.account, "address": "127.0.0.1", "cancels_on_disconnect": True,
+        "tells_account": False,
+    }  # fmt: skip
+    at = clock.now()
+    fix_session_open(**opened, at=at)
+    wait = timedelta(seconds=10)
+    fix_sessions_recover(cancel_after=wait, at=at)
+    session = fix_session_open(**opened, at=at)
+    fix_cancels_due(at=at + 2 * wait)
+    assert desk.status(order_id) == "new"
+    fix_session_close(session=session, cancel_after=wait, at=at)
+    fix_cancels_due(at=at + wait / 2)
+    assert desk.status(order_id) == "new"
+    fix_cancels_due(at=at + wait)
+    assert desk.status(order_id) == "pending_cancel"
+    assert FixSession.objects.get(id=session.id).cancel_due_at is None
+
+
+def test_a_connection_whose_session_was_taken_over_stores_and_so_sends_nothing_more():
+    desk = FixDesk()
+    key = ApiKey.objects.get(key_id=desk.caller.key_id)
+    opened = {
+        "key_pk": key.id, "account_id": desk.account, "address": "127.0.0.1", "cancels_on_disconnect": False,
+        "tells_account": False, "at": clock.now(),
+    }  # fmt: skip
+    moved = {"next_target": 2, "cursor": 0, "answered": (), "is_reset": False, "at": clock.now()}
+    first, second = fix_session_open(**opened), fix_session_open(**opened)
+    assert not fix_session_save(session=first, next_sender=3, sent=[(2, "stale")], **moved)
+    assert fix_session_save(session=second, next_sender=2, sent=[(1, "fresh")], **moved)
+    assert rows("SELECT number, text FROM orders_fixmessage WHERE session_id = %s", second.id) == [(1, "fresh")]
+    assert desk.session().next_sender == 2
