@@ -144,6 +144,12 @@ INSERT INTO risk_changerequest (id, kind, target_id, target_version, account_id,
 SELECT uuidv7(), 'limit', uuidv7(), 1, id, '{{}}', '{{}}', '', 'approved', owner_id, now(), owner_id, now(), '', {when}
 FROM accounts_tradingaccount WHERE id = %(account_id)s
 """
+VERSION = """
+INSERT INTO orders_orderversion (id, order_id, account_id, number, client_order_id, command_hash, replaces, quantity,
+                                 time_in_force, worst_price, reasons, state, requested_at)
+VALUES (uuidv7(), %(order_id)s, %(account_id)s, 2, %(client_order_id)s, '', %(order_id)s, 1000, 'gtc', 100, '[]',
+        '{state}', now())
+"""
 CORRUPTIONS = [
     (
         "I01", "net fills of an order >= 0, and > qty only where an over-fill anomaly names the fill",
@@ -241,6 +247,11 @@ CORRUPTIONS = [
         "UPDATE positions_reservation SET price = 99 WHERE order_id = %(order_id)s",
     ),
     (
+        "I13", "the working exits of a group hold what either may still trade, once",
+        "WITH gone AS (DELETE FROM positions_reservation WHERE order_id = %(order_id)s) "
+        "UPDATE orders_order SET order_class = 'oco' WHERE id = %(order_id)s",
+    ),
+    (
         "I20", "every loosened limit has two different people, and reverted when due",
         "ALTER TABLE risk_changerequest DROP CONSTRAINT change_approved_by_another_person; "
         + LOOSENED.format(when="NULL"),
@@ -252,9 +263,21 @@ CORRUPTIONS = [
     ),
     (
         "I16", "one key, one order",
-        "INSERT INTO orders_orderversion (id, order_id, number, client_order_id, quantity, accepted_at) "
-        "VALUES (uuidv7(), %(order_id)s, 2, %(client_order_id)s, 1, now())",
+        VERSION.format(state="rejected"),
     ),
+    (
+        "I07", "an order is what its last accepted replace made it, and waits while one is pending",
+        VERSION.format(state="pending"),
+    ),
+    (
+        "I07", "an order is what its last accepted replace made it, and waits while one is pending",
+        VERSION.format(state="accepted"),
+    ),
+    (
+        "I07", "an order is what its last accepted replace made it, and waits while one is pending",
+        "UPDATE orders_order SET version_id = uuidv7() WHERE id = %(order_id)s",
+    ),
+    ("I13", "a pending replace holds what it asks for", VERSION.format(state="pending")),
 ]  # fmt: skip
 
 
