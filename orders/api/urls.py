@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from accounts.api.pool import resource
-from orders.api import closing, commands, history, views
+from orders.api import activities, closing, commands, history, views
 
 urlpatterns = [
     path("orders", resource(views.OrderList, post=commands.order_place), name="api-orders"),
@@ -17,5 +17,6 @@ urlpatterns = [
     path("positions", resource(closing.ClosablePositions), name="api-positions"),
     path("positions/<path:symbol_or_id>", resource(closing.ClosablePosition), name="api-position"),
     path("account", resource(history.TradingAccount), name="api-account"),
+    path("account/activities/FILL", resource(activities.TradeActivities), name="api-account-trades"),
     path("account/events", resource(history.AccountEvents), name="api-account-events"),
 ]
