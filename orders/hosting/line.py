@@ -77,10 +77,10 @@ class AdapterLine:
         if not self._thread.is_alive():
             self._loop.close()
 
-    def _call(self, call: Coroutine[Any, Any, T], seconds: float = ANSWER_SECONDS) -> T:
+    def _call(self, call: Coroutine[Any, Any, T]) -> T:
         answer = asyncio.run_coroutine_threadsafe(call, self._loop)
         try:
-            return answer.result(seconds)
+            return answer.result(ANSWER_SECONDS)
         except TimeoutError:
             answer.cancel()
             raise

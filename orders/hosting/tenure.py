@@ -100,6 +100,7 @@ class Tenure:
         deadline = clock.monotonic() + JOIN_SECONDS
         while self._recorder.backlog and self.may_speak() and clock.monotonic() < deadline:
             self._displaced.wait(0.01)
+            alive()
         self._stop(self._recorder.thread)
         alive()
         self._line.close()
