@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -20,7 +20,7 @@ from marketdata.services import redis_client
 from orders.domain.facts import OrderFacts
 from orders.domain.reasons import sentence
 from orders.domain.types import BaseState
-from orders.selectors import ExecutionFacts, orders_by_id
+from orders.selectors import ExecutionFacts, orders_by_id, orders_seen
 from orders.selectors.venues import VenueAway
 from positions.domain.shapes import account_json
 from positions.domain.types import Side
@@ -62,7 +62,7 @@ def order_json(order: OrderFacts, legs: Sequence[OrderFacts] = ()) -> dict[str, 
     """Return an order as the API, the streams and the pages show it, with its legs: Alpaca's fields, then ours."""
     ended = {order.base: instant_json(order.ended_at)}
     return {
-        "id": str(order.id),
+        "id": str(order.public_id),
         "client_order_id": order.client_order_id,
         "created_at": instant_json(order.placed_at),
         "updated_at": instant_json(order.updated_at),
@@ -72,9 +72,9 @@ def order_json(order: OrderFacts, legs: Sequence[OrderFacts] = ()) -> dict[str, 
         "expires_at": instant_json(order.expires_at),
         "canceled_at": ended.get(BaseState.CANCELED),
         "failed_at": ended.get(BaseState.REJECTED),
-        "replaced_at": None,
-        "replaced_by": None,
-        "replaces": None,
+        "replaced_at": instant_json(order.replaced_at),
+        "replaced_by": str(order.replaced_by) if order.replaced_by else None,
+        "replaces": str(order.replaces) if order.replaces else None,
         "asset_id": str(order.instrument_id),
         "symbol": order.symbol,
         "asset_class": order.asset_class,
@@ -97,6 +97,7 @@ def order_json(order: OrderFacts, legs: Sequence[OrderFacts] = ()) -> dict[str, 
         "trail_price": None,
         "hwm": None,
         "account_id": str(order.account_id),
+        "chain_id": str(order.id),
         "parent_id": str(order.parent_id) if order.parent_id else None,
         "leg": order.leg.value or None,
         "outcome": "unknown" if order.is_unknown else "known",
@@ -192,8 +193,32 @@ def _redis_answering() -> Iterator[None]:
 def _messages(events: Sequence[EventRecord], account_ids: Collection[UUID], at: datetime) -> list[dict[str, object]]:
     orders = orders_by_id({UUID(stream_id(event.stream)) for event in events if event.stream.startswith("order:")})
     shown = {order_id: order_json(order) for order_id, order in orders.items()}
+    former = former_json([(event.type, event.payload) for event in events], orders)
     valued = valuations(account_ids, at)
-    return [_account_message(run, shown, valued) for run in _runs(events)]
+    return [_account_message(run, shown, former, valued) for run in _runs(events)]
+
+
+def former_json(
+    told: Iterable[tuple[str, Mapping[str, Any]]], orders: Mapping[UUID, OrderFacts]
+) -> list[dict[str, Any]]:
+    """Return orders by the ids that events knew them by, where they are known by another now."""
+    replaced = {str(order.id): order for order in orders.values() if order.version_id is not None}
+    if not replaced:
+        return []
+    wanted: dict[UUID, OrderFacts] = {}
+    for event_type, facts in told:
+        order = replaced.get(facts.get("order_id", ""))
+        public_id = known_by(event_type, facts)
+        if order is not None and public_id is not None and public_id != str(order.public_id):
+            wanted[UUID(public_id)] = order
+    return [order_json(order) for order in orders_seen(wanted).values()]
+
+
+def known_by(event_type: str, facts: Mapping[str, Any]) -> str | None:
+    """Return the id that an order was known by when an event of it happened; a replace speaks of the one it ended."""
+    if event_type == "order.replaced":
+        return str(facts["replaces"])
+    return facts.get("version_id") or facts.get("order_id")
 
 
 def _publish(messages: Sequence[dict[str, object]]) -> None:
@@ -212,7 +237,10 @@ def _runs(events: Iterable[EventRecord]) -> list[list[EventRecord]]:
 
 
 def _account_message(
-    run: Sequence[EventRecord], orders: dict[UUID, dict[str, object]], valued: dict[UUID, AccountValuation]
+    run: Sequence[EventRecord],
+    orders: dict[UUID, dict[str, object]],
+    former: Sequence[dict[str, Any]],
+    valued: dict[UUID, AccountValuation],
 ) -> dict[str, object]:
     account_id = run[0].account_id
     assert account_id is not None
@@ -224,6 +252,7 @@ def _account_message(
         "prev": (run[0].account_sequence or 1) - 1,
         "events": [event_summary(event) for event in run],
         "orders": [orders[order_id] for order_id in changed if order_id in orders],
+        "former": [order for order in former if UUID(order["chain_id"]) in changed],
         "positions": valuation.positions if valuation else [],
         "account": account_json(valuation.summary) if valuation else None,
     }

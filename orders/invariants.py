@@ -95,18 +95,21 @@ def _is_told(state: OrderState, payload: Mapping[str, Any]) -> bool:
 
 def _move(kind: EventKind, payload: Mapping[str, Any]) -> OrderEvent:
     is_fill = kind in (EventKind.TRADED, EventKind.CORRECTED, EventKind.BUSTED)
+    becomes = payload["becomes"] if kind in (EventKind.REPLACE_REQUESTED, EventKind.REPLACED) else {}
+    quantity = payload["fill_quantity"] if is_fill else becomes.get("quantity", payload["quantity"])
     return OrderEvent(
         kind=kind,
-        quantity=Decimal(payload["fill_quantity"] if is_fill else payload["quantity"]),
+        quantity=Decimal(quantity),
         price=Decimal(payload.get("fill_price", 0)),
         was_quantity=Decimal(payload.get("was_quantity", 0)),
         was_price=Decimal(payload.get("was_price", 0)),
+        time_in_force=TimeInForce(becomes["time_in_force"]) if kind is EventKind.REPLACED else None,
     )
 
 
 def _moved(state: OrderState, event_type: str, payload: Mapping[str, Any]) -> OrderState | None:
     """Return the state that one of the table's moves of this event leads to, None when none leads there."""
-    if event_type == "order.anomaly":
+    if event_type in ("order.anomaly", "order.replace_refused"):
         return state if _is_told(state, payload) else None
     for kind in _KINDS.get(event_type, ()):
         try:
@@ -236,6 +239,21 @@ INVARIANTS = (
         """,
     ),
     Invariant(
+        "I07",
+        "an order is what its last accepted replace made it, and waits while one is pending",
+        """
+        SELECT parent.account_id, parent.id, parent.pending, versions.waiting, parent.version_number, versions.number
+        FROM orders_order AS parent
+        LEFT JOIN (SELECT order_id, count(*) FILTER (WHERE state = 'pending') AS waiting,
+                          max(number) FILTER (WHERE state = 'accepted') AS number
+                   FROM orders_orderversion GROUP BY order_id) AS versions ON versions.order_id = parent.id
+        LEFT JOIN orders_orderversion AS latest
+            ON latest.order_id = parent.id AND latest.number = versions.number
+        WHERE (parent.pending = 'replace') <> (coalesce(versions.waiting, 0) = 1)
+           OR (parent.version_id, parent.version_number) IS DISTINCT FROM (latest.id, coalesce(latest.number, 1))
+        """,
+    ),
+    Invariant(
         "I08",
         "position = sum of its fills",
         f"""
@@ -265,21 +283,38 @@ INVARIANTS = (
         f"""
         SELECT held.account_id, held.order_id, parent.base, held.quantity_left
         FROM positions_reservation AS held LEFT JOIN orders_order AS parent ON parent.id = held.order_id
-        WHERE parent.id IS NULL OR NOT ({_LIVE} OR parent.base = 'held')
+        WHERE parent.id IS NULL OR NOT ({_LIVE} OR parent.base = 'held' OR parent.pending = 'replace')
         """,
     ),
     Invariant(
         "I13",
         "an open or unknown buy holds >= leaves x worst price, a sell >= leaves shares",
         f"""
-        SELECT parent.account_id, parent.id, parent.side, parent.quantity - parent.filled_quantity AS leaves,
-               held.quantity_left, held.price, parent.worst_price
-        FROM orders_order AS parent LEFT JOIN positions_reservation AS held
+        SELECT parent.account_id, parent.id, parent.side, leaves, held.quantity_left, held.price, parent.worst_price
+        FROM orders_order AS parent CROSS JOIN LATERAL (SELECT parent.quantity - parent.filled_quantity) AS open(leaves)
+        LEFT JOIN positions_reservation AS held
             ON held.order_id = parent.id AND held.account_id = parent.account_id
            AND held.instrument_id = parent.instrument_id AND held.side = parent.side
         WHERE {_LIVE} AND parent.quantity > parent.filled_quantity AND NOT ({_IS_EXIT})
-          AND (held.order_id IS NULL OR held.quantity_left < parent.quantity - parent.filled_quantity
-               OR parent.side = 'buy' AND held.price < coalesce(parent.worst_price, parent.limit_price, held.price))
+          AND (held.order_id IS NULL OR held.quantity_left < leaves
+               OR parent.side = 'buy' AND CASE parent.pending WHEN 'replace'
+                   THEN held.quantity_left * held.price < leaves * parent.worst_price
+                   ELSE held.price < coalesce(parent.worst_price, parent.limit_price, held.price) END)
+        """,
+    ),
+    Invariant(
+        "I13",
+        "a pending replace holds what it asks for",
+        f"""
+        SELECT parent.account_id, parent.id, parent.side, version.quantity - parent.filled_quantity AS leaves,
+               held.quantity_left, held.price, version.worst_price
+        FROM orders_order AS parent JOIN orders_orderversion AS version
+            ON version.order_id = parent.id AND version.state = 'pending'
+        LEFT JOIN positions_reservation AS held ON held.order_id = parent.id
+        WHERE NOT ({_IS_EXIT}) AND version.quantity > parent.filled_quantity
+          AND (held.order_id IS NULL OR held.quantity_left < version.quantity - parent.filled_quantity
+               OR parent.side = 'buy' AND held.quantity_left * held.price
+                  < (version.quantity - parent.filled_quantity) * version.worst_price)
         """,
     ),
     Invariant(

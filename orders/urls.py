@@ -11,6 +11,7 @@ urlpatterns = [
     path("orders/commands", commands.commands, name="order-commands"),
     path("orders/preview", commands.preview, name="order-preview"),
     path("orders/<uuid:order_id>", pages.order_page, name="order"),
+    path("orders/<uuid:order_id>/amend", commands.amend, name="order-amend"),
     path("orders/<uuid:order_id>/cancel", commands.cancel, name="order-cancel"),
     path("orders/<uuid:order_id>/events", commands.events, name="order-events"),
 ]

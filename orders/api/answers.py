@@ -8,7 +8,7 @@ from accounts.api.errors import CLIENT_ORDER_ID_TAKEN, Problem
 from orders.api.bodies import BulkBody
 from orders.api.problems import refusal
 from orders.broadcasts import order_json
-from orders.domain.facts import CancelOutcome, Placement
+from orders.domain.facts import CancelOutcome, Placement, ReplaceOutcome
 from risk.domain.baskets import basket_reason
 
 NO_ORDER = Problem(404, "There is no such order.")
@@ -40,12 +40,31 @@ def cancel_problem(outcome: CancelOutcome) -> Problem | None:
     return None
 
 
+def replace_problem(outcome: ReplaceOutcome) -> Problem | None:
+    """Return why a replace was not taken, None when it was; what risk refused shows the order as it still is."""
+    if outcome.status == "requested":
+        return None
+    if outcome.status == "not_found":
+        return NO_ORDER
+    if outcome.status == "refused":
+        beside: Mapping[str, object] = {"order": order_json(outcome.order)} if outcome.order else {}
+        return refusal(403, outcome.refusal, beside=beside)
+    return refusal(422, outcome.refusal, code=CLIENT_ORDER_ID_TAKEN if outcome.status == "conflict" else 0)
+
+
+def replace_json(outcome: ReplaceOutcome) -> dict[str, object]:
+    """Return the order that a replace asks for, under the id it will have."""
+    assert outcome.version is not None
+    return order_json(outcome.version)
+
+
 def cancel_json(outcome: CancelOutcome, *, path: str, request_id: str) -> dict[str, object]:
     """Return one answer of a cancel of many."""
     problem = cancel_problem(outcome)
     order = order_json(outcome.order) if outcome.order else None
     body = problem.body(path=f"{path}/{outcome.order_id}", request_id=request_id) if problem else order
-    return {"id": str(outcome.order_id), "status": problem.status if problem else OK, "body": body}
+    order_id = outcome.order.public_id if outcome.order else outcome.order_id
+    return {"id": str(order_id), "status": problem.status if problem else OK, "body": body}
 
 
 def bulk_json(body: BulkBody, placements: Sequence[Placement], *, path: str, request_id: str) -> dict[str, object]:

@@ -11,8 +11,8 @@ from msgspec.structs import replace
 from accounts.api.errors import Problem
 from accounts.domain.idempotency import IdempotencyClaim
 from orders.api.problems import unreadable
-from orders.domain.commands import OrderFields
-from orders.domain.parsing import decode_json_body, parse_order
+from orders.domain.commands import OrderFields, ReplaceFields
+from orders.domain.parsing import decode_json_body, parse_order, parse_replace
 from trading_portal.kernel.errors import Reason, reason
 
 BULK_LIMIT = 1_000
@@ -53,6 +53,13 @@ def order_read(body: bytes) -> OrderFields | Problem:
     """Return the order that a body describes, or every reason why it describes none."""
     decoded = decode_json_body(body)
     return unreadable([decoded]) if isinstance(decoded, Reason) else _parsed(decoded)
+
+
+def replace_read(body: bytes) -> ReplaceFields | Problem:
+    """Return what a body asks to change of an order, or every reason why it asks for nothing we know."""
+    decoded = decode_json_body(body)
+    found = [decoded] if isinstance(decoded, Reason) else parse_replace(decoded)
+    return unreadable(found) if isinstance(found, list) else found
 
 
 def bulk_read(body: bytes) -> BulkBody | Problem:

@@ -1,4 +1,4 @@
-"""The hot commands: place one order, place many, cancel one. Plain async views, at the addresses of their resources.
+"""The hot commands: place one order, place many, replace one, cancel one. Plain async views at their resources.
 
 They share parser, authentication, rate and errors with everything else; only the way there is shorter. Orders go
 through the placement queue, which verifies keys and counts rates for a whole batch of requests at once.
@@ -25,8 +25,15 @@ from accounts.domain.rates import RateAnswer
 from accounts.domain.types import KeyGrant
 from accounts.services import idempotency_answer, idempotency_claim, rates_take
 from audit.domain.types import Actor
-from orders.api.answers import bulk_json, cancel_problem, placement_json, placement_problem
+from orders.api.answers import (
+    bulk_json,
+    cancel_problem,
+    placement_json,
+    placement_problem,
+    replace_json,
+)
 from orders.api.bodies import BulkBody, bulk_read, order_read, with_ids
+from orders.api.replacing import replace_now
 from orders.domain.commands import OrderFields, Source, place_order
 from orders.domain.errors import KeyForbidden, KeyNotAccepted, RateLimited
 from orders.domain.facts import Placement
@@ -108,6 +115,26 @@ def _cancel(request: HttpRequest, order_id: UUID) -> Problem | None:
         at=clock.now(),
     )
     return cancel_problem(outcome)
+
+
+@answered
+async def order_replace_one(request: HttpRequest, order_id: UUID) -> HttpResponse:
+    """Ask for other terms of one order; counts as an order, and the answer follows its commit."""
+    answer, rate = await in_pool(_replace, request, order_id)
+    response = problem_response(answer, request) if isinstance(answer, Problem) else json_response(answer)
+    return _with_rate(response, rate)
+
+
+def _replace(request: HttpRequest, order_id: UUID) -> tuple[dict[str, object] | Problem, RateAnswer]:
+    grant, rate = _admit(request, 1)
+    outcome = replace_now(
+        request.body,
+        order_id=order_id,
+        account_id=grant.account_id,
+        by=Actor.api_key(grant.key_id),
+        correlation_id=correlation_of(request),
+    )
+    return outcome if isinstance(outcome, Problem) else replace_json(outcome), rate
 
 
 async def _place(

@@ -79,6 +79,7 @@ class OrderDocument(Document):
     trail_price = serializers.CharField(allow_null=True)
     hwm = serializers.CharField(allow_null=True)
     account_id = serializers.UUIDField()
+    chain_id = serializers.UUIDField(help_text="The id it had first; it stays the same through replaces.")
     parent_id = serializers.UUIDField(allow_null=True, help_text="The order that a leg hangs on.")
     leg = serializers.ChoiceField(choices=["take_profit", "stop_loss"], allow_null=True)
     outcome = serializers.ChoiceField(
@@ -90,6 +91,26 @@ class OrderDocument(Document):
     venue = serializers.CharField()
     status_text = serializers.CharField()
     more: ClassVar = {"source": serializers.CharField()}
+
+
+class ReplaceRequestDocument(Document):
+    """What is to be changed of an order that works, at least one term; one that is not named stays as it is."""
+
+    qty = serializers.CharField(required=False, help_text=f"The whole order's, fills included. {_DECIMAL}")
+    time_in_force = serializers.ChoiceField(
+        choices=_TIMES, required=False, help_text="Between day and gtc; any other stays what it is."
+    )
+    limit_price = serializers.CharField(required=False, help_text=_DECIMAL)
+    stop_price = serializers.CharField(required=False, help_text=_DECIMAL)
+    trail = serializers.CharField(
+        required=False, help_text=f"A trailing stop's new trail_price or trail_percent, whichever it has. {_DECIMAL}"
+    )
+    good_till = serializers.DateTimeField(required=False, help_text="Ends a gtc order at that instant.")
+    client_order_id = serializers.CharField(
+        required=False,
+        max_length=CLIENT_ORDER_ID_LIMIT,
+        help_text="Unique in the account, among orders and replaces: the same request under the same id is the same.",
+    )
 
 
 class CancelDocument(Document):
@@ -195,6 +216,6 @@ class DecisionDocument(Document):
 
 
 class OrderEventDocument(EventDocument):
-    """One event of an order; its first one carries risk's decision."""
+    """One event of an order; its first one, and those that ask for a change, carry risk's decision."""
 
     decision = DecisionDocument(required=False)

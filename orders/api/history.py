@@ -17,11 +17,12 @@ from orders.api.views import order_or_404
 from orders.domain.facts import PAPER_VENUE
 from orders.eventstream import event_json
 from positions.api.views import Account
-from risk.selectors import decision_of, send_allowed
+from risk.selectors import decisions_of, send_allowed
 
 EVENTS_DEFAULT, EVENTS_LIMIT = 100, 1000
 NO_INSTRUMENT = UUID(int=0)
 DECIDED = ("order.accepted", "order.refused")
+ASKED = ("order.replace_requested", "order.replace_refused")
 
 
 class OrderEvents(ApiView):
@@ -29,12 +30,15 @@ class OrderEvents(ApiView):
 
     @extend_schema(operation_id="order_events", responses={200: OrderEventDocument(many=True), **problems(404)})
     def get(self, request: Request, order_id: UUID) -> Response:
-        """Return every event of an order, first to last, with the decision of risk."""
+        """Return every event of an order, first to last, with the decisions of risk on it and its replaces."""
         order = order_or_404(self.grant.account_id, order_id)
-        decision = decision_of(order.id)
-        events = [event_json(event) for event in events_of_stream(f"order:{order.id}")]
-        for event in events:
-            if event["type"] in DECIDED and decision is not None:
+        told = events_of_stream(f"order:{order.id}")
+        asked = {event.id: UUID(event.payload["request_id"]) for event in told if event.type in ASKED}
+        decisions = decisions_of({order.id, *asked.values()})
+        events = [event_json(event) for event in told]
+        for event, record in zip(events, told, strict=True):
+            decision = decisions.get(asked.get(record.id, order.id))
+            if event["type"] in (*DECIDED, *ASKED) and decision is not None:
                 event["decision"] = {
                     "approved": decision.is_approved,
                     "decided_at": decision.decided_at,

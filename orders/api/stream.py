@@ -19,7 +19,7 @@ from audit.selectors import events_of_account
 from marketdata.hub import TooManyConnections
 from orders.api.stream_codec import FrameError, frame_read, frame_write
 from orders.api.trade_updates import trade_update
-from orders.broadcasts import event_summary, order_json
+from orders.broadcasts import event_summary, former_json, known_by, order_json
 from orders.eventstream import UNAVAILABLE, AccountFollower
 from orders.selectors import orders_by_id
 from trading_portal.kernel import clock
@@ -153,7 +153,7 @@ class TradeStream(AsyncWebsocketConsumer):
         """Send what a message tells; where it does not follow what was sent, send what the log tells."""
         async with self._order:
             if message is not None and message["prev"] <= self._sequence:
-                orders = {order["id"]: order for order in message["orders"]}
+                orders = {order["id"]: order for order in (*message["orders"], *message["former"])}
                 await self._tell(message["events"], orders)
                 self._sequence = max(self._sequence, message["seq"])
                 return
@@ -177,7 +177,7 @@ class TradeStream(AsyncWebsocketConsumer):
             if event["type"] == "api_key.revoked" and self._grant and facts["key_id"] == self._grant.key_id:
                 await self.close(UNAUTHORIZED)
                 return
-            order = orders.get(str(event.get("order_id")))
+            order = orders.get(str(known_by(event["type"], facts)))
             if order is None:
                 continue
             update = trade_update(event["type"], facts, order, valid_at=event["valid_at"], at=event["recorded_at"])
@@ -187,6 +187,9 @@ class TradeStream(AsyncWebsocketConsumer):
 
 def _log_read(account_id: UUID, since: int) -> tuple[list[dict[str, Any]], dict[str, Facts]]:
     """Return a page of an account's events, as the hub's messages hold them, and the orders they speak of."""
-    events = [event_summary(event) for event in events_of_account(account_id, since, PAGE)]
+    logged = events_of_account(account_id, since, PAGE)
+    events = [event_summary(event) for event in logged]
     orders = orders_by_id({UUID(str(event["order_id"])) for event in events if event["order_id"]})
-    return events, {str(order.id): order_json(order) for order in orders.values()}
+    former = former_json([(event.type, event.payload) for event in logged], orders)
+    shown = [*map(order_json, orders.values()), *former]
+    return events, {str(order["id"]): order for order in shown}

@@ -20,6 +20,7 @@ _EVENTS: Final[Mapping[str, str]] = {
     "order.cancel_requested": "pending_cancel",
     "order.canceled": "canceled",
     "order.cancel_rejected": "order_cancel_rejected",
+    "order.replace_requested": "pending_replace",
     "order.replaced": "replaced",
     "order.replace_rejected": "order_replace_rejected",
     "order.rejected": "rejected",
@@ -41,7 +42,8 @@ _ENDS: Final[Mapping[str, str]] = {
 def trade_update(event_type: str, facts: Facts, order: Facts, *, valid_at: object, at: object) -> Facts | None:
     """Return the update that an event of an order makes, None for one that Alpaca has no word for.
 
-    `order` is the order as it stands now; it is told as it stood after this event.
+    `order` is the order as it stands now; it is told as it stood after this event. What was replaced is told as it
+    ended, with the id that it is known by from now on in `replaced_by`.
     """
     event = _EVENTS.get(event_type)
     if event is None:
@@ -50,7 +52,8 @@ def trade_update(event_type: str, facts: Facts, order: Facts, *, valid_at: objec
         event = "held"
     if event == "fill" and Decimal(facts["filled_quantity"]) < Decimal(facts["quantity"]):
         event = "partial_fill"
-    update = {"event": event, "timestamp": valid_at, "at": at, "order": order_after(facts, order, at=at)}
+    told = order if event == "replaced" else order_after(facts, order, at=at)
+    update = {"event": event, "timestamp": valid_at, "at": at, "order": told}
     if "execution_id" in facts:
         update["execution_id"] = facts["execution_id"]
         update["price"] = facts["fill_price"]
@@ -65,6 +68,8 @@ def order_after(facts: Facts, order: Facts, *, at: object) -> dict[str, Any]:
     return {
         **order,
         **ends,
+        "replaced_at": None,
+        "replaced_by": None,
         "status": facts["status"],
         "qty": facts["quantity"],
         "filled_qty": facts["filled_quantity"],

@@ -12,7 +12,11 @@ urlpatterns = [
     path("orders:by_client_order_id", resource(views.OrderByClientOrderId), name="api-order-by-client-order-id"),
     path("orders/bulk", resource(views.OrderBulk, post=commands.orders_place_bulk), name="api-orders-bulk"),
     path("orders/preview", resource(views.OrderPreview), name="api-orders-preview"),
-    path("orders/<uuid:order_id>", resource(views.OrderOne, delete=commands.order_cancel_one), name="api-order"),
+    path(
+        "orders/<uuid:order_id>",
+        resource(views.OrderOne, patch=commands.order_replace_one, delete=commands.order_cancel_one),
+        name="api-order",
+    ),
     path("orders/<uuid:order_id>/events", resource(history.OrderEvents), name="api-order-events"),
     path("positions", resource(closing.ClosablePositions), name="api-positions"),
     path("positions/<path:symbol_or_id>", resource(closing.ClosablePosition), name="api-position"),

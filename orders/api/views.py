@@ -25,6 +25,7 @@ from orders.api.answers import (
     cancel_problem,
     placement_json,
     placement_problem,
+    replace_json,
 )
 from orders.api.bodies import bulk_read, order_read
 from orders.api.documents import (
@@ -34,8 +35,10 @@ from orders.api.documents import (
     OrderDocument,
     OrderRequestDocument,
     PreviewDocument,
+    ReplaceRequestDocument,
 )
 from orders.api.preview import preview_json
+from orders.api.replacing import replace_now
 from orders.broadcasts import order_json
 from orders.domain.commands import OrderFields, Source, place_order
 from orders.domain.facts import OrderFacts
@@ -186,7 +189,11 @@ def instruments_named(symbol_or_id: str) -> list[UUID]:
 
 
 class OrderOne(ApiView):
-    """One order."""
+    """One order, by any id it has, had or is to have."""
+
+    def budget(self) -> RateRequest | None:
+        """Return what a request takes: a replace counts as an order."""
+        return orders_request(self.grant) if self.request.method == "PATCH" else super().budget()
 
     @extend_schema(
         operation_id="order_read",
@@ -201,6 +208,28 @@ class OrderOne(ApiView):
         order = order_or_404(self.grant.account_id, order_id)
         legs = legs_by_root([order]) if is_nested else {}
         return Response(order_json(order, legs.get(order.id, ())))
+
+    @extend_schema(
+        operation_id="order_replace",
+        request=ReplaceRequestDocument,
+        responses={200: OrderDocument, **problems(404, 413, 422)},
+    )
+    def patch(self, request: Request, order_id: UUID) -> Response:
+        """Ask for other terms, and return the order under the id it will have once its venue has taken them.
+
+        Until then it is pending_new there and pending_replace under the id it has. `commands.order_replace_one` is
+        what this address runs.
+        """
+        outcome = replace_now(
+            request.body,
+            order_id=order_id,
+            account_id=self.grant.account_id,
+            by=self.actor,
+            correlation_id=self.correlation_id,
+        )
+        if isinstance(outcome, Problem):
+            raise ProblemError(outcome)
+        return Response(replace_json(outcome))
 
     @extend_schema(operation_id="order_cancel", responses={204: None, **problems(404, 422)})
     def delete(self, request: Request, order_id: UUID) -> Response:

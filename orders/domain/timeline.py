@@ -20,8 +20,10 @@ _TITLES = {
     "order.cancel_requested": "Cancel requested",
     "order.canceled": "Cancelled",
     "order.cancel_rejected": "Cancel rejected by the venue",
-    "order.replaced": "Replaced",
-    "order.replace_rejected": "Replace rejected by the venue",
+    "order.replace_requested": "Change requested",
+    "order.replace_refused": "Change refused by risk",
+    "order.replaced": "Changed",
+    "order.replace_rejected": "Change rejected",
     "order.rejected": "Rejected by the venue",
     "order.expired": "Expired",
     "order.unknown": "No answer in time: being confirmed",
@@ -85,10 +87,21 @@ def title(event_type: str, payload: Mapping[str, Any]) -> str:
 def facts(payload: Mapping[str, Any]) -> dict[str, str]:
     """Return the facts worth a line, in words; reasons as sentences."""
     shown = {words: str(payload[name]) for name, words in _FACTS if payload.get(name) not in (None, "", "0")}
+    shown |= _changes(payload.get("was") or {}, payload.get("becomes") or {})
     reasons = payload.get("reasons") or ([payload["reason"]] if payload.get("reason") else [])
     if reasons:
         shown["because"] = " ".join(sentence(why["code"], why.get("facts", {})) for why in reasons)
     return shown
+
+
+def _changes(was: Mapping[str, str], becomes: Mapping[str, str]) -> dict[str, str]:
+    """Return what a replace changes, term by term."""
+    names = dict.fromkeys((*was, *becomes))
+    return {
+        name.replace("_", " "): f"{was.get(name, 'none')} → {becomes.get(name, 'none')}"
+        for name in names
+        if was.get(name) != becomes.get(name)
+    }
 
 
 def actor_words(actor: str, reader_id: UUID) -> str:

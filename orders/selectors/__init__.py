@@ -14,6 +14,7 @@ from orders.selectors.orders import (
     orders_recent,
 )
 from orders.selectors.venues import InFlight, drop_copy_position, intents_in_flight, venues_due
+from orders.selectors.versions import orders_seen
 
 __all__ = [
     "ExecutionFacts",
@@ -32,5 +33,6 @@ __all__ = [
     "orders_open",
     "orders_open_ids",
     "orders_recent",
+    "orders_seen",
     "venues_due",
 ]

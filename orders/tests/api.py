@@ -34,6 +34,10 @@ class Caller:
         data = body if isinstance(body, bytes) else orjson.dumps(body)
         return Client().post(path, data, content_type="application/json", headers={**self.headers, **headers})
 
+    def patch(self, path: str, body: Any) -> Any:
+        data = body if isinstance(body, bytes) else orjson.dumps(body)
+        return Client().patch(path, data, content_type="application/json", headers=self.headers)
+
     def delete(self, path: str, **headers: str) -> Any:
         return Client().delete(path, headers={**self.headers, **headers})
 

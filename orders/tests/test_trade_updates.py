@@ -7,13 +7,20 @@ import msgpack
 import pytest
 from alpaca.trading.models import TradeUpdate
 
+from orders import services
+from orders.api.stream import _log_read
 from orders.api.stream_codec import FrameError, frame_read, frame_write
 from orders.api.trade_updates import trade_update
-from orders.broadcasts import order_json
+from orders.broadcasts import known_by, order_json
 from orders.domain import events
+from orders.domain.commands import ReplaceFields, ReplaceOrder
 from orders.domain.facts import OrderFacts
+from orders.domain.reports import ReportKind
 from orders.domain.types import BaseState, OrderType, PendingOperation, TimeInForce
+from orders.tests.desk import Desk
 from positions.domain.types import Side
+from positions.tests.helpers import BY
+from trading_portal.kernel import clock
 from trading_portal.kernel.ids import uuid7
 
 AT = datetime(2026, 1, 5, 15, 0, 0, 123456, tzinfo=UTC)
@@ -93,6 +100,8 @@ def told(event_type, said):
         ("order.routed", facts("pending_new"), "pending_new", "pending_new"),
         ("order.acknowledged", facts("new"), "new", "new"),
         ("order.cancel_requested", facts("new", pending="cancel"), "pending_cancel", "pending_cancel"),
+        ("order.replace_requested", facts("new", pending="replace"), "pending_replace", "pending_replace"),
+        ("order.replace_rejected", facts("new"), "order_replace_rejected", "new"),
         ("order.canceled", facts("canceled", filled="1"), "canceled", "canceled"),
         ("order.expired", facts("expired"), "expired", "expired"),
         ("order.rejected", facts("rejected"), "rejected", "rejected"),
@@ -127,7 +136,7 @@ def test_an_unknown_outcome_keeps_the_last_known_status():
 
 
 def test_every_event_of_an_order_is_told_or_known_to_have_no_word():
-    silent = {"order.unknown", "order.anomaly", "order.activated"}
+    silent = {"order.unknown", "order.anomaly", "order.activated", "order.replace_refused"}
     kinds = [kind for kind in vars(events).values() if isinstance(kind, type) and issubclass(kind, events.OrderPayload)]
     types = {kind.TYPE for kind in kinds if kind.TYPE}
     said = executed("new", "0")
@@ -156,3 +165,42 @@ def test_frames_are_read_as_they_are_written(is_packed):
 def test_what_is_no_frame_is_refused(text, data):
     with pytest.raises(FrameError):
         frame_read(text, data)
+
+
+def test_a_replaced_order_is_told_once_more_under_the_id_it_had_and_then_under_its_new_one():
+    desk = Desk()
+    order_id = desk.working(quantity="10", limit_price="90")
+    desk.show()
+    asked = services.order_replace(
+        command=ReplaceOrder(
+            order_id=order_id,
+            account_id=desk.account,
+            fields=ReplaceFields(limit_price=Decimal(91), client_order_id="second"),
+            by=BY,
+            correlation_id=uuid7(),
+            requested_at=clock.now(),
+        ),
+        at=clock.now(),
+    )
+    version_id = asked.version.public_id
+    desk.claim()
+    desk.record(desk.report(order_id, ReportKind.REPLACED, request_id=version_id, quantity="10"))
+    desk.record(desk.trade(order_id, "4", "91"))
+    logged, orders = _log_read(desk.account, 0)
+    told = [
+        trade_update(event["type"], event["facts"], orders[known_by(event["type"], event["facts"])], valid_at=AT, at=AT)
+        for event in logged
+        if event["order_id"] == str(order_id)
+    ]
+    assert [(update["event"], update["order"]["id"]) for update in told] == [
+        ("accepted", str(order_id)),
+        ("pending_new", str(order_id)),
+        ("new", str(order_id)),
+        ("pending_replace", str(order_id)),
+        ("replaced", str(order_id)),
+        ("partial_fill", str(version_id)),
+    ]
+    old, new = told[-2]["order"], told[-1]["order"]
+    assert (old["status"], old["limit_price"], old["replaced_by"]) == ("replaced", "90", str(version_id))
+    assert (new["status"], new["limit_price"], new["client_order_id"]) == ("partially_filled", "91", "second")
+    assert new["replaces"] == str(order_id)

@@ -1,4 +1,4 @@
-"""What pages ask for: place, preview, cancel, and what became of it. Session and CSRF; problem+json for refusals."""
+"""What pages ask for: place, preview, amend, cancel, and what became of it. Session, CSRF; refusals problem+json."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ from audit.selectors import events_of_stream
 from orders.api.answers import NO_ORDER, cancel_problem, placement_problem
 from orders.api.preview import preview_json
 from orders.api.problems import unreadable
+from orders.api.replacing import replace_now
 from orders.broadcasts import order_json
 from orders.domain.commands import OrderFields, PlaceOrder, place_order
 from orders.domain.facts import OrderFacts
 from orders.domain.parsing import decode_json_body, parse_order
 from orders.domain.timeline import timeline
-from orders.selectors import order_by_client_order_id, order_by_id
+from orders.selectors import order_by_client_order_id, order_now
 from orders.services import order_cancel
 from orders.services.queue import placement_queue
 from trading_portal.kernel import clock
@@ -110,6 +111,24 @@ def cancel(request: HttpRequest, order_id: UUID) -> HttpResponse:
     return JsonResponse(order_json(outcome.order), status=202)
 
 
+@require_POST
+@answers
+def amend(request: HttpRequest, order_id: UUID) -> HttpResponse:
+    """Ask for other terms of an order, with the fields of the API's PATCH; the answer is the order as it waits."""
+    user_id = cast(UUID, request.user.pk)
+    order = _order_of(user_id, order_id, account_for_trading)
+    outcome = replace_now(
+        request.body,
+        order_id=order.id,
+        account_id=order.account_id,
+        by=Actor.user(user_id),
+        correlation_id=_correlation(request),
+    )
+    if isinstance(outcome, Problem) or outcome.order is None:
+        return problem_response(outcome if isinstance(outcome, Problem) else NO_ORDER, request)
+    return JsonResponse(order_json(outcome.order), status=202)
+
+
 @require_GET
 @answers
 def events(request: HttpRequest, order_id: UUID) -> HttpResponse:
@@ -167,7 +186,7 @@ def _order_asked(user_id: UUID, query: Mapping[str, object]) -> OrderFacts:
 
 def _order_of(user_id: UUID, order_id: UUID, may: Callable[[UUID, UUID], AccountFacts | None]) -> OrderFacts:
     """Return an order of an account in which the person may do that; else it is as if it were not there."""
-    order = order_by_id(order_id)
+    order = order_now(order_id)
     if order is None or may(user_id, order.account_id) is None:
         raise ProblemError(NOT_FOUND)
     return order

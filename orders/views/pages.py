@@ -17,7 +17,7 @@ from accounts.selectors import account_for_trading, account_visible, accounts_vi
 from audit.selectors import events_of_stream
 from orders.broadcasts import order_json
 from orders.domain.timeline import timeline
-from orders.selectors import order_by_id
+from orders.selectors import order_now
 
 
 @never_cache
@@ -51,7 +51,7 @@ def trade(request: HttpRequest) -> HttpResponse:
 def order_page(request: HttpRequest, order_id: UUID) -> HttpResponse:
     """Show everything about one order; another account's is as if it were not there."""
     user_id = cast(UUID, request.user.pk)
-    order = order_by_id(order_id)
+    order = order_now(order_id)
     account = account_visible(user_id, order.account_id) if order else None
     if order is None or account is None:
         raise Http404

@@ -41,7 +41,7 @@ class Orders extends Panel {
       return;
     }
     if (!this.body) this.#table();
-    this.rows.sync(orders.flatMap((order) => (this.open.has(order.id) ? [order, { detail: order }] : [order])), keyOf);
+    this.rows.sync(orders.flatMap((order) => (this.open.has(order.chain_id) ? [order, { detail: order }] : [order])), keyOf);
     this.cursor.show();
   }
 
@@ -99,7 +99,7 @@ class Orders extends Panel {
     mark(cells.reason, "title", why || null);
     dress(cells.reason, order.status === "rejected" ? "reason" : "reason soft");
     mark(row.cancel_, "hidden", !isCancelable(order));
-    mark(row.querySelector(".turner"), "aria-expanded", String(this.open.has(order.id)));
+    mark(row.querySelector(".turner"), "aria-expanded", String(this.open.has(order.chain_id)));
     mark(row, "data-status", order.status);
     mark(row, "data-traded", numbers.signOf(order.filled_qty) ? "" : null);
   }
@@ -113,7 +113,7 @@ class Orders extends Panel {
       make("td", { colspan: String(COLUMNS.length) }, make("div", { class: "detail-grid" }, list, make("div", { class: "ids" }, id("Order", order.id), id("Client order", order.client_order_id), make("a", { href: `/orders/${order.id}` }, "Open the order's page")))),
     );
     row.list_ = list;
-    row.orderId_ = order.id;
+    row.orderId_ = order.chain_id;
     this.#fetch(row);
     return row;
   }
@@ -142,9 +142,9 @@ class Orders extends Panel {
     if (!row) return;
     const order = desk.orders.get(row.dataset.key);
     const what = event.target.closest("[data-do]")?.dataset.do;
-    this.cursor.set(order.id);
+    this.cursor.set(order.chain_id);
     if (what === "cancel") desk.emit("cancel", order);
-    else if (what === "turn") this.#turn(order.id);
+    else if (what === "turn") this.#turn(order.chain_id);
     else desk.select(order.symbol);
   }
 
@@ -159,10 +159,10 @@ class Orders extends Panel {
     if (key === "next" || key === "previous") this.cursor.move(key === "next" ? 1 : -1);
     const order = desk.orders.get(this.cursor.key);
     if (key === "cancel" && order && isCancelable(order)) desk.emit("cancel", order);
-    if (key === "open" && order) this.#turn(order.id);
+    if (key === "open" && order) this.#turn(order.chain_id);
   }
 }
 
-const keyOf = (item) => (item.detail ? `${item.detail.id} detail` : item.id);
+const keyOf = (item) => (item.detail ? `${item.detail.chain_id} detail` : item.chain_id);
 
 define("tp-orders", Orders);

@@ -119,9 +119,9 @@ class Desk extends EventTarget {
 
   /** Take an order as a command's answer or a frame brought it; an older one than we hold changes nothing. */
   takeOrder(order) {
-    const held = this.orders.get(order.id);
+    const held = this.orders.get(order.chain_id);
     if (held && (held.event_sequence ?? 0) > (order.event_sequence ?? 0)) return;
-    this.orders.set(order.id, order);
+    this.orders.set(order.chain_id, order);
     this.#later("orders");
   }
 
@@ -163,7 +163,7 @@ class Desk extends EventTarget {
 
   #takeSnapshot(frame) {
     const missed = this.hasSnapshot ? (frame.fills ?? []).filter((fill) => !this.#fillIds.has(fill.id)) : [];
-    const orders = new Map((frame.orders ?? []).map((order) => [order.id, order]));
+    const orders = new Map((frame.orders ?? []).map((order) => [order.chain_id, order]));
     for (const [id, order] of this.orders) {
       const newer = orders.get(id);
       if (!newer || (order.event_sequence ?? 0) > (newer.event_sequence ?? 0)) orders.set(id, order);
@@ -226,7 +226,7 @@ class Desk extends EventTarget {
     if (this.orders.size <= ORDERS_KEPT) return;
     const done = [...this.orders.values()].filter((order) => !isOpen(order));
     done.sort((a, b) => (a.created_at < b.created_at ? -1 : 1));
-    for (const order of done.slice(0, this.orders.size - ORDERS_KEPT)) this.orders.delete(order.id);
+    for (const order of done.slice(0, this.orders.size - ORDERS_KEPT)) this.orders.delete(order.chain_id);
   }
 
   /** Tell the panels once a frame what changed, however many messages brought it; hidden pages too. */

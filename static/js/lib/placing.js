@@ -82,7 +82,7 @@ export class Placing extends EventTarget {
 
   #placed(order) {
     this.#forget();
-    this.orderId = order.id;
+    this.orderId = order.chain_id;
     desk.takeOrder(order);
     if (order.status === "rejected") {
       this.title = "Refused by risk";
@@ -105,7 +105,7 @@ export class Placing extends EventTarget {
     this.title = error.order ? "Refused by risk" : "Not placed";
     this.reasons = error.reasons;
     if (error.order) {
-      this.orderId = error.order.id;
+      this.orderId = error.order.chain_id;
       desk.takeOrder(error.order);
     }
     this.#enter(error.order ? "refused" : "invalid");
