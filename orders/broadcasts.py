@@ -17,13 +17,13 @@ import redis
 from audit.domain.types import EventRecord, stream_id
 from marketdata.domain.channels import account_channel
 from marketdata.services import redis_client
+from orders.domain.commands import Schedule
 from orders.domain.facts import OrderFacts
 from orders.domain.reasons import sentence
 from orders.domain.types import BaseState
 from orders.selectors import ExecutionFacts, orders_by_id, orders_seen
 from orders.selectors.venues import VenueAway
 from positions.domain.shapes import account_json
-from positions.domain.types import Side
 from positions.selectors import AccountValuation, valuations
 from trading_portal.kernel.errors import Unavailable, reason
 from trading_portal.kernel.money import plain
@@ -78,23 +78,23 @@ def order_json(order: OrderFacts, legs: Sequence[OrderFacts] = ()) -> dict[str, 
         "asset_id": str(order.instrument_id),
         "symbol": order.symbol,
         "asset_class": order.asset_class,
-        "notional": None,
-        "qty": plain(order.quantity),
+        "notional": amount_json(order.notional),
+        "qty": amount_json(order.quantity or None),
         "filled_qty": plain(order.filled_quantity),
         "filled_avg_price": amount_json(order.average_price),
         "order_class": order.order_class.value,
         "order_type": order.order_type.value,
         "type": order.order_type.value,
         "side": order.side.value,
-        "position_intent": "buy_to_open" if order.side is Side.BUY else "sell_to_close",
+        "position_intent": None,
         "time_in_force": order.time_in_force.value,
         "limit_price": amount_json(order.limit_price),
         "stop_price": amount_json(order.stop_price),
         "status": order.status,
         "extended_hours": order.extended_hours,
         "legs": [order_json(leg) for leg in legs] or None,
-        "trail_percent": None,
-        "trail_price": None,
+        "trail_percent": amount_json(order.trail_percent),
+        "trail_price": amount_json(order.trail_price),
         "hwm": None,
         "account_id": str(order.account_id),
         "chain_id": str(order.id),
@@ -107,6 +107,20 @@ def order_json(order: OrderFacts, legs: Sequence[OrderFacts] = ()) -> dict[str, 
         "source": order.source,
         "venue": order.venue,
         "status_text": _WORDS.get(order.status, order.status),
+        "good_till": instant_json(order.good_till),
+        "algorithm": _algorithm_json(order.schedule),
+    }
+
+
+def _algorithm_json(schedule: Schedule | None) -> dict[str, object] | None:
+    """Return how an order is worked over time, as it was asked for."""
+    if schedule is None:
+        return None
+    return {
+        "name": schedule.algorithm.value,
+        "starts_at": instant_json(schedule.starts_at),
+        "ends_at": instant_json(schedule.ends_at),
+        "slices": schedule.slices,
     }
 
 

@@ -7,7 +7,15 @@ from typing import ClassVar
 from rest_framework import serializers
 
 from accounts.api.openapi import Document, ErrorEntry, ProblemDocument
-from orders.domain.parsing import CLIENT_ORDER_ID_LIMIT, ORDER_TYPES, TIMES_IN_FORCE
+from orders.domain.parsing import (
+    CLIENT_ORDER_ID_LIMIT,
+    INTENTS,
+    ORDER_TYPES,
+    SLICES_LIMIT,
+    TIMES_IN_FORCE,
+    VENUE_LIMIT,
+)
+from orders.domain.types import Algorithm, OrderClass
 from positions.domain.types import Side
 
 _SIDES = [side.value for side in Side]
@@ -20,24 +28,68 @@ STATUSES = (
 _DECIMAL = "A decimal, as a string or as a JSON number; read exactly, never rounded."
 
 
+class TakeProfitDocument(Document):
+    """The leg that leaves a position at a better price."""
+
+    limit_price = serializers.CharField(help_text=_DECIMAL)
+
+
+class StopLossDocument(Document):
+    """The leg that leaves a position at a worse price; with a limit_price it is a stop_limit order."""
+
+    stop_price = serializers.CharField(help_text=_DECIMAL)
+    limit_price = serializers.CharField(required=False, help_text=_DECIMAL)
+
+
+class AlgorithmDocument(Document):
+    """How an order is worked over time, within a day; what is left out is left to the algorithm."""
+
+    name = serializers.ChoiceField(choices=[word.value for word in Algorithm])
+    starts_at = serializers.DateTimeField(required=False, allow_null=True)
+    ends_at = serializers.DateTimeField(required=False, allow_null=True)
+    slices = serializers.IntegerField(required=False, allow_null=True, min_value=1, max_value=SLICES_LIMIT)
+
+
 class OrderRequestDocument(Document):
     """What is to be ordered; a field that is not listed is refused."""
 
     symbol = serializers.CharField(max_length=24)
-    qty = serializers.CharField(help_text=_DECIMAL)
+    qty = serializers.CharField(required=False, help_text=f"Either this or notional. {_DECIMAL}")
+    notional = serializers.CharField(
+        required=False,
+        help_text="An amount of money, for market and limit orders for the day in what trades in parts: as much as it "
+        f"pays for. {_DECIMAL}",
+    )
     side = serializers.ChoiceField(choices=_SIDES)
     type = serializers.ChoiceField(choices=TYPES)
     time_in_force = serializers.ChoiceField(choices=_TIMES)
-    limit_price = serializers.CharField(required=False, help_text=f"For limit orders only. {_DECIMAL}")
+    limit_price = serializers.CharField(required=False, help_text=f"For limit and stop_limit orders. {_DECIMAL}")
+    stop_price = serializers.CharField(required=False, help_text=f"For stop and stop_limit orders. {_DECIMAL}")
+    trail_price = serializers.CharField(
+        required=False,
+        help_text=f"How far behind a trailing stop follows; either this or trail_percent. {_DECIMAL}",
+    )
+    trail_percent = serializers.CharField(required=False, help_text=f"The same in percent, below 100. {_DECIMAL}")
+    good_till = serializers.DateTimeField(
+        required=False, help_text="When a gtc order ends by itself, at most a year from now; with its offset."
+    )
     client_order_id = serializers.CharField(
         required=False,
         max_length=CLIENT_ORDER_ID_LIMIT,
         help_text="Unique in the account: the same order under the same id is the same order.",
     )
-    extended_hours = serializers.BooleanField(required=False)
-    order_class = serializers.ChoiceField(choices=["simple"], required=False)
+    extended_hours = serializers.BooleanField(
+        required=False, help_text="Trade from 4:00 to 20:00 in New York: limit orders in shares that are day or gtc."
+    )
+    order_class = serializers.ChoiceField(choices=[word.value for word in OrderClass], required=False)
+    take_profit = TakeProfitDocument(required=False)
+    stop_loss = StopLossDocument(required=False)
+    algorithm = AlgorithmDocument(
+        required=False, help_text="Work the order over time. The name alone, as text, is enough."
+    )
+    venue = serializers.CharField(required=False, max_length=VENUE_LIMIT, help_text="Where to send it; else routed.")
     position_intent = serializers.ChoiceField(
-        choices=["buy_to_open", "buy_to_close", "sell_to_open", "sell_to_close"], required=False
+        choices=list(INTENTS), required=False, help_text="An order that is to close does nothing else, or is refused."
     )
 
 
@@ -61,14 +113,16 @@ class OrderDocument(Document):
     symbol = serializers.CharField()
     asset_class = serializers.ChoiceField(choices=["us_equity", "crypto"])
     notional = serializers.CharField(allow_null=True)
-    qty = serializers.CharField()
+    qty = serializers.CharField(
+        allow_null=True, help_text="What a notional came to; null where it was refused for want of a price."
+    )
     filled_qty = serializers.CharField()
     filled_avg_price = serializers.CharField(allow_null=True)
     order_class = serializers.CharField()
     order_type = serializers.ChoiceField(choices=TYPES)
     type = serializers.ChoiceField(choices=TYPES)
     side = serializers.ChoiceField(choices=_SIDES)
-    position_intent = serializers.CharField()
+    position_intent = serializers.CharField(allow_null=True)
     time_in_force = serializers.ChoiceField(choices=_TIMES)
     limit_price = serializers.CharField(allow_null=True)
     stop_price = serializers.CharField(allow_null=True)
@@ -90,6 +144,8 @@ class OrderDocument(Document):
     event_sequence = serializers.IntegerField()
     venue = serializers.CharField()
     status_text = serializers.CharField()
+    good_till = serializers.DateTimeField(allow_null=True, help_text="When a gtc order ends by itself.")
+    algorithm = AlgorithmDocument(allow_null=True)
     more: ClassVar = {"source": serializers.CharField()}
 
 
@@ -176,6 +232,7 @@ class PreviewDocument(Document):
 
     approved = serializers.BooleanField()
     reasons = ErrorEntry(many=True)
+    qty = serializers.CharField(help_text="What a notional comes to.")
     notional = serializers.CharField(allow_null=True)
     fees = serializers.CharField(allow_null=True)
     worst_price = serializers.CharField(allow_null=True)

@@ -22,7 +22,7 @@ from trading_portal.kernel.money import ZERO
 
 __all__ = [
     "AMOUNT_LIMIT", "BODY_LIMIT", "CLIENT_ORDER_ID_LIMIT", "INTENTS", "ORDER_TYPES", "SLICES_LIMIT", "TIMES_IN_FORCE",
-    "decode_json_body", "parse_order", "parse_replace", "timing_reasons",
+    "VENUE_LIMIT", "decode_json_body", "parse_order", "parse_replace", "timing_reasons",
 ]  # fmt: skip
 
 ORDER_TYPES = tuple(OrderType)
