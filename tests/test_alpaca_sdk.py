@@ -15,24 +15,24 @@ import websockets
 from alpaca.common.enums import Sort
 from alpaca.common.exceptions import APIError
 from alpaca.trading.client import TradingClient
-from alpaca.trading.enums import AssetClass, OrderSide, OrderStatus, QueryOrderStatus, TimeInForce
+from alpaca.trading.enums import AssetClass, OrderClass, OrderSide, OrderStatus, QueryOrderStatus, TimeInForce
 from alpaca.trading.models import TradeUpdate
 from alpaca.trading.requests import (
+    ClosePositionRequest,
     GetAssetsRequest,
     GetCalendarRequest,
+    GetOrderByIdRequest,
     GetOrdersRequest,
     LimitOrderRequest,
     MarketOrderRequest,
-    StopLimitOrderRequest,
-    StopOrderRequest,
-    TrailingStopOrderRequest,
+    StopLossRequest,
+    TakeProfitRequest,
 )
 from alpaca.trading.stream import TradingStream
 from django.conf import settings
 
 from accounts.services import api_key_revoke
 from marketdata.domain.channels import PRICES, quote_key
-from marketdata.models import Instrument
 from orders.api.stream import TradeStream
 from orders.tests.api import new_caller
 from orders.tests.paper import price
@@ -98,44 +98,6 @@ def until(holds, seconds=15):
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.05)
     return found
-
-
-BUY = {"side": OrderSide.BUY, "time_in_force": TimeInForce.GTC}
-
-
-@pytest.mark.parametrize(
-    ("request_class", "asked"),
-    [
-        (StopOrderRequest, {"stop_price": 110}),
-        (StopLimitOrderRequest, {"stop_price": 110, "limit_price": 111.5}),
-        (TrailingStopOrderRequest, {"trail_percent": 2.5}),
-        (TrailingStopOrderRequest, {"trail_price": 1.25}),
-        (LimitOrderRequest, {"limit_price": 99, "extended_hours": True}),
-        (LimitOrderRequest, {"limit_price": 99, "time_in_force": TimeInForce.OPG}),
-        (MarketOrderRequest, {"time_in_force": TimeInForce.CLS}),
-    ],
-    ids=lambda value: value.__name__ if isinstance(value, type) else "+".join(value),
-)
-def test_every_request_class_is_taken_and_shown_back(live, market, caller, request_class, asked):
-    client = sdk(live, caller)
-    if {"extended_hours"} & asked.keys() or asked.get("time_in_force"):
-        Instrument.objects.filter(symbol=market).update(calendar="XNYS")
-    placed = client.submit_order(request_class(symbol=market, qty=next(quantities), **{**BUY, **asked}))
-    shown = client.get_order_by_id(placed.id)
-    assert (shown.id, shown.client_order_id, shown.qty) == (placed.id, placed.client_order_id, placed.qty)
-    for name, value in asked.items():
-        told = getattr(shown, name)
-        assert (told if isinstance(value, bool | TimeInForce) else float(told)) == value
-    assert placed.type.value == request_class(symbol="X", qty=1, **{**BUY, **asked}).type.value
-    client.cancel_order_by_id(placed.id)
-
-
-def test_an_amount_is_taken_and_its_quantity_shown(live, market, caller):
-    Instrument.objects.filter(symbol=market).update(is_fractionable=True)
-    client = sdk(live, caller)
-    given = {"notional": 250.5, "side": OrderSide.BUY, "time_in_force": TimeInForce.DAY}
-    placed = client.submit_order(MarketOrderRequest(symbol=market, **given))
-    assert (Decimal(placed.notional), Decimal(placed.qty)) == (Decimal("250.5"), Decimal("2.504499100"))
 
 
 class Following:
@@ -210,6 +172,53 @@ def test_account_and_positions_follow_the_fills(live, market, caller):
     assert Decimal(account.equity) == Decimal(account.cash) + Decimal(position.market_value)
     with pytest.raises(APIError) as missing:
         client.get_open_position("NOSUCH")
+    assert (missing.value.status_code, missing.value.code) == (404, 40410000)
+
+
+def bracket(market, **changes):
+    given = {"take_profit": TakeProfitRequest(limit_price=110), "stop_loss": StopLossRequest(stop_price=90)}
+    return market_order(market, order_class=OrderClass.BRACKET, **given | changes)
+
+
+def legs_of(client, order_id):
+    legs = client.get_order_by_id(order_id, GetOrderByIdRequest(nested=True)).legs or []
+    return [leg.status for leg in legs]
+
+
+def test_a_brackets_exits_wait_work_and_end_each_other(live, market, caller):
+    client = sdk(live, caller)
+    held = client.submit_order(limit(market, limit_price=50, order_class=OrderClass.OTO, stop_loss={"stop_price": 40}))
+    assert (held.order_class, [leg.status for leg in held.legs]) == (OrderClass.OTO, [OrderStatus.HELD])
+    with Following(live, caller) as following:
+        entry = client.submit_order(bracket(market))
+        assert [leg.status for leg in entry.legs] == [OrderStatus.HELD, OrderStatus.HELD]
+        until(lambda: legs_of(client, entry.id) == [OrderStatus.NEW, OrderStatus.NEW])
+        until(lambda: following.events.count("new") >= 3)
+        assert following.events.count("held") == 2
+    nested = client.get_orders(GetOrdersRequest(nested=True))
+    assert {order.id: len(order.legs) for order in nested} == {held.id: 1, entry.id: 2}
+    assert {order.id for order in client.get_orders()} == {held.id, held.legs[0].id, *(leg.id for leg in entry.legs)}
+    client.cancel_order_by_id(entry.legs[0].id)
+    until(lambda: legs_of(client, entry.id) == [OrderStatus.CANCELED, OrderStatus.CANCELED])
+    quick = client.submit_order(bracket(market, take_profit=TakeProfitRequest(limit_price=99)))
+    until(lambda: legs_of(client, quick.id) == [OrderStatus.FILLED, OrderStatus.CANCELED])
+
+
+def test_positions_are_closed_one_by_one_and_all_at_once(live, market, caller):
+    client = sdk(live, caller)
+    client.submit_order(market_order(market, qty=10))
+    until(lambda: client.get_all_positions())
+    part = client.close_position(market, ClosePositionRequest(percentage="40"))
+    assert (part.side, part.qty, part.order_type.value) == (OrderSide.SELL, "4", "market")
+    until(lambda: client.get_open_position(market).qty == "6")
+    client.submit_order(limit(market, side=OrderSide.SELL, qty=5, limit_price=120))
+    (refused,) = client.close_all_positions()
+    assert (refused.status, refused.body.held_for_orders, refused.body.available) == (403, 5, 1)
+    (closed,) = client.close_all_positions(cancel_orders=True)
+    assert (closed.status, closed.symbol, closed.body.qty) == (200, market, "6")
+    until(lambda: client.get_all_positions() == [])
+    with pytest.raises(APIError) as missing:
+        client.close_position(market)
     assert (missing.value.status_code, missing.value.code) == (404, 40410000)
 
 
