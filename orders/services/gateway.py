@@ -63,7 +63,6 @@ def _leaving(order: OrderFacts) -> Leaving:
 
 def _replacing(order: OrderFacts, terms: OrderTerms) -> Leaving:
     """Return what leaves with a replace: it has a decision of its own, unless it takes from an exit of a group."""
-    quantity, parent_id = terms.quantity, None
-    if is_exit(order):
-        quantity, parent_id = None, order.parent_id or order.id
+    parent_id = (order.parent_id or order.id) if is_exit(order) else None
+    quantity = None if is_exit(order) else terms.quantity
     return Leaving(terms.version_id, parent_id, order.account_id, order.instrument_id, quantity, terms.limit_price)

@@ -49,7 +49,7 @@ _BY = Actor.system("group")
 _CANCEL = OrderEvent(EventKind.CANCEL_REQUESTED)
 _OTHERS = """
 FROM orders_order o
-WHERE (o.id = ANY(%(roots)s) OR o.parent_id = ANY(%(roots)s) AND o.leg <> '') AND NOT o.id = ANY(%(known)s)
+WHERE (o.id = ANY(%s) OR o.parent_id = ANY(%s) AND o.leg <> '') AND NOT o.id = ANY(%s)
 ORDER BY o.id FOR NO KEY UPDATE
 """
 
@@ -105,7 +105,7 @@ def groups_follow(
 def _with_others(known: Mapping[UUID, WorkingOrder]) -> dict[UUID, WorkingOrder]:
     """Return every order of the groups that these belong to; what is not known yet is read and locked."""
     roots = list({order.facts.parent_id or order.facts.id for order in known.values()})
-    others = orders_fetch(_OTHERS, {"roots": roots, "known": list(known)})
+    others = orders_fetch(_OTHERS, [roots, roots, list(known)])
     asked = versions_pending([facts.id for facts in others if facts.pending is PendingOperation.REPLACE])
     return dict(known) | {facts.id: WorkingOrder(facts, asked.get(facts.id)) for facts in others}
 
