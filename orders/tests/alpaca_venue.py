@@ -45,7 +45,7 @@ class AlpacaServer:
         self.orders: dict[str, Order] = {}
         self.fills: list[dict[str, Any]] = []
         self.told: list[dict[str, Any]] = []
-        self.requests: list[tuple[str, str]] = []
+        self.requests: list[tuple[str, str, dict[str, Any]]] = []
         self.faults: list[Callable[[str, str], Answer | float | None]] = []
         self.before_ack: list[tuple[str, str]] = []
         self.is_cut = self.is_deaf = self.hides_activities = False
@@ -91,7 +91,7 @@ class AlpacaServer:
 
     async def _answer(self, scope: dict[str, Any], body: dict[str, Any]) -> Answer:
         method, path = scope["method"], scope["path"].removeprefix("/v2")
-        self.requests.append((method, path))
+        self.requests.append((method, path, body))
         headers = dict(scope["headers"])
         if self.is_cut:
             return 503, "no upstream"
