@@ -56,9 +56,8 @@ def terms_asked(
     version_id: UUID,
     number: int,
     client_order_id: str,
-    closes_at: datetime | None,
 ) -> OrderTerms:
-    """Return what an order would be; `closes_at` ends it if it becomes a day order."""
+    """Return what an order would be; the end of one that becomes a day order is its session's to say."""
     has_trail_price = order.trail_price is not None
     time_in_force = asked.time_in_force or order.time_in_force
     return OrderTerms(
@@ -72,19 +71,16 @@ def terms_asked(
         trail_price=asked.trail if asked.trail is not None and has_trail_price else order.trail_price,
         trail_percent=asked.trail if asked.trail is not None and not has_trail_price else order.trail_percent,
         replaces=order.public_id,
-        expires_at=_expires_at(order, asked, time_in_force, closes_at),
+        expires_at=_expires_at(order, asked),
         worst_price=None,
     )
 
 
-def _expires_at(
-    order: OrderFacts, asked: ReplaceFields, time_in_force: TimeInForce, closes_at: datetime | None
-) -> datetime | None:
+def _expires_at(order: OrderFacts, asked: ReplaceFields) -> datetime | None:
     if asked.good_till is not None:
         return asked.good_till
-    if asked.time_in_force is TimeInForce.GTC:
-        return None
-    return order.expires_at if time_in_force is order.time_in_force else closes_at
+    keeps = asked.time_in_force in (None, order.time_in_force) and asked.time_in_force is not TimeInForce.GTC
+    return order.expires_at if keeps else None
 
 
 def fields_amended(order: OrderFacts, terms: OrderTerms, asked: ReplaceFields) -> OrderFields:

@@ -116,7 +116,6 @@ def replace_for_less(
         version_id=uuid7(),
         number=number,
         client_order_id=str(uuid7()),
-        closes_at=facts.expires_at,
     )
     terms = msgspec.structs.replace(terms, worst_price=facts.worst_price)
     order.apply(OrderEvent(EventKind.REPLACE_REQUESTED, quantity=quantity), at=at)
