@@ -64,10 +64,6 @@ def words(name: str, default: str = "") -> list[str]:
 
 def venues(name: str, default: str, numbers: Mapping[str, tuple[str, int]]) -> dict[str, dict[str, Decimal]]:
     """Return the venues that a variable names, each with its numbers: its own, else those for all, else as given."""
-    found = words(name, default)
-    for venue in found:
-        if not VENUE.fullmatch(venue):
-            raise ImproperlyConfigured(f"{name} names {venue!r}; a venue's name is a to z, 0 to 9 and _, at most 20.")
     prefix = name.removesuffix("VENUES")
     return {
         venue: {
@@ -76,8 +72,29 @@ def venues(name: str, default: str, numbers: Mapping[str, tuple[str, int]]) -> d
             )
             for key, (number, at_least) in numbers.items()
         }
-        for venue in found
+        for venue in _venue_names(name, default)
     }
+
+
+def venue_texts(name: str, required: Sequence[str], optional: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """Return the venues that a variable names, each with its own texts: PORTAL_ALPACA_<VENUE>_URL and the like."""
+    prefix = name.removesuffix("VENUES")
+    found: dict[str, dict[str, str]] = {}
+    for venue in _venue_names(name, ""):
+        given = {key: os.environ.get(f"{prefix}{venue.upper()}_{key}", "") for key in (*required, *optional)}
+        for key in required:
+            if not given[key]:
+                raise ImproperlyConfigured(f"{name} names {venue}, and {prefix}{venue.upper()}_{key} is not set.")
+        found[venue] = {key: value or optional.get(key, "") for key, value in given.items()}
+    return found
+
+
+def _venue_names(name: str, default: str) -> list[str]:
+    found = words(name, default)
+    for venue in found:
+        if not VENUE.fullmatch(venue):
+            raise ImproperlyConfigured(f"{name} names {venue!r}; a venue's name is a to z, 0 to 9 and _, at most 20.")
+    return found
 
 
 def database(name: str) -> dict[str, object]:

@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import partial
+from pathlib import Path
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
 
+from orders.brokers.alpaca.profile import profile_from_texts
 from orders.brokers.paper.broker import PaperBroker
 from orders.brokers.paper.profile import PaperProfile, profile_of
 from orders.brokers.protocol import BrokerAdapter
+from orders.brokers.replay.broker import ReplayBroker
+from orders.brokers.replay.session import fingerprint, session_read
 from orders.domain.facts import PAPER_VENUE
+from trading_portal.kernel import money
 from trading_portal.kernel.money import ZERO
 
 
@@ -34,4 +41,25 @@ def _paper(venue: str) -> BrokerAdapter:
     return PaperBroker(venue, paper_profile(venue))
 
 
-ADAPTERS: Mapping[str, Callable[[], BrokerAdapter]] = {venue: partial(_paper, venue) for venue in settings.PAPER_VENUES}
+def _alpaca(venue: str) -> BrokerAdapter:
+    try:
+        make: Callable[..., BrokerAdapter] = import_string("orders.brokers.alpaca.broker.AlpacaBroker")
+    except ImportError as error:
+        raise ImproperlyConfigured(f"The venue {venue} needs the extra `alpaca`: {error}") from error
+    return make(venue, profile_from_texts(venue, settings.ALPACA_VENUES[venue]))
+
+
+def _recorded(venue: str) -> BrokerAdapter:
+    texts = settings.RECORDED_VENUES[venue]
+    content = Path(texts["FILE"]).read_bytes()
+    speed = money.parse(texts["SPEED"])
+    if speed is None or speed < 0:
+        raise ImproperlyConfigured(f"The speed of the venue {venue} is {texts['SPEED']!r}; it must be a plain number.")
+    return ReplayBroker(venue, partial(session_read, content), fingerprint(content, texts["RUN"]), float(speed))
+
+
+ADAPTERS: Mapping[str, Callable[[], BrokerAdapter]] = {
+    **{venue: partial(_paper, venue) for venue in settings.PAPER_VENUES},
+    **{venue: partial(_alpaca, venue) for venue in settings.ALPACA_VENUES},
+    **{venue: partial(_recorded, venue) for venue in settings.RECORDED_VENUES},
+}

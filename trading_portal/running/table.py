@@ -27,14 +27,24 @@ OTHERS: dict[str, tuple[str, ...]] = {
 FIX = (str(MANAGE), "fix_acceptor")
 
 
+def _venue(name: str) -> tuple[str, ...]:
+    """Return the worker of one real venue: it shares a process with no other."""
+    return (*CELERY, "-Q", f"venue.{name}", "-n", f"venue-{name}@%h")
+
+
+def _words(environment: Mapping[str, str], name: str, default: str = "") -> list[str]:
+    return [word.strip() for word in (environment.get(name) or default).split(",") if word.strip()]
+
+
 def programs(environment: Mapping[str, str], folder: DataFolder, port: int) -> list[Program]:
     """Return the programs of one portal, in the order of their start."""
     server = environment.get("PORTAL_ASGI") or "daphne"
     if server not in WEB:
         raise Problem(f"PORTAL_ASGI is {server!r}; it must be daphne or uvicorn.")
     commands = {"web": WEB[server], **OTHERS}
-    named = (environment.get("PORTAL_PAPER_VENUES") or "paper").split(",")
-    venues = ",".join(f"venue.{name.strip()}" for name in named if name.strip())
+    simulated = _words(environment, "PORTAL_PAPER_VENUES", "paper") + _words(environment, "PORTAL_RECORDED_VENUES")
+    venues = ",".join(f"venue.{name}" for name in simulated)
+    commands |= {f"venue-{name}": _venue(name) for name in _words(environment, "PORTAL_ALPACA_VENUES")}
     if environment.get("PORTAL_FIX_PORT", "0") not in ("", "0"):
         commands["fix"] = FIX
     return [

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,3 +31,15 @@ class AlpacaProfile:
     poll_seconds: float = 5.0
     sweep_seconds: float = 60.0
     overlap_seconds: float = 300.0
+
+
+def profile_from_texts(venue: str, texts: Mapping[str, str]) -> AlpacaProfile:
+    """Return the profile that a venue's variables describe; the stream stands beside the API unless named."""
+    url = texts["URL"].rstrip("/")
+    stream_url = texts["STREAM_URL"] or f"{url.replace('http', 'ws', 1)}/stream"
+    here, there = urlsplit(url), urlsplit(stream_url)
+    if here.scheme not in ("http", "https") or there.scheme not in ("ws", "wss") or not here.hostname:
+        raise ImproperlyConfigured(f"The venue {venue} must name an http(s) address, and a ws(s) one for its stream.")
+    if there.hostname != here.hostname:
+        raise ImproperlyConfigured(f"The venue {venue} has its API at {here.hostname}, its stream at {there.hostname}.")
+    return AlpacaProfile(url=url, stream_url=stream_url, key_id=texts["KEY_ID"], secret_key=texts["SECRET_KEY"])
