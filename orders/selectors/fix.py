@@ -23,6 +23,11 @@ SELECT o.id FROM orders_order o WHERE o.account_id = %(account)s AND o.client_or
 UNION ALL
 SELECT v.order_id FROM orders_orderversion v WHERE v.account_id = %(account)s AND v.client_order_id = %(name)s
 """
+_NAMES = """
+SELECT o.id, o.client_order_id FROM orders_order o WHERE o.id = ANY(%(ids)s)
+UNION ALL
+SELECT v.id, v.client_order_id FROM orders_orderversion v WHERE v.id = ANY(%(ids)s)
+"""
 _OWN = "SELECT o.id FROM orders_order o WHERE o.id = ANY(%s) AND o.api_key_id = %s"
 
 
@@ -52,7 +57,7 @@ def fix_request_by_client_order_id(session_id: UUID, client_order_id: str) -> Fi
 
 def _requests(where: str, values: Sequence[object]) -> list[FixRequestFacts]:
     rows = fetch(_REQUEST + where, list(values))
-    return [FixRequestFacts(*row[:4], IntentKind(row[4]), row[5], row[6]) for row in rows]
+    return [FixRequestFacts(row[0], row[1], row[2], row[3], IntentKind(row[4]), row[5], row[6]) for row in rows]
 
 
 def fix_messages_between(session_id: UUID, first: int, end: int) -> dict[int, str]:
@@ -78,3 +83,8 @@ def order_id_of_client_order_id(account_id: UUID, client_order_id: str) -> UUID 
     """Return which order has, had or was to have that client_order_id: its own, or a replace's."""
     found = fetch(_NAMED, {"account": account_id, "name": client_order_id})
     return found[0][0] if found else None
+
+
+def names_by_public_id(public_ids: Collection[UUID]) -> dict[UUID, str]:
+    """Return the client_order_id that went with each id: an order's own, or that of a replace."""
+    return {row[0]: row[1] for row in fetch(_NAMES, {"ids": list(public_ids)})} if public_ids else {}

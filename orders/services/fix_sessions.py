@@ -52,7 +52,7 @@ WHERE id = %s AND fence = %s
 _RECOVER = """
 UPDATE orders_fixsession SET is_connected = false, disconnected_at = %s, fence = fence + 1,
        cancel_due_at = CASE WHEN cancels_on_disconnect THEN %s END
-WHERE is_connected
+WHERE is_connected AND NOT (key_id = ANY(%s))
 """
 _CANCELED = """
 UPDATE orders_fixsession SET cancel_due_at = NULL WHERE id = %s AND fence = %s AND NOT is_connected
@@ -140,9 +140,12 @@ def fix_session_close(*, session: OpenFixSession, cancel_after: timedelta, at: d
     execute(_CLOSE, [at, at + cancel_after, session.id, session.fence])
 
 
-def fix_sessions_recover(*, cancel_after: timedelta, at: datetime) -> int:
-    """Close what a killed process left connected, and return how many sessions; their partners may come back first."""
-    return execute(_RECOVER, [at, at + cancel_after])
+def fix_sessions_recover(*, live_keys: Collection[UUID], cancel_after: timedelta, at: datetime) -> int:
+    """Close sessions that nobody serves any more, and return how many; their partners may come back first.
+
+    A killed process leaves such, and one that could not reach the database when a connection ended.
+    """
+    return execute(_RECOVER, [at, at + cancel_after, list(live_keys)])
 
 
 def fix_cancels_due(*, at: datetime) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID, uuid5
 
 from audit.domain.types import Actor
@@ -16,7 +16,7 @@ from orders.domain.reasons import reason_dict
 from orders.domain.types import IntentKind
 from orders.gateways.fix.answering import UNAVAILABLE, Done, account_faults, business_reject, exec_id_of
 from orders.gateways.fix.engine import Inbound
-from orders.gateways.fix.following import Naming, Scope
+from orders.gateways.fix.following import Scope
 from orders.gateways.fix.reading import replace_of, side_of, type_of
 from orders.gateways.fix.telling import (
     Message,
@@ -192,13 +192,12 @@ class Asking:
                 at=at,
             )
             return Done([Message(none.type, [*none.fields, asked])])
-        naming = Naming.of([_versions(order) for order in orders])
         done = Done()
         for index, order in enumerate(orders, start=1):
             last = (Tag.LAST_RPT_REQUESTED, "Y" if index == len(orders) else "N")
             echoes = [asked, (Tag.TOT_NUM_REPORTS, str(len(orders))), last]
             exec_id = uuid5(exec_id_of(self._scope, message), str(index))
-            done.messages.append(self._standing(order, naming.now(order), exec_id, at, echoes))
+            done.messages.append(self._standing(order, Names(order.client_order_id), exec_id, at, echoes))
         return done
 
     def _standing(
@@ -262,7 +261,3 @@ def _is_other(request: FixRequestFacts, order: OrderFacts, kind: IntentKind) -> 
 
 def _name_taken(message: Inbound) -> Reason:
     return reason("CLIENT_ORDER_ID_TAKEN", client_order_id=message.fields[Tag.CL_ORD_ID])
-
-
-def _versions(order: OrderFacts) -> dict[str, Any]:
-    return {"version_id": str(order.version_id) if order.version_id else None}

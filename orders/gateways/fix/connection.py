@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
+from uuid import UUID
 
 import structlog
 from django.db import DatabaseError, InterfaceError
@@ -61,7 +62,7 @@ class House:
     comp_id: str
     queue: PlacementQueue
     cancel_after: timedelta
-    live: dict[str, Connection] = field(default_factory=dict)
+    live: dict[UUID, Connection] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,14 +141,14 @@ class Connection:
             await self._refuse(fields, found.text)
             return
         grant, credentials = found
-        if grant.key_id in self._house.live:
+        if grant.key_pk in self._house.live:
             await self._refuse(fields, "This key is logged on already; it has one session at a time.")
             return
-        self._house.live[grant.key_id] = self
+        self._house.live[grant.key_pk] = self
         try:
             await self._open(logon, fields, grant, credentials)
         finally:
-            del self._house.live[grant.key_id]
+            del self._house.live[grant.key_pk]
 
     async def _authenticated(self, fields: Mapping[int, str]) -> tuple[KeyGrant, tuple[str, str]] | Refusal:
         """Return what the sender's key grants, or why it is not let in; nothing of a session is touched before."""

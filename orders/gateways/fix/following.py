@@ -12,9 +12,8 @@ from audit.selectors import events_of_account
 from orders.domain.facts import OrderFacts
 from orders.domain.types import IntentKind
 from orders.gateways.fix.telling import Message, Names, event_message
-from orders.selectors.fix import FixRequestFacts, fix_requests_open, orders_of_key
+from orders.selectors.fix import FixRequestFacts, fix_requests_open, names_by_public_id, orders_of_key
 from orders.selectors.orders import orders_by_id
-from orders.selectors.versions import versions_current
 
 PAGE = 200
 _ORDER = "order:"
@@ -65,7 +64,7 @@ def _messages(scope: Scope, events: Sequence[EventRecord], answered: set[int]) -
     shown = ids if scope.tells_account else orders_of_key(ids, scope.key_pk) | (ids & requests.keys())
     orders = orders_by_id(shown)
     facts = {event.id: event.payload for event in events}
-    names = Naming.of(facts.values())
+    names = Naming.of(facts.values(), orders.values())
     messages: list[Message] = []
     for event in events:
         order = orders.get(UUID(stream_id(event.stream)))
@@ -88,14 +87,13 @@ def _messages(scope: Scope, events: Sequence[EventRecord], answered: set[int]) -
 class Naming:
     """Know under which ClOrdID an order went at each event: its own, or that of its last accepted replace."""
 
-    versions: Mapping[UUID, str]
+    by_public_id: Mapping[UUID, str]
 
     @classmethod
-    def of(cls, facts: Collection[Mapping[str, Any]]) -> Naming:
+    def of(cls, facts: Collection[Mapping[str, Any]], orders: Collection[OrderFacts]) -> Naming:
         """Read the names that these events need; none, where nothing was replaced."""
-        said = [each.get(name) for each in facts for name in ("version_id", "replaces")]
-        found = versions_current({UUID(version_id) for version_id in said if version_id})
-        return cls({version_id: name for version_id, (name, _) in found.items()})
+        said = {UUID(each[name]) for each in facts for name in ("version_id", "replaces") if each.get(name)}
+        return cls(names_by_public_id(said | {order.id for order in orders if order.version_id is not None}))
 
     def at(
         self, event: EventRecord, facts: Mapping[str, Any], order: OrderFacts, request: FixRequestFacts | None
@@ -111,9 +109,6 @@ class Naming:
             return Names(request.client_order_id, current)
         return Names(current)
 
-    def now(self, order: OrderFacts) -> Names:
-        """Return what the partner calls the order as it stands."""
-        return Names(self._named(str(order.version_id) if order.version_id else None, order))
-
-    def _named(self, version_id: str | None, order: OrderFacts) -> str:
-        return self.versions.get(UUID(version_id), order.client_order_id) if version_id else order.client_order_id
+    def _named(self, public_id: str | None, order: OrderFacts) -> str:
+        """Return the name of a public id; before the first replace that is the order's own."""
+        return self.by_public_id.get(UUID(public_id) if public_id else order.id, order.client_order_id)

@@ -53,7 +53,7 @@ class FixServer:
 
     async def run(self) -> None:
         """Listen and sweep until stopped, then log everybody out."""
-        left = await in_pool(fix_sessions_recover, cancel_after=timedelta(seconds=RECOVER_SECONDS), at=clock.now())
+        left = await self._recover()
         server = await asyncio.start_server(
             self._accept, self._listening.host, self._listening.port, ssl=_tls(self._listening)
         )
@@ -84,9 +84,15 @@ class FixServer:
     async def _sweep(self) -> None:
         """Cancel the orders of sessions that went away and wanted that."""
         try:
+            await self._recover()
             await in_pool(fix_cancels_due, at=clock.now())
         except (DatabaseError, InterfaceError) as error:
             log.warning("fix.sweep_waits", error=str(error))
+
+    async def _recover(self) -> int:
+        live = list(self._house.live)
+        wait = timedelta(seconds=RECOVER_SECONDS)
+        return await in_pool(fix_sessions_recover, live_keys=live, cancel_after=wait, at=clock.now())
 
     async def _say_goodbye(self) -> None:
         for connection in list(self._connections):
