@@ -25,14 +25,18 @@ from alpaca.trading.requests import (
     GetOrdersRequest,
     LimitOrderRequest,
     MarketOrderRequest,
+    StopLimitOrderRequest,
     StopLossRequest,
+    StopOrderRequest,
     TakeProfitRequest,
+    TrailingStopOrderRequest,
 )
 from alpaca.trading.stream import TradingStream
 from django.conf import settings
 
 from accounts.services import api_key_revoke
 from marketdata.domain.channels import PRICES, quote_key
+from marketdata.models import Instrument
 from orders.api.stream import TradeStream
 from orders.tests.api import new_caller
 from orders.tests.paper import price
@@ -98,6 +102,44 @@ def until(holds, seconds=15):
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.05)
     return found
+
+
+BUY = {"side": OrderSide.BUY, "time_in_force": TimeInForce.GTC}
+
+
+@pytest.mark.parametrize(
+    ("request_class", "asked"),
+    [
+        (StopOrderRequest, {"stop_price": 110}),
+        (StopLimitOrderRequest, {"stop_price": 110, "limit_price": 111.5}),
+        (TrailingStopOrderRequest, {"trail_percent": 2.5}),
+        (TrailingStopOrderRequest, {"trail_price": 1.25}),
+        (LimitOrderRequest, {"limit_price": 99, "extended_hours": True}),
+        (LimitOrderRequest, {"limit_price": 99, "time_in_force": TimeInForce.OPG}),
+        (MarketOrderRequest, {"time_in_force": TimeInForce.CLS}),
+    ],
+    ids=lambda value: value.__name__ if isinstance(value, type) else "+".join(value),
+)
+def test_every_request_class_is_taken_and_shown_back(live, market, caller, request_class, asked):
+    client = sdk(live, caller)
+    if {"extended_hours"} & asked.keys() or asked.get("time_in_force"):
+        Instrument.objects.filter(symbol=market).update(calendar="XNYS")
+    placed = client.submit_order(request_class(symbol=market, qty=next(quantities), **{**BUY, **asked}))
+    shown = client.get_order_by_id(placed.id)
+    assert (shown.id, shown.client_order_id, shown.qty) == (placed.id, placed.client_order_id, placed.qty)
+    for name, value in asked.items():
+        told = getattr(shown, name)
+        assert (told if isinstance(value, bool | TimeInForce) else float(told)) == value
+    assert placed.type.value == request_class(symbol="X", qty=1, **{**BUY, **asked}).type.value
+    client.cancel_order_by_id(placed.id)
+
+
+def test_an_amount_is_taken_and_its_quantity_shown(live, market, caller):
+    Instrument.objects.filter(symbol=market).update(is_fractionable=True)
+    client = sdk(live, caller)
+    given = {"notional": 250.5, "side": OrderSide.BUY, "time_in_force": TimeInForce.DAY}
+    placed = client.submit_order(MarketOrderRequest(symbol=market, **given))
+    assert (Decimal(placed.notional), Decimal(placed.qty)) == (Decimal("250.5"), Decimal("2.504499100"))
 
 
 class Following:

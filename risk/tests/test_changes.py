@@ -311,7 +311,7 @@ def test_the_firms_limits_are_made_once_and_kept():
     before = set(Limit.objects.filter(account=None, instrument=None).values_list("rule", "value", "version"))
     firm_defaults_ensure(at=clock.now())
     assert set(Limit.objects.filter(account=None, instrument=None).values_list("rule", "value", "version")) == before
-    assert len(before) == 9
+    assert len(before) == 10
 
 
 def state(account_id, word, by, instrument=None, **options):
