@@ -21,6 +21,8 @@ STAMP = VENV / "portal-stamp.json"
 INSTALLER = "requirements-uv.txt"
 RUNTIME = "requirements.txt"
 DEVELOPMENT = "requirements-dev.txt"
+FIX = "requirements-fix.txt"
+FIX_BEFORE = (3, 13)
 
 
 def fingerprint(*names: str) -> str:
@@ -149,6 +151,17 @@ def _pip() -> list[str]:
 def install_extra(requirements: str) -> None:
     """Add one more pinned file to `.venv`, for what only some machines need."""
     run([*_pip(), "install", "--quiet", "--require-hashes", "-r", requirements], requirements, tool_environment())
+
+
+def install_fix(environment: Mapping[str, str]) -> None:
+    """Add QuickFIX where a port for partners is named; raise Problem on a Python that it has no wheels for."""
+    if environment.get("PORTAL_FIX_PORT", "0") in ("", "0"):
+        return
+    if sys.version_info[:2] >= FIX_BEFORE:
+        raise Problem("FIX needs Python 3.11 or 3.12: QuickFIX has no wheels for this one.", "unset PORTAL_FIX_PORT")
+    if not any((VENV / "lib").glob("python*/site-packages/quickfix.py")):
+        with setup_lock(), step("QuickFIX"):
+            install_extra(FIX)
 
 
 def find_program(*names: str) -> str | None:

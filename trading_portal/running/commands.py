@@ -51,6 +51,7 @@ def up(rest: Sequence[str]) -> int:
     """Install what is missing, then start the portal and watch over it."""
     _refuse_words("up", rest)
     bootstrap.install(bootstrap.RUNTIME)
+    bootstrap.install_fix(os.environ)
     assets.install()
     return _in_venv("up", "up", os.environ)
 
