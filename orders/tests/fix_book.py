@@ -125,14 +125,15 @@ class Book:
         rows = self._db.execute("SELECT id, fields FROM reports WHERE number = ? ORDER BY id", [order.number])
         return [fields for _, fields in _reports(rows)]
 
-    def trades(self) -> list[tuple[str, str, str, str]]:
-        """Return every fill, as (ClOrdID of the order, ExecID, quantity, price)."""
+    def trades(self, partner: str) -> list[tuple[str, str, str, str]]:
+        """Return a partner's fills, each as (ClOrdID of the order, ExecID, quantity, price)."""
         rows = self._db.execute(
             "SELECT (SELECT name FROM names WHERE names.number = r.number ORDER BY rowid LIMIT 1), fields "
             "FROM reports r WHERE kind = 'F' ORDER BY id"
         )
         found = [(name, _fields(text)) for name, text in rows]
-        return [(name, fields[17], fields[32], fields[31]) for name, fields in found]
+        mine = {order.number for order in self.all() if order.partner == partner}
+        return [(name, f[17], f[32], f[31]) for name, f in found if int(f[37].removeprefix("V")) in mine]
 
 
 def order_fields(order: BookedOrder) -> Fields:

@@ -85,7 +85,8 @@ class FixScript:
         self.venue = venue
         self.root = root
         self.profile = FixProfile(**{
-            "host": "127.0.0.1", "port": venue.port, "sender_comp_id": f"PORTAL{next(venue.partners)}", "target_comp_id": "VENUE",
+            "host": "127.0.0.1", "port": venue.port,
+            "sender_comp_id": f"PORTAL{next(venue.partners)}", "target_comp_id": "VENUE",
             "username": "portal", "password": "secret", "answer_seconds": 1.5, "heartbeat_seconds": 2, **profile,
         })  # fmt: skip
 

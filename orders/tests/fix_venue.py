@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -20,7 +21,6 @@ import quickfix
 from orders.tests.fix_book import Book, BookedOrder, Fields, now, order_fields
 
 SESSIONS = 64
-SYMBOLS = ("TEST", "BTC/USD")
 SETTINGS = """[DEFAULT]
 ConnectionType=acceptor
 SocketAcceptPort={port}
@@ -49,41 +49,51 @@ class Venue(quickfix.Application):
         self.bids: Levels = []
         self.asks: Levels = []
         self.next: dict[str, Any] = {}
-        self.symbols = set(SYMBOLS)
+        self.after: dict[str, int] = {}
         self.logons: list[Fields] = []
         self.heard: list[str] = []
         self.partner = ""
 
     # What QuickFIX calls
 
-    def onCreate(self, session): ...
+    def onCreate(self, session): ...  # noqa: N802
 
-    def onLogon(self, session):
+    def onLogon(self, session):  # noqa: N802
         with self.lock:
             self.flush(possible_resend=True)  # what a kill kept from being sent
 
-    def onLogout(self, session): ...
+    def onLogout(self, session): ...  # noqa: N802
 
-    def toAdmin(self, message, session): ...
+    def toAdmin(self, message, session): ...  # noqa: N802
 
-    def toApp(self, message, session): ...
+    def toApp(self, message, session): ...  # noqa: N802
 
-    def fromAdmin(self, message, session):
+    def fromAdmin(self, message, session):  # noqa: N802
         if message.getHeader().getField(35) == "A":
             self.logons.append({tag: message.getField(tag) for tag in (553, 554) if message.isSetField(tag)})
 
-    def fromApp(self, message, session):
+    def fromApp(self, message, session):  # noqa: N802
         fields = taken_apart(message)
         self.heard.append(fields[35])
         self.partner = fields[49]
-        answer = {"D": self.new_order, "F": self.cancel, "G": self.replace, "H": self.status}.get(fields[35])
+        answer = {
+            "D": self.new_order,
+            "F": self.cancel,
+            "G": self.replace,
+            "H": self.status,
+            "AF": self.mass_status,
+        }.get(fields[35])
         if answer is None:
             raise quickfix.UnsupportedMessageType
+        if self.once("session_reject"):
+            raise quickfix.IncorrectTagValue(55)
+        if self.once("kill"):  # before anything is stored
+            os.kill(os.getpid(), signal.SIGKILL)
         try:
             with self.lock:
                 self.act(lambda: answer(fields))
         except Exception as error:
-            print(f"venue: {error!r} at {fields}", file=sys.stderr, flush=True)
+            sys.stderr.write(f"venue: {error!r} at {fields}\n")
             raise
 
     # What it does
@@ -91,7 +101,11 @@ class Venue(quickfix.Application):
     def act(self, change: Callable[[], Any]) -> Any:
         with self.book.turn():
             result = change()
+        if self.once("kill_unsent"):  # stored, and nobody was told
+            os.kill(os.getpid(), signal.SIGKILL)
         self.flush()
+        if self.once("kill_sent"):  # told, and the message that asked for it not yet counted
+            os.kill(os.getpid(), signal.SIGKILL)
         return result
 
     def flush(self, possible_resend: bool = False) -> None:
@@ -112,6 +126,9 @@ class Venue(quickfix.Application):
         quickfix.Session.sendToTarget(message, quickfix.SessionID("FIX.4.4", "VENUE", partner))
 
     def once(self, what: str) -> Any:
+        if what in self.next and self.after[what] > 0:
+            self.after[what] -= 1
+            return None
         return self.next.pop(what, None)
 
     def new_order(self, fields: Fields) -> None:
@@ -133,7 +150,7 @@ class Venue(quickfix.Application):
             })  # fmt: skip
             return
         loses = self.once("lose_answer")
-        if order.symbol not in self.symbols:
+        if order.symbol.startswith("NO-"):
             self.end(order, "8", _103="1", _58="no such symbol")
         else:
             self.accept(order)
@@ -238,6 +255,14 @@ class Venue(quickfix.Application):
             return
         self.send({35: "8", 17: "0", 150: "I", 790: fields[790], 60: now(), **order_fields(order)})
 
+    def mass_status(self, fields: Fields) -> None:
+        mine = [order for order in self.book.all() if order.partner == fields[49]]
+        for order in mine:
+            self.send({
+                35: "8", 17: "0", 150: "I", 584: fields[584], 911: str(len(mine)),
+                912: "Y" if order is mine[-1] else "N", 60: now(), **order_fields(order),
+            })  # fmt: skip
+
     # What a test commands
 
     def show(self, bids: list[list[str]], asks: list[list[str]]) -> None:
@@ -283,15 +308,18 @@ class Venue(quickfix.Application):
     def repeat(self, name: str) -> None:
         self.send(self.book.reports_of(self.known(name))[-1])
 
-    def stray(self, **fields: str) -> None:
+    def stray(self, partner: str, **fields: str) -> None:
         """Send any report at all."""
+        self.partner = partner
         self.send({35: "8", **{int(tag[1:]): value for tag, value in fields.items()}})
 
-    def set(self, what: str, value: Any) -> None:
+    def set(self, what: str, value: Any, after: int = 0) -> None:
+        """Let something happen once (or, for a few, until it is set to nothing), after so many messages."""
         self.next[what] = value
+        self.after[what] = after
 
-    def trades(self) -> list[tuple[str, str, str, str]]:
-        return self.book.trades()
+    def trades(self, partner: str) -> list[tuple[str, str, str, str]]:
+        return self.book.trades(partner)
 
     def said(self) -> dict[str, Any]:
         return {"logons": self.logons, "heard": self.heard}
@@ -333,12 +361,17 @@ class Acceptor:
         self.acceptor.stop(True)
 
 
+def say(**words: Any) -> None:
+    sys.stdout.write(json.dumps(words) + "\n")
+    sys.stdout.flush()
+
+
 def main() -> None:
     port, folder = int(sys.argv[1]), Path(sys.argv[2])
     venue = Venue(folder)
     acceptor = Acceptor(venue, port, folder)
     acceptor.mend()
-    print(json.dumps({"ready": port}), flush=True)
+    say(ready=port)
     for line in sys.stdin:
         command, words = json.loads(line)
         try:
@@ -347,9 +380,9 @@ def main() -> None:
             else:
                 with venue.lock:
                     answer = venue.act(lambda command=command, words=words: getattr(venue, command)(**words))
-            print(json.dumps({"answer": answer}), flush=True)
-        except Exception as error:
-            print(json.dumps({"error": repr(error)}), flush=True)
+            say(answer=answer)
+        except (LookupError, ValueError, TypeError, AttributeError) as error:
+            say(error=repr(error))
     os._exit(0)
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import datetime
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
@@ -14,19 +13,16 @@ from uuid import UUID
 import structlog
 from django.db import DatabaseError, InterfaceError, connection
 
-from orders.brokers.fix import messages
-from orders.brokers.fix.asking import all_known, unknown_order
 from orders.brokers.fix.folder import session_folder
-from orders.brokers.fix.inbox import FixInbox
+from orders.brokers.fix.inbox import FixInbox, Question
 from orders.brokers.fix.link import FixLink
-from orders.brokers.fix.messages import Message, Received
+from orders.brokers.fix.messages import Received
 from orders.brokers.fix.profile import FixProfile
-from orders.brokers.fix.store import Asked, FixStore, ended_by_cancel, order_asked, replace_asked
+from orders.brokers.fix.requests import FixRequests
+from orders.brokers.fix.store import FixStore
 from orders.brokers.protocol import DropCopy, OnReports, VenueCancel, VenueGone, VenueOrder, VenueReplace
-from orders.domain.reports import ReportKind, VenueReport
-from orders.domain.types import IntentKind
+from orders.domain.reports import VenueReport
 from trading_portal.kernel import clock
-from trading_portal.kernel.ids import uuid7
 
 STOP_SECONDS: Final = 4.0
 T = TypeVar("T")
@@ -52,6 +48,7 @@ class FixBroker:
         self._link: FixLink | None = None
         self._stopping = False
         self._is_displaced = False
+        self._requests = FixRequests(name, profile, self._store, self._inbox, self._line)
         self._sender = ThreadPoolExecutor(1, thread_name_prefix=f"fix-{name}-send")
 
     @property
@@ -59,11 +56,16 @@ class FixBroker:
         """Return the venue's name."""
         return self._name
 
+    @property
+    def endpoint(self) -> str:
+        """Return where it speaks to."""
+        return f"{self._profile.host}:{self._profile.port}"
+
     async def start(self, on_reports: OnReports) -> None:
         """Log on; raise ConnectionError when the venue does not answer, after which it may be called again."""
         self._inbox.on_reports = on_reports
         if not await self._in_turn(self._open):
-            raise ConnectionError(f"{self._name} does not answer at {self._profile.host}:{self._profile.port}.")
+            raise ConnectionError(f"{self._name} does not answer at {self.endpoint}.")
 
     async def stop(self) -> None:
         """Log out, having reported what came before."""
@@ -75,28 +77,33 @@ class FixBroker:
 
     async def submit(self, orders: Sequence[VenueOrder]) -> None:
         """Send orders; one that the venue answered before is answered again from what is stored."""
-        await self._in_turn(partial(self._submit, orders))
+        await self._in_turn(partial(self._requests.submit, orders))
 
     async def cancel(self, cancels: Sequence[VenueCancel]) -> None:
         """Ask for cancels."""
-        await self._in_turn(partial(self._cancel, cancels))
+        await self._in_turn(partial(self._requests.cancel, cancels))
 
     async def replace(self, replaces: Sequence[VenueReplace]) -> None:
         """Ask for changes."""
-        await self._in_turn(partial(self._replace, replaces))
+        await self._in_turn(partial(self._requests.replace, replaces))
 
     async def query(self, order_ids: Sequence[UUID]) -> Sequence[VenueReport]:
         """Ask for the status of orders; return every report so far. TimeoutError when the venue answers none."""
-        asked = await self._in_turn(partial(self._ask_status, order_ids))
-        questions = [asyncio.wrap_future(question) for question in asked.values()]
+        asked = await self._in_turn(partial(self._requests.ask_status, order_ids))
+        answered = await self._answers({name: question for (name, _), question in asked.items()})
+        if asked and not answered:
+            raise TimeoutError(f"{self._name} does not answer status requests.")
+        answers = {order_id: answered[name][0] for name, order_id in asked if name in answered}
+        return await self._in_turn(partial(self._requests.all_known, order_ids, answers))
+
+    async def _answers(self, questions: Mapping[str, Question]) -> Mapping[str, list[Received]]:
+        """Wait for answers; return those that came in time."""
         if questions:
-            done, _ = await asyncio.wait(questions, timeout=self._profile.answer_seconds)
-            for name in {question[0] for question in asked}:
-                self._inbox.questions.pop(name, None)
-            if not done:
-                raise TimeoutError(f"{self._name} does not answer status requests.")
-        answers = {order_id: question.result() for (_, order_id), question in asked.items() if question.done()}
-        return await self._in_turn(partial(self._all_known, order_ids, answers))
+            waiting = [asyncio.wrap_future(question.complete) for question in questions.values()]
+            await asyncio.wait(waiting, timeout=self._profile.answer_seconds)
+        for name in questions:
+            self._inbox.questions.pop(name, None)
+        return {name: question.answers for name, question in questions.items() if question.complete.done()}
 
     async def drop_copy(self, since_id: int) -> DropCopy:
         """Return what this session received after a point, oldest first."""
@@ -165,144 +172,19 @@ class FixBroker:
         finally:
             connection.close()
 
-    # Requests, on the sending thread
 
-    def _send(self, sent: Sequence[Message]) -> None:
-        link = self._line()
-        taken = [link.send(message) for message in sent]
-        if not all(taken):
-            raise ConnectionError(f"The line to {self._name} broke while {len(sent)} messages were sent.")
+class MassStatusFixBroker(FixBroker):
+    """Speak to a venue that answers when it is asked for all open orders at once."""
 
-    def _store_requests(self, requests: Sequence[Asked], at: datetime) -> set[str]:
-        new = self._store.ask(requests, at)
-        for request in requests:
-            self._inbox.learn(request.name, request.order_id, request.kind)
-        return new
+    async def open_orders(self) -> Collection[UUID]:
+        """Return the orders that work there, ours or not."""
+        name, question = await self._in_turn(self._requests.ask_open)
+        answered = await self._answers({name: question})
+        if name not in answered:
+            raise TimeoutError(f"{self._name} does not answer a mass status request.")
+        return await self._in_turn(partial(self._requests.orders_in, answered[name]))
 
-    def _submit(self, orders: Sequence[VenueOrder]) -> None:
-        self._line()
-        at = clock.now()
-        wanted = {order.order_id: order for order in orders}
-        refused = {key: why for key, order in wanted.items() if (why := self._refusal(order))}
-        sent = [order for key, order in wanted.items() if key not in refused]
-        new = self._store_requests([order_asked(order) for order in sent], at)
-        past = self._past([order.order_id for order in sent if str(order.order_id) not in new])
-        for order_id, why in refused.items():
-            self._inbox.own(self._local(ReportKind.REJECTED, order_id, why, at))
-        for reports in past.values():
-            self._inbox.repeat(reports)
-        self._send(
-            [
-                messages.new_order(order, self._profile, at=at, is_possible_resend=str(order.order_id) not in new)
-                for order in sent
-                if order.order_id not in past
-            ]
-        )
 
-    def _refusal(self, order: VenueOrder) -> str:
-        """Return why this session cannot carry an order; empty when it can."""
-        if order.schedule is not None:
-            return "ALGORITHM_NOT_SUPPORTED"
-        if order.extended_hours and not self._profile.extended_session:
-            return "EXTENDED_HOURS_NOT_SUPPORTED"
-        return ""
-
-    def _cancel(self, cancels: Sequence[VenueCancel]) -> None:
-        self._line()
-        at = clock.now()
-        ids = list(dict.fromkeys(cancel.order_id for cancel in cancels))
-        orders, known_as, past = self._store.orders(ids), self._store.known_as(ids), self._past(ids)
-        names = {}
-        for order_id in ids:
-            if order_id not in orders:
-                self._inbox.own(self._local(ReportKind.CANCEL_REJECTED, order_id, "UNKNOWN_ORDER", at))
-            elif canceled := ended_by_cancel(past.get(order_id, ())):
-                self._inbox.repeat([canceled])
-            else:
-                names[order_id] = str(uuid7())
-        asked = [Asked(name, order_id, IntentKind.CANCEL, {}) for order_id, name in names.items()]
-        self._store_requests(asked, at)
-        self._send(
-            [
-                messages.cancel_request(orders[order_id], name=name, known_as=known_as[order_id], at=at)
-                for order_id, name in names.items()
-            ]
-        )
-
-    def _replace(self, replaces: Sequence[VenueReplace]) -> None:
-        self._line()
-        at = clock.now()
-        wanted = {asked.request_id: asked for asked in replaces}
-        ids = [asked.order_id for asked in wanted.values()]
-        orders, known_as, past = self._store.orders(ids), self._store.known_as(ids), self._past(ids)
-        sent = []
-        for request_id, asked in wanted.items():
-            answers = [report for report in past.get(asked.order_id, ()) if report.request_id == request_id]
-            if asked.order_id not in orders:
-                self._inbox.own(
-                    self._local(ReportKind.REPLACE_REJECTED, asked.order_id, "UNKNOWN_ORDER", at, request_id)
-                )
-            elif answers:
-                self._inbox.repeat(answers)
-            else:
-                sent.append(asked)
-        new = self._store_requests([replace_asked(asked) for asked in sent], at)
-        self._send(
-            [
-                messages.replace_request(
-                    orders[asked.order_id], asked, self._profile, known_as=known_as[asked.order_id], at=at,
-                    is_possible_resend=str(asked.request_id) not in new,
-                )
-                for asked in sent
-            ]
-        )  # fmt: skip
-
-    def _ask_status(self, order_ids: Collection[UUID]) -> Mapping[tuple[str, UUID], Future[Received]]:
-        """Ask about every order that was ever sent; return the questions, each by its name and order."""
-        self._line()
-        ids = list(dict.fromkeys(order_ids))
-        orders, known_as = self._store.orders(ids), self._store.known_as(ids)
-        questions: dict[tuple[str, UUID], Future[Received]] = {(uuid7().hex, key): Future() for key in orders}
-        self._inbox.questions.update({name: question for (name, _), question in questions.items()})
-        self._send(
-            [
-                messages.status_request(orders[order_id], name=name, known_as=known_as[order_id])
-                for name, order_id in questions
-            ]
-        )
-        return questions
-
-    def _all_known(self, order_ids: Sequence[UUID], answers: Mapping[UUID, Received]) -> list[VenueReport]:
-        at = clock.now()
-        ids = list(dict.fromkeys(order_ids))
-        sent, past = self._store.orders(ids), self._past(ids)
-        found: list[VenueReport] = []
-        for order_id in ids:
-            reports = past.get(order_id, [])
-            if order_id not in sent and not reports:
-                found.append(unknown_order(self._name, order_id, at))
-            else:
-                found += all_known(self._name, order_id, reports, answers.get(order_id), at)
-        return found
-
-    def _past(self, order_ids: Collection[UUID]) -> dict[UUID, list[VenueReport]]:
-        """Return what was reported of orders before, of those it was."""
-        past: dict[UUID, list[VenueReport]] = {}
-        for report in self._store.reports_of(order_ids) if order_ids else ():
-            past.setdefault(report.order_id, []).append(report)
-        return past
-
-    def _local(
-        self, kind: ReportKind, order_id: UUID, why: str, at: datetime, request_id: UUID | None = None
-    ) -> VenueReport:
-        """Return what we know without the venue: that it cannot have, or take, an order."""
-        key = uuid7() if kind is ReportKind.CANCEL_REJECTED else request_id or order_id
-        return VenueReport(
-            venue=self._name,
-            kind=kind,
-            order_id=order_id,
-            exec_id=f"local:{key}",
-            reason=why,
-            request_id=request_id,
-            executed_at=at,
-        )
+def fix_broker(name: str, profile: FixProfile, root: Path) -> FixBroker:
+    """Return the adapter of a venue by what the venue can do."""
+    return (MassStatusFixBroker if profile.mass_status else FixBroker)(name, profile, root)

@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
@@ -17,7 +18,7 @@ from msgspec.structs import replace
 
 from orders.brokers.fix.messages import Received
 from orders.brokers.fix.store import FixStore, Kept, ended_by_cancel
-from orders.brokers.fix.translating import Sent, is_status_answer, names_in, order_of, translate, with_ratio
+from orders.brokers.fix.translating import Sent, answered_question, names_in, order_of, translate, with_ratio
 from orders.brokers.protocol import OnReports
 from orders.domain.fix import Tag
 from orders.domain.reports import ReportKind, Restatement, VenueReport
@@ -41,6 +42,27 @@ class _Heard:
         self.era = era
 
 
+class Question:
+    """Something asked of the venue: answered by one message, or by several of which the last says so."""
+
+    __slots__ = ("answers", "complete")
+
+    def __init__(self) -> None:
+        self.answers: list[Received] = []
+        self.complete: Future[list[Received]] = Future()
+
+    def hear(self, message: Received) -> bool:
+        """Take an answer; tell whether it was the last."""
+        self.answers.append(message)
+        total = message.get(Tag.TOT_NUM_REPORTS)
+        is_one_of_many = bool(message.get(Tag.MASS_STATUS_REQ_ID)) and message.get(Tag.LAST_RPT_REQUESTED) != "Y"
+        if is_one_of_many and total not in ("0", str(len(self.answers))):
+            return False
+        with suppress(InvalidStateError):  # whoever asked has gone
+            self.complete.set_result(self.answers)
+        return True
+
+
 Item = _Heard | Kept | VenueReport
 
 
@@ -52,7 +74,7 @@ class FixInbox:
 
     def __init__(self, store: FixStore, each_turn: Callable[[], None]) -> None:
         self.on_reports: OnReports = _nowhere
-        self.questions: dict[str, Future[Received]] = {}
+        self.questions: dict[str, Question] = {}
         self._store = store
         self._each_turn = each_turn
         self._items: deque[Item] = deque()
@@ -150,7 +172,7 @@ class FixInbox:
             if isinstance(item, VenueReport):
                 reports.append(item)
                 continue
-            if isinstance(item, _Heard) and is_status_answer(item.message) and self._is_asked(item.message):
+            if isinstance(item, _Heard) and self._is_asked(item.message):
                 answers.append(item.message)
                 continue
             found = item if isinstance(item, Kept) else self._understand(item.message, sent, kept)
@@ -200,15 +222,13 @@ class FixInbox:
         return order.quantity if order else Decimal(0)
 
     def _is_asked(self, message: Received) -> bool:
-        return message.get(Tag.ORD_STATUS_REQ_ID) in self.questions
+        return answered_question(message) in self.questions
 
     def _answer(self, message: Received) -> None:
-        question = self.questions.pop(message.get(Tag.ORD_STATUS_REQ_ID), None)
-        if question is not None:
-            try:
-                question.set_result(message)
-            except InvalidStateError:  # whoever asked has gone
-                log.info("fix.answered_late", venue=self._store.venue)
+        name = answered_question(message)
+        question = self.questions.get(name)
+        if question is not None and question.hear(message):
+            self.questions.pop(name, None)
 
 
 def _unread(venue: str, message: Received, at: datetime | None = None) -> VenueReport:

@@ -105,6 +105,12 @@ def status_request(order: VenueOrder, *, name: str, known_as: str) -> Message:
     return Message(MsgType.STATUS_REQUEST, [(Tag.CL_ORD_ID, known_as), (Tag.ORD_STATUS_REQ_ID, name), *identity])
 
 
+def mass_status_request(name: str) -> Message:
+    """Return an OrderMassStatusRequest (35=AF) for every order, to be answered under its own id (584)."""
+    fields = [(Tag.MASS_STATUS_REQ_ID, name), (Tag.MASS_STATUS_REQ_TYPE, fix.ALL_ORDERS)]
+    return Message(MsgType.MASS_STATUS_REQUEST, fields)
+
+
 def _identity(order: VenueOrder, at: datetime | None) -> Pairs:
     fields: Pairs = [(Tag.SYMBOL, order.symbol), (Tag.SIDE, fix.SIDES[order.side])]
     return [*fields, (Tag.TRANSACT_TIME, fix.time_to_fix(at))] if at else fields

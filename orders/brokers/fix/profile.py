@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated
 
 import msgspec
 
@@ -14,7 +15,6 @@ _Optional = Annotated[str, msgspec.Meta(max_length=128, pattern=r"^[^\x00-\x1f]*
 _Time = Annotated[str, msgspec.Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]$")]
 _Day = Annotated[str, msgspec.Meta(pattern=r"^(sunday|monday|tuesday|wednesday|thursday|friday|saturday|)$")]
 _Seconds = Annotated[int, msgspec.Meta(ge=1, le=300)]
-VENUE_NAME: Final = r"[a-z0-9][a-z0-9_-]{0,23}"
 
 
 class FixProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -22,8 +22,8 @@ class FixProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     Sequence numbers begin anew at `start_time` UTC each day, or on `start_day` each week; both sides must agree.
     `account` goes out as FIX 1, `destination` as 100. `extended_session` is the venue's word for trading outside
-    regular hours (FIX 336); without it such orders are refused here. TLS, where the venue asks for it, ends outside:
-    `host` and `port` then name the tunnel.
+    regular hours (FIX 336); without it such orders are refused here. `mass_status`: the venue answers when it is asked
+    for all open orders at once (35=AF). TLS, where a venue wants it, ends outside: `host` and `port` name the tunnel.
     """
 
     host: _Text
@@ -42,12 +42,13 @@ class FixProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     start_day: _Day = ""
     end_day: _Day = ""
     resets_on_logon: bool = False
+    mass_status: bool = False
     answer_seconds: Annotated[float, msgspec.Meta(gt=0, le=4.0)] = 3.5
 
 
-def profile_of(settings: dict[str, Any]) -> FixProfile:
+def profile_from(table: Mapping[str, object]) -> FixProfile:
     """Return a profile from a configuration's table; raise msgspec.ValidationError when it is none."""
-    return msgspec.convert(settings, FixProfile)
+    return msgspec.convert(table, FixProfile)
 
 
 def engine_settings(profile: FixProfile, folder: Path) -> str:

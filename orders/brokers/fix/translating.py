@@ -39,9 +39,10 @@ def names_in(message: Received) -> list[str]:
     return [name for name in (message.get(tag) for tag in tags) if name]
 
 
-def is_status_answer(message: Received) -> bool:
-    """Tell whether a message answers a status request, which names the request."""
-    return message.msg_type == MsgType.EXECUTION_REPORT and bool(message.get(Tag.ORD_STATUS_REQ_ID))
+def answered_question(message: Received) -> str:
+    """Return the id of the status request that a message answers; nothing when it answers none."""
+    is_report = message.msg_type == MsgType.EXECUTION_REPORT
+    return message.get(Tag.ORD_STATUS_REQ_ID) or message.get(Tag.MASS_STATUS_REQ_ID) if is_report else ""
 
 
 def translate(venue: str, message: Received, sent: Sent, *, at: datetime) -> VenueReport | None:
