@@ -129,6 +129,10 @@ class VenueCopies:
         rows = fetch(_COPIES_OF, [self.venue, list(order_ids)])
         return [ReportCopy(_report(row[0]), row[1]) for row in rows]
 
+    def reports_of(self, order_ids: Collection[UUID]) -> list[VenueReport]:
+        """Return every report of these orders, without what we noted beside."""
+        return [copy.report for copy in self.of(order_ids)]
+
     def after(self, since_id: int, limit: int = PAGE) -> DropCopy:
         """Return a page of the drop copy."""
         rows = fetch(_AFTER, [self.venue, since_id, limit])
