@@ -70,7 +70,10 @@ def trades_list(query: TradeQuery) -> list[Trade]:
         "limit": query.limit,
     }
     rows = fetch(_PAGE.format(direction=direction, beyond=beyond), values)
-    return [Trade(*row[:3], Side(row[3]), *row[4:]) for row in rows]
+    return [
+        Trade(row[0], row[1], row[2], Side(row[3]), row[4], row[5], row[6], ordered=row[7], cumulative=row[8])
+        for row in rows
+    ]
 
 
 def trade_is_of(execution_id: UUID, account_id: UUID) -> bool:
