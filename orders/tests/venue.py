@@ -16,8 +16,8 @@ from django.conf import settings
 
 from marketdata.domain.channels import PRICES, quote_key
 from orders import services
-from orders.brokers.protocol import BrokerAdapter, DropCopy, OnReports, VenueCancel, VenueOrder
-from orders.domain.commands import PlaceOrder
+from orders.brokers.protocol import BrokerAdapter, DropCopy, OnReports, VenueCancel, VenueOrder, VenueReplace
+from orders.domain.commands import PlaceOrder, ReplaceFields, ReplaceOrder
 from orders.domain.facts import Placement
 from orders.domain.reports import VenueReport
 from orders.domain.types import OrderType, TimeInForce
@@ -97,6 +97,20 @@ class Venue:
         account_id = Order.objects.values_list("account_id", flat=True).get(id=order_id)
         services.order_cancel(order_id=order_id, account_id=account_id, by=BY, correlation_id=uuid7(), at=clock.now())
 
+    def replace(self, order_id: UUID, **changes: Decimal) -> UUID:
+        """Ask for other terms, which must be taken; return the id that the order will have."""
+        command = ReplaceOrder(
+            order_id=order_id,
+            account_id=None,
+            fields=ReplaceFields(**changes),
+            by=BY,
+            correlation_id=uuid7(),
+            requested_at=clock.now(),
+        )
+        outcome = services.order_replace(command=command, at=clock.now())
+        assert outcome.version is not None, outcome
+        return outcome.version.public_id
+
     def adapter(self) -> BrokerAdapter:
         return PaperBroker(self.name, AT_ONCE)
 
@@ -162,7 +176,7 @@ class FaultyAdapter:
 
     def __init__(self, adapter: BrokerAdapter) -> None:
         self._adapter = adapter
-        self.loses_submits = self.loses_cancels = self.loses_reports = self.is_silent = False
+        self.loses_submits = self.loses_cancels = self.loses_replaces = self.loses_reports = self.is_silent = False
         self.lost = 0
 
     @property
@@ -192,6 +206,12 @@ class FaultyAdapter:
             self.lost += len(cancels)
             return
         await self._adapter.cancel(cancels)
+
+    async def replace(self, replaces: Sequence[VenueReplace]) -> None:
+        if self.loses_replaces:
+            self.lost += len(replaces)
+            return
+        await self._adapter.replace(replaces)
 
     async def query(self, order_ids: Sequence[UUID]) -> Sequence[VenueReport]:
         if self.is_silent:
