@@ -154,7 +154,7 @@ class VenueRouteAdmin(admin.ModelAdmin):
         for route in queryset:
             self.delete_model(request, route)
 
-    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest | None, **options: Any) -> Any:
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
         """Offer the venues that there are."""
         if db_field.name == "venue":
             return forms.ChoiceField(choices=[(venue, venue) for venue in ADAPTERS])

@@ -227,13 +227,14 @@ PAPER_DEFAULTS = {
     "DELAY_MS": ("1000", 0),
     "LOSE_PERCENT": ("0", 0),
     "FAIL_PERCENT": ("0", 0),
+    "HANG_PERCENT": ("0", 0),
     "FAULT_SEED": ("1", 0),
 }
 PAPER_VENUES = env.venues("PORTAL_PAPER_VENUES", "paper", PAPER_DEFAULTS)
 ALPACA_VENUES = env.venue_texts("PORTAL_ALPACA_VENUES", ("URL", "KEY_ID", "SECRET_KEY"), {"STREAM_URL": ""})
 RECORDED_VENUES = env.venue_texts("PORTAL_RECORDED_VENUES", ("FILE",), {"RUN": "1", "SPEED": "1"})
 # Venues that every account may name; to others a route of the account must lead. Hosts that may be spoken to.
-VENUES_OPEN_TO_ALL = env.words("PORTAL_VENUES_OPEN", "paper,paper-*,replay,smart")
+VENUES_OPEN_TO_ALL = env.words("PORTAL_VENUES_OPEN", "paper*,replay*,smart*")
 VENUE_EGRESS = env.words("PORTAL_VENUE_EGRESS", "localhost,127.0.0.1,::1")
 FIX_HOST = env.text("PORTAL_FIX_HOST", "127.0.0.1")
 FIX_PORT = env.integer("PORTAL_FIX_PORT", 0)

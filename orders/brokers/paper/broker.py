@@ -98,36 +98,36 @@ class PaperBroker:
 
     async def submit(self, orders: Sequence[VenueOrder]) -> None:
         """Send orders; an order that the venue already has is answered with the state it has."""
-        self._tell(orders)
+        await self._tell(orders)
 
     async def cancel(self, cancels: Sequence[VenueCancel]) -> None:
         """Ask for cancels."""
-        self._tell(cancels)
+        await self._tell(cancels)
 
     async def replace(self, replaces: Sequence[VenueReplace]) -> None:
         """Ask for changes; a request that the venue already has is answered as before."""
-        self._tell(replaces)
+        await self._tell(replaces)
 
     async def query(self, order_ids: Sequence[UUID]) -> Sequence[VenueReport]:
         """Return every report of these orders so far; `status_unknown_order` for one the venue never heard of."""
-        self._tell([])
+        await self._tell([])
         reports: list[VenueReport] = await self._ask(lambda: self._store.reports_of(order_ids))
         heard_of = {report.order_id for report in reports}
         return reports + [self._unknown(order_id) for order_id in order_ids if order_id not in heard_of]
 
     async def drop_copy(self, since_id: int) -> DropCopy:
         """Return reports after a point, oldest first."""
-        self._tell([])
+        await self._tell([])
         return await asyncio.to_thread(_read, lambda: self._store.reports_after(since_id))
 
     async def open_orders(self) -> Collection[UUID]:
         """Return the orders that work here."""
-        self._tell([])
+        await self._tell([])
         return await asyncio.to_thread(_read, self._store.open_ids)
 
     async def traded(self) -> Mapping[str, Decimal]:
         """Return for each symbol what was bought less what was sold."""
-        self._tell([])
+        await self._tell([])
         return await asyncio.to_thread(_read, self._store.traded)
 
     def _unknown(self, order_id: UUID) -> VenueReport:
@@ -135,9 +135,11 @@ class PaperBroker:
             venue=self._name, kind=ReportKind.STATUS_UNKNOWN_ORDER, order_id=order_id, executed_at=clock.now()
         )
 
-    def _tell(self, messages: Sequence[Message]) -> None:
-        """Send messages over a wire that may lose them, or break before or after they were sent."""
+    async def _tell(self, messages: Sequence[Message]) -> None:
+        """Send messages over a wire that may lose them, break before or after they were sent, or never say which."""
         faults, chance = self._profile.faults, self._random.random
+        if faults.hang and chance() < faults.hang:
+            await asyncio.Event().wait()
         breaks = faults.fail and chance() < faults.fail
         if not breaks or chance() < _HALF:
             self._send([message for message in messages if not faults.lose or chance() >= faults.lose])

@@ -19,7 +19,7 @@ class Faults:
 
     Of the reports, shares are dropped, duplicated, reordered (held back for up to `reorder_seconds`, so that later ones
     overtake them) or delayed by `delay_seconds`. Of the messages to the venue a share is lost, and of the calls a share
-    fails, half of them after the venue was told. The same seed makes the same faults.
+    fails, half of them after the venue was told, and a share never returns. The same seed makes the same faults.
     """
 
     drop: float = 0.0
@@ -28,6 +28,7 @@ class Faults:
     delay: float = 0.0
     lose: float = 0.0
     fail: float = 0.0
+    hang: float = 0.0
     delay_seconds: float = 1.0
     reorder_seconds: float = 0.05
     seed: int = 1
@@ -94,6 +95,7 @@ def profile_of(numbers: Mapping[str, Decimal]) -> PaperProfile:
             delay=_share(numbers["DELAY_PERCENT"]),
             lose=_share(numbers["LOSE_PERCENT"]),
             fail=_share(numbers["FAIL_PERCENT"]),
+            hang=_share(numbers["HANG_PERCENT"]),
             delay_seconds=_seconds(numbers["DELAY_MS"]),
             reorder_seconds=_seconds(numbers["REORDER_MS"]),
             seed=int(numbers["FAULT_SEED"]),
