@@ -57,6 +57,7 @@ class Floor:
         self.silent: set[UUID] = set()
         self._doubled: set[UUID] = set()
         self._books: dict[str, Book] = {}
+        self._shown: dict[str, PriceUpdate] = {}
         self._numbers = count()
 
     @property
@@ -103,7 +104,8 @@ class Floor:
     def book(self, symbol: str) -> Book:
         """Return a symbol's book; one that was idle takes the last price that came meanwhile."""
         book = self._books.setdefault(symbol, Book())
-        if book.is_empty and (price := self.prices.get(symbol)):
+        price = self.prices.get(symbol)
+        if price and book.is_empty and self._shown.get(symbol) is not price:
             self._show(book, price)
         return book
 
@@ -157,6 +159,7 @@ class Floor:
             self.apply(self._show(book, update), at)
 
     def _show(self, book: Book, price: PriceUpdate) -> list[Outcome]:
+        self._shown[price.symbol] = price
         bids, asks = price.bids or _top(price.bid, price.bid_size), price.asks or _top(price.ask, price.ask_size)
         listing = self.listings.get(price.symbol)
         if listing:

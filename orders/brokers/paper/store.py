@@ -17,6 +17,7 @@ from orders.domain.reports import ReportKind, Restatement, VenueReport
 from orders.domain.types import OrderType, TimeInForce
 from orders.selectors.sql import execute, fetch, pipelined
 from positions.domain.types import Side
+from trading_portal.kernel.arrays import array_of
 
 PAGE = 4000
 
@@ -156,8 +157,14 @@ class PaperStore:
         return DropCopy([_report(self.venue, row) for row in rows], rows[-1][0] if rows else since_id)
 
 
-def _columns(rows: Iterable[tuple[object, ...]]) -> list[list[object]]:
-    return [list(column) for column in zip(*rows, strict=True)]
+def _columns(rows: Iterable[tuple[Any, ...]]) -> list[str | list[str]]:
+    """Return rows by columns, as arrays to be bound: text as a list, everything else as a literal."""
+    return [list(column) if _is_text(column) else array_of(column) for column in zip(*rows, strict=True)]
+
+
+def _is_text(column: tuple[Any, ...]) -> bool:
+    first = next((value for value in column if value is not None), None)
+    return isinstance(first, str)
 
 
 def _order_row(working: Working) -> tuple[object, ...]:
