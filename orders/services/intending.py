@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
 from accounts.domain.types import AccountFacts
 from marketdata.domain.types import Hours, InstrumentFacts, Session
 from orders.brokers.registry import venue_fees
 from orders.domain.commands import OrderFields
-from orders.domain.types import OrderClass, TimeInForce
+from orders.domain.types import OrderClass, OrderType, TimeInForce
 from risk.domain.types import OrderIntent
 
 _AUCTIONS = {TimeInForce.OPG: Hours.OPENING, TimeInForce.CLS: Hours.CLOSING}
@@ -20,6 +21,12 @@ def hours_of(fields: OrderFields) -> Hours:
     if fields.extended_hours:
         return Hours.EXTENDED
     return _AUCTIONS.get(fields.time_in_force, Hours.REGULAR)
+
+
+def _exit_stop(fields: OrderFields) -> Decimal | None:
+    """Return the stop of an exit that is measured at the market, not at its order's own price."""
+    is_at_market = fields.order_type is OrderType.MARKET or fields.order_class is OrderClass.OCO
+    return fields.stop_loss.stop_price if fields.stop_loss and is_at_market else None
 
 
 def intent_of(
@@ -55,6 +62,7 @@ def intent_of(
         trail_percent=fields.trail_percent,
         extended_hours=fields.extended_hours,
         closes_only=fields.closes_only,
+        exit_stop=_exit_stop(fields),
         is_plain=fields.order_class is OrderClass.SIMPLE and fields.schedule is None,
         is_on_time=session.is_accepting,
         fee_rate=fee_rate,

@@ -122,6 +122,22 @@ def test_nothing_hangs_on_a_refused_bracket(desk):
     assert rows("SELECT count(*) FROM orders_order WHERE account_id = %s", desk.account) == [(1,)]
 
 
+@pytest.mark.parametrize(("side", "stop"), [(Side.BUY, "100"), (Side.BUY, "101"), (Side.SELL, "100")])
+def test_a_stop_that_would_trigger_at_once_is_refused(desk, side, stop):
+    desk.record(desk.trade(desk.working(quantity="30"), "30"))
+    order_class = OrderClass.BRACKET if side is Side.BUY else OrderClass.OCO
+    command = desk.command(
+        order_class=order_class,
+        side=side,
+        order_type=OrderType.MARKET if side is Side.BUY else OrderType.LIMIT,
+        quantity="10",
+        take_profit=TakeProfit(limit_price=Decimal(110)),
+        stop_loss=StopLoss(stop_price=Decimal(stop)),
+    )
+    placement = desk.place_all([command])[0]
+    assert (placement.status, [why.code for why in placement.refusal]) == ("refused", ["STOP_WRONG_SIDE"])
+
+
 def test_exits_wait_until_the_entry_is_filled_in_full(desk):
     ids = entry, profit, stop = group(desk)
     desk.claim()

@@ -24,6 +24,7 @@ class OrderIntent(msgspec.Struct, frozen=True):
     `quantity` may still trade. A replace says in `instead_of` what its order holds now, in `filled` what that has
     traded, and whether it leaves less at stake than there is: such a one is let by like an exit.
     `quantity` is 0 where `notional` is given: it is worked out from the price that the order is judged by.
+    `exit_stop` is the stop of an exit that is measured at the market: of a market order, or of an OCO order's own.
     `is_plain` says that it has no legs and no algorithm; `is_on_time` that the auction it is for still takes orders.
     `fee_rate` (a share of the amount) and `fee_per_unit` are what its venue charges.
     """
@@ -50,6 +51,7 @@ class OrderIntent(msgspec.Struct, frozen=True):
     trail_percent: Decimal | None = None
     extended_hours: bool = False
     closes_only: bool = False
+    exit_stop: Decimal | None = None
     is_plain: bool = True
     is_on_time: bool = True
     fee_rate: Decimal = ZERO

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from risk.domain.rules.base import Rule
 from risk.domain.rules.exposure import BuyingPower, Concentration, MaxPosition, ShortValue
-from risk.domain.rules.market import NoSelfTrade, NotHalted, SessionOpen, StopSide
+from risk.domain.rules.market import ExitStopSide, NoSelfTrade, NotHalted, SessionOpen, StopSide
 from risk.domain.rules.pace import DuplicateOrder, MaxOpenOrders, OrderRate
 from risk.domain.rules.permission import (
     AccountOpen,
@@ -34,6 +34,7 @@ RULES: tuple[Rule, ...] = (
     TickSize(),
     StalePrice(),
     StopSide(),
+    ExitStopSide(),
     PriceCollar(),
     MaxQuantity(),
     MaxNotional(),

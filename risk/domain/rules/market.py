@@ -67,6 +67,30 @@ class StopSide(Rule):
         return breached(self.name, "STOP_WRONG_SIDE", **facts)
 
 
+class ExitStopSide(Rule):
+    """Take an exit's stop only on the far side of the market, for an exit that works against the market as it stands.
+
+    The exits of a limit order are held against its limit, where it was parsed.
+    """
+
+    name: ClassVar[str] = "exit_stop_side"
+    label: ClassVar[str] = "Stop-loss price"
+    passed: ClassVar[Check] = Check("exit_stop_side")
+
+    def check(self, case: Case) -> Check | None:
+        """Compare the stop with the reference price: a market order's exit trades the other way, an OCO's the same."""
+        stop = case.intent.exit_stop
+        if stop is None:
+            return None
+        if case.reference is None:
+            return breached_by(self.name, case.unknown)
+        buys = case.is_buy != case.is_market
+        if stop > case.reference if buys else 0 < stop < case.reference:
+            return self.passed
+        facts: dict[str, Fact] = {"side": "buy" if buys else "sell", "stop": stop, "reference": case.reference}
+        return breached(self.name, "STOP_WRONG_SIDE", **facts)
+
+
 class NotHalted(Rule):
     """Take nothing in an instrument that is halted."""
 
