@@ -232,6 +232,18 @@ PAPER_DEFAULTS = {
 }
 PAPER_VENUES = env.venues("PORTAL_PAPER_VENUES", "paper", PAPER_DEFAULTS)
 ALPACA_VENUES = env.venue_texts("PORTAL_ALPACA_VENUES", ("URL", "KEY_ID", "SECRET_KEY"), {"STREAM_URL": ""})
+FIX_VENUES = env.venue_texts(
+    "PORTAL_FIX_VENUES",
+    ("HOST", "PORT", "SENDER_COMP_ID", "TARGET_COMP_ID"),
+    dict.fromkeys(
+        (
+            *("USERNAME", "PASSWORD", "ACCOUNT", "DESTINATION", "EXTENDED_SESSION", "MASS_STATUS", "RESETS_ON_LOGON"),
+            *("HEARTBEAT_SECONDS", "RECONNECT_SECONDS", "ANSWER_SECONDS"),
+            *("START_TIME", "END_TIME", "START_DAY", "END_DAY"),
+        ),
+        "",
+    ),
+)
 RECORDED_VENUES = env.venue_texts("PORTAL_RECORDED_VENUES", ("FILE",), {"RUN": "1", "SPEED": "1"})
 # Venues that every account may name; to others a route of the account must lead. Hosts that may be spoken to.
 VENUES_OPEN_TO_ALL = env.words("PORTAL_VENUES_OPEN", "paper*,replay*,smart*")

@@ -7,11 +7,13 @@ from decimal import Decimal
 from functools import partial
 from pathlib import Path
 
+import msgspec
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
 from orders.brokers.alpaca.profile import profile_from_texts
+from orders.brokers.fix.profile import FixProfile, profile_from
 from orders.brokers.paper.broker import PaperBroker
 from orders.brokers.paper.profile import PaperProfile, profile_of
 from orders.brokers.protocol import BrokerAdapter
@@ -41,6 +43,18 @@ def _paper(venue: str) -> BrokerAdapter:
     return PaperBroker(venue, paper_profile(venue))
 
 
+def _fix(venue: str, profile: FixProfile) -> BrokerAdapter:
+    make: Callable[..., BrokerAdapter] = import_string("orders.brokers.fix.broker.fix_broker")  # needs the extra `fix`
+    return make(venue, profile, settings.DATA_DIR / "fix")
+
+
+def _fix_profile(venue: str) -> FixProfile:
+    try:
+        return profile_from(settings.FIX_VENUES[venue])
+    except msgspec.ValidationError as error:
+        raise ImproperlyConfigured(f"PORTAL_FIX_{venue.upper()}_…: {error}") from None
+
+
 def _alpaca(venue: str) -> BrokerAdapter:
     try:
         make: Callable[..., BrokerAdapter] = import_string("orders.brokers.alpaca.broker.AlpacaBroker")
@@ -60,6 +74,7 @@ def _recorded(venue: str) -> BrokerAdapter:
 
 ADAPTERS: Mapping[str, Callable[[], BrokerAdapter]] = {
     **{venue: partial(_paper, venue) for venue in settings.PAPER_VENUES},
+    **{venue: partial(_fix, venue, _fix_profile(venue)) for venue in settings.FIX_VENUES},
     **{venue: partial(_alpaca, venue) for venue in settings.ALPACA_VENUES},
     **{venue: partial(_recorded, venue) for venue in settings.RECORDED_VENUES},
 }

@@ -9,17 +9,19 @@ import threading
 from pathlib import Path
 
 import django
+import msgspec
 
 django.setup()
 
 from orders.brokers.fix.broker import FixBroker  # noqa: E402
-from orders.brokers.fix.profile import profile_from  # noqa: E402
+from orders.brokers.fix.profile import FixProfile  # noqa: E402
 from orders.hosting.host import VenueHost  # noqa: E402
 
 stopping = threading.Event()
 signal.signal(signal.SIGTERM, lambda *_: stopping.set())
 told = json.loads(sys.argv[1])
-host = VenueHost(told["venue"], lambda: FixBroker(told["venue"], profile_from(told["profile"]), Path(told["root"])))
+profile = msgspec.convert(told["profile"], FixProfile)
+host = VenueHost(told["venue"], lambda: FixBroker(told["venue"], profile, Path(told["root"])))
 host.start()
 stopping.wait()
 host.stop()

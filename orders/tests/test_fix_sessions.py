@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import msgspec
 import pytest
 
 from orders.brokers.fix.broker import MassStatusFixBroker
+from orders.brokers.fix.profile import engine_settings, profile_from
 from orders.brokers.protocol import VenueGone, VenueOrder
 from orders.domain.reports import ReportKind, Restatement
 from orders.domain.types import OrderType, TimeInForce
@@ -24,6 +26,8 @@ from orders.tests.venue import until
 from positions.domain.types import Side
 from positions.tests.helpers import rows
 from trading_portal.kernel import clock
+from trading_portal.running.layout import DataFolder
+from trading_portal.running.table import programs
 
 pytestmark = pytest.mark.django_db
 
@@ -319,3 +323,27 @@ def _started(adapter: Any, started: list[Line]) -> bool:
     except ConnectionError:
         return False
     return True
+
+
+# Configuration
+
+
+def test_a_venue_is_configured_by_texts_and_a_wrong_one_is_refused():
+    texts = {"HOST": "fix.example", "PORT": "9876", "SENDER_COMP_ID": "US", "TARGET_COMP_ID": "THEM",
+             "MASS_STATUS": "true", "HEARTBEAT_SECONDS": "30", "START_DAY": "sunday", "END_DAY": "friday",
+             "ANSWER_SECONDS": "", "PASSWORD": "x=y"}  # fmt: skip
+    profile = profile_from(texts)
+    assert (profile.port, profile.mass_status, profile.answer_seconds, profile.password) == (9876, True, 3.5, "x=y")
+    settings = engine_settings(profile, Path("/data"))
+    assert "StartDay=SU\nEndDay=FR\n" in settings
+    assert "x=y" not in settings
+    for name, wrong in (("PORT", "0"), ("SENDER_COMP_ID", "A\n[SESSION]"), ("START_TIME", "25:00:00"), ("HOST", "")):
+        with pytest.raises(msgspec.ValidationError):
+            profile_from({**texts, name: wrong})
+
+
+def test_each_fix_venue_gets_a_worker_of_its_own():
+    environment = {"PORTAL_FIX_VENUES": "exchange,broker"}
+    commands = {program.name: program.command for program in programs(environment, DataFolder(Path("/data")), 8000)}
+    assert "venue.exchange" in commands["venue-exchange"]
+    assert "venue.broker" in commands["venue-broker"]

@@ -44,7 +44,8 @@ def programs(environment: Mapping[str, str], folder: DataFolder, port: int) -> l
     commands = {"web": WEB[server], **OTHERS}
     simulated = _words(environment, "PORTAL_PAPER_VENUES", "paper") + _words(environment, "PORTAL_RECORDED_VENUES")
     venues = ",".join(f"venue.{name}" for name in simulated)
-    commands |= {f"venue-{name}": _venue(name) for name in _words(environment, "PORTAL_ALPACA_VENUES")}
+    for variable in ("PORTAL_ALPACA_VENUES", "PORTAL_FIX_VENUES"):
+        commands |= {f"venue-{name}": _venue(name) for name in _words(environment, variable)}
     if environment.get("PORTAL_FIX_PORT", "0") not in ("", "0"):
         commands["fix"] = FIX
     return [

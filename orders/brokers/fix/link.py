@@ -22,12 +22,15 @@ _TOO_LOW = re.compile(r"MsgSeqNum too low, expecting (\d{1,18})", re.ASCII)
 log = structlog.get_logger(__name__)
 
 
-class FixEngine(quickfix.Application):  # type: ignore[misc]
-    """Hear QuickFIX out, on its threads: hand everything on and return at once, and never raise."""
+class FixEngine(quickfix.Application):
+    """Hear QuickFIX out, on its threads: hand everything on and return at once.
+
+    Nothing may be raised here but what QuickFIX knows: anything else stops its thread for good.
+    """
 
     def __init__(self, venue: str, profile: FixProfile, on_message: Callable[[Received, str], None]) -> None:
         super().__init__()
-        self.era_file: Path | None = None
+        self.era_file = Path()
         self.up = threading.Event()
         self.down = threading.Event()
         self.lowest_sender = 0
@@ -66,15 +69,16 @@ class FixEngine(quickfix.Application):  # type: ignore[misc]
         header = message.getHeader()
         if header.isSetField(int(Tag.POSS_DUP_FLAG)) and header.getField(int(Tag.POSS_DUP_FLAG)) == "Y":
             raise quickfix.DoNotSend
-        self._names[int(header.getField(int(Tag.MSG_SEQ_NUM)))] = message.getField(int(Tag.CL_ORD_ID))
+        if message.isSetField(int(Tag.CL_ORD_ID)):
+            self._names[int(header.getField(int(Tag.MSG_SEQ_NUM)))] = message.getField(int(Tag.CL_ORD_ID))
         if len(self._names) > REMEMBERED:
             self._names.popitem(last=False)
 
     def fromAdmin(self, message: quickfix.Message, session_id: quickfix.SessionID) -> None:  # noqa: N802
         """Hand on what refuses a request; note what ends or begins a session."""
         heard = received(message.toString())
-        if heard.msg_type == MsgType.LOGON and self.era_file:
-            self._era = self.era_file.read_text().strip()
+        if heard.msg_type == MsgType.LOGON:
+            self._era = self.read_era()
         elif heard.msg_type == MsgType.LOGOUT:
             log.warning("fix.venue_logs_out", venue=self._venue, text=heard.get(Tag.TEXT))
             if found := _TOO_LOW.search(heard.get(Tag.TEXT)):
@@ -85,6 +89,14 @@ class FixEngine(quickfix.Application):  # type: ignore[misc]
     def fromApp(self, message: quickfix.Message, session_id: quickfix.SessionID) -> None:  # noqa: N802
         """Hand on what the venue says."""
         self._hand_on(received(message.toString()))
+
+    def read_era(self) -> str:
+        """Return since when the session's numbers run; nothing when that cannot be read."""
+        try:
+            return self.era_file.read_text().strip()
+        except OSError:
+            log.exception("fix.era_unread", venue=self._venue)
+            return ""
 
     def _hand_on(self, heard: Received) -> None:
         if heard.msg_type in (MsgType.REJECT, MsgType.BUSINESS_REJECT):
@@ -125,7 +137,7 @@ class FixLink:
         self._stores = quickfix.FileStoreFactory(self._settings)
         self._engine.era_file = folder / f"{self._id.toString().replace(':', '-').replace('->', '-')}.session"
         self._initiator = quickfix.SocketInitiator(self._engine, self._stores, self._settings)
-        recorded = received_up_to if era == self._engine.era_file.read_text().strip() else 0
+        recorded = received_up_to if era and era == self._engine.read_era() else 0
         session = self._session()
         if recorded + 1 < session.getExpectedTargetNum():
             log.info("fix.asks_again", venue=self._venue, since=recorded + 1, until=session.getExpectedTargetNum())

@@ -74,7 +74,7 @@ def new_order(order: VenueOrder, profile: FixProfile, *, at: datetime, is_possib
     fields += _terms(order, order)
     if order.expires_at is not None and _has_end(order):
         fields.append((Tag.EXPIRE_TIME, fix.time_to_fix(order.expires_at)))
-    groups = [(Tag.NO_TRADING_SESSIONS, [(Tag.TRADING_SESSION_ID, profile.extended_session)])]
+    groups: list[tuple[int, Pairs]] = [(Tag.NO_TRADING_SESSIONS, [(Tag.TRADING_SESSION_ID, profile.extended_session)])]
     return Message(MsgType.NEW_ORDER, fields, groups if order.extended_hours else (), is_possible_resend)
 
 

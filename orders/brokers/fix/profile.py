@@ -46,9 +46,10 @@ class FixProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     answer_seconds: Annotated[float, msgspec.Meta(gt=0, le=4.0)] = 3.5
 
 
-def profile_from(table: Mapping[str, object]) -> FixProfile:
-    """Return a profile from a configuration's table; raise msgspec.ValidationError when it is none."""
-    return msgspec.convert(table, FixProfile)
+def profile_from(texts: Mapping[str, str]) -> FixProfile:
+    """Return a profile from what is configured, where nothing stands for the default; msgspec.ValidationError."""
+    given = {name.lower(): text for name, text in texts.items() if text}
+    return msgspec.convert(given, FixProfile, strict=False)
 
 
 def engine_settings(profile: FixProfile, folder: Path) -> str:
