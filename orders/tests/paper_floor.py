@@ -25,14 +25,14 @@ from trading_portal.kernel.money import ZERO, plain
 
 SYMBOL = "TEST"
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
-OPENS, CLOSES = timedelta(hours=9), timedelta(hours=17)
+EARLY, OPENS, CLOSES, LATE = timedelta(hours=7), timedelta(hours=9), timedelta(hours=17), timedelta(hours=20)
 DAY = timedelta(days=1)
 PRICES = ("stop_price", "trail_price", "trail_percent")
 DEEP = (("99.9", "1000"), ("100.1", "1000"))
 
 
 class SteppedMarket(ShownMarket):
-    """A market that is open from nine to five every day."""
+    """A market that is open from nine to five every day, and from seven to eight for extended hours."""
 
     def listings(self, symbols: Any, at: datetime) -> Any:
         begins = datetime(at.year, at.month, at.day, tzinfo=UTC)
@@ -40,8 +40,16 @@ class SteppedMarket(ShownMarket):
         if at >= begins + CLOSES:
             today += DAY
         following = today + DAY + OPENS if is_open else today + OPENS
-        session = Session(is_open=is_open, opens_at=today + OPENS, closes_at=today + CLOSES, next_open_at=following)
-        listing = Listing(session, is_halted=self.is_halted)
+        opens_at, closes_at = today + OPENS, today + CLOSES
+        session = Session(is_open=is_open, opens_at=opens_at, closes_at=closes_at, next_open_at=following)
+        extended = Session(
+            is_open=begins + EARLY <= at < begins + LATE,
+            opens_at=opens_at,
+            closes_at=today + LATE,
+            next_open_at=following,
+        )
+        opening_at = following if is_open else opens_at
+        listing = Listing(session, extended, opening_at, closes_at, is_halted=self.is_halted)
         return {symbol: listing for symbol in symbols if symbol in self.symbols}
 
 

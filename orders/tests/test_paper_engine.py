@@ -177,11 +177,20 @@ def test_an_order_that_is_good_for_longer_rests_at_night_and_is_renewed(venue, r
 
 def test_only_orders_for_extended_hours_trade_outside_the_session(venue):
     regular, extended = order("buy", "5", "99"), order("buy", "5", "99", extended_hours=True)
-    venue.say(regular, extended)
+    later = order("buy", "5", "98", extended_hours=True)
+    day = order("buy", "5", "98", extended_hours=True, tif="day")
+    venue.say(regular, extended, later, day)
     venue.until(FIVE, is_open=False)
     venue.show(ask=("99", "100"), is_open=False)
     assert venue.kinds(regular) == ["new", "done_for_day"]
     assert venue.filled(extended) == [("5", "99")]
+    venue.until(FIVE + timedelta(hours=3))
+    venue.step(2)
+    venue.show(ask=("98", "100"), is_open=False)
+    assert venue.filled(later) == []
+    assert venue.kinds(day) == ["new", "expired"]
+    venue.until(NINE + timedelta(hours=22))
+    assert venue.filled(later) == [("5", "98")]
 
 
 @pytest.mark.parametrize("restarts", [False, True])

@@ -67,9 +67,13 @@ def _sides() -> dict[Side, list[BookOrder]]:
 
 @dataclass(slots=True)
 class Book:
-    """Hold one symbol's orders in price-time order, and the liquidity its quote displays."""
+    """Hold one symbol's orders in price-time order, and the liquidity its quote displays.
+
+    Outside the session, but within its extended hours, only orders for extended hours trade.
+    """
 
     is_open: bool = True
+    is_extended: bool = True
     has_quote: bool = False
     last: Decimal | None = None
     _levels: dict[Side, list[_Level]] = field(default_factory=lambda: {Side.BUY: [], Side.SELL: []})
@@ -186,7 +190,7 @@ class Book:
         return outcomes
 
     def _may_trade(self, order: BookOrder) -> bool:
-        return self.is_open or order.extended_hours or order.at_auction
+        return self.is_open or order.at_auction or (order.extended_hours and self.is_extended)
 
     def _trade(self, order: BookOrder) -> list[Outcome]:
         """Trade an order with what stands against it, best price first."""

@@ -68,9 +68,9 @@ class PaperEngine:
         """
         floor = self._floor
         turn = floor.turn = Turn()
+        self._timetable.watch(at)
         for symbol, update in updates.items():
             floor.price(symbol, update, at)
-        self._timetable.watch(at)
         self._intake.take(messages, at, monotonic)
         self._advance(at, monotonic)
         self._timetable.ring(at)

@@ -164,6 +164,7 @@ class Floor:
         listing = self.listings.get(price.symbol)
         if listing:
             bids, asks = self.profile.displayed(bids, asks, tick=listing.tick, lot=listing.lot)
+            book.is_extended = listing.is_in_extended_hours
         return book.show(bids=bids, asks=asks, is_open=price.is_open, last=price.last)
 
     def refresh_prices(self, symbols: Collection[str], at: datetime) -> None:

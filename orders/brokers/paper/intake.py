@@ -237,4 +237,4 @@ def _expiry(sent: VenueOrder, listing: Listing | None) -> datetime | None:
 
 def _acts_at(time_in_force: TimeInForce, listing: Listing) -> datetime | None:
     """Return the auction that an order is for: the next opening, or the coming close."""
-    return listing.opens_next_at if time_in_force is TimeInForce.OPG else listing.session.closes_at
+    return listing.opening_at if time_in_force is TimeInForce.OPG else listing.closing_at

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -16,21 +16,27 @@ from redis import Redis, RedisError
 
 from marketdata import selectors
 from marketdata.domain.channels import PRICES
-from marketdata.domain.types import InstrumentFacts, PriceUpdate, Session
+from marketdata.domain.types import Hours, InstrumentFacts, PriceUpdate, Session
 from trading_portal.kernel.errors import Unavailable
 
 LISTEN_SECONDS = 0.2
 RETRY_SECONDS = 0.5
 KEPT_FOR = timedelta(seconds=1)
-EXTENDED_AFTER_CLOSE = timedelta(hours=4)
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What a venue has to know of an instrument now: its session, its grid, and whether trading is halted."""
+    """What a venue has to know of an instrument now: its session, its grid, and whether trading is halted.
+
+    `extended` is the session with the hours around it, `opening_at` and `closing_at` the auctions that orders may be
+    for; None where there are none.
+    """
 
     session: Session
+    extended: Session | None = None
+    opening_at: datetime | None = None
+    closing_at: datetime | None = None
     tick: Decimal = Decimal("0.01")
     lot: Decimal = Decimal(1)
     is_halted: bool = False
@@ -46,11 +52,14 @@ class Listing:
         """Return the next opening that is still to come."""
         return self.session.next_open_at if self.session.is_open else self.session.opens_at
 
+    @property
+    def is_in_extended_hours(self) -> bool:
+        """Tell whether orders for extended hours may trade now."""
+        return self.extended is None or self.extended.is_open
+
     def day_ends_at(self, *, extended_hours: bool) -> datetime | None:
         """Return when a day order sent now ends; None: never."""
-        closes_at = self.session.closes_at
-        is_later = extended_hours and self.has_nights and closes_at is not None
-        return closes_at + EXTENDED_AFTER_CLOSE if is_later and closes_at else closes_at
+        return (self.extended or self.session).closes_at if extended_hours else self.session.closes_at
 
 
 class Market(Protocol):
@@ -70,7 +79,7 @@ class LiveMarket:
 
     def __init__(self) -> None:
         self._instruments: dict[str, tuple[datetime, InstrumentFacts]] = {}
-        self._sessions: dict[str, tuple[datetime, Session]] = {}
+        self._sessions: dict[str, tuple[datetime, Sequence[Session]]] = {}
 
     def quotes(self, symbols: Collection[str]) -> Mapping[str, PriceUpdate]:
         """Return the fresh prices; none at all while they cannot be read."""
@@ -91,12 +100,16 @@ class LiveMarket:
         }
 
     def _listing(self, facts: InstrumentFacts, at: datetime) -> Listing:
-        return Listing(self._session(facts, at), facts.tick_size, facts.lot_size, facts.is_halted)
+        regular, extended, opening, closing = self._sessions_of(facts, at)
+        return Listing(
+            regular, extended, opening.opens_at, closing.closes_at, facts.tick_size, facts.lot_size, facts.is_halted
+        )
 
-    def _session(self, facts: InstrumentFacts, at: datetime) -> Session:
+    def _sessions_of(self, facts: InstrumentFacts, at: datetime) -> Sequence[Session]:
+        """Return the sessions of a calendar: regular, extended, that of the next opening and of the next close."""
         kept = self._sessions.get(facts.calendar)
         if kept is None or not self._is_fresh(kept, at):
-            kept = (at, selectors.session_at(facts, at))
+            kept = (at, [selectors.session_at(facts, at, hours) for hours in Hours])
             self._sessions[facts.calendar] = kept
         return kept[1]
 
