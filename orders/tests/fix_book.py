@@ -63,6 +63,7 @@ class Book:
     def __init__(self, path: Path) -> None:
         self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=OFF")  # the process is killed, not the machine
         self._db.executescript(TABLES)
 
     @contextmanager

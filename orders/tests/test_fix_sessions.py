@@ -19,7 +19,7 @@ from orders.brokers.fix.profile import engine_settings, profile_from
 from orders.brokers.protocol import VenueGone, VenueOrder
 from orders.domain.reports import ReportKind, Restatement
 from orders.domain.types import OrderType, TimeInForce
-from orders.models import VenueReportCopy
+from orders.models import FixLink, VenueReportCopy
 from orders.tests.broker_contract import Line, replacing
 from orders.tests.fix_driver import FixScript, FixVenue
 from orders.tests.venue import until
@@ -272,6 +272,40 @@ def test_requests_the_venue_missed_are_not_repeated_by_the_session_but_asked_abo
     script.mend()
     line.until(lambda: _answers(line, order()))
     assert [report.kind for report in line.query(lost)] == [ReportKind.STATUS_UNKNOWN_ORDER]
+
+
+def test_what_was_sent_while_the_line_was_cut_comes_as_possible_duplicates(
+    script: FixScript, line: Line, resting: VenueOrder
+):
+    script.cut()
+    script.fill(resting, "4", "89.5")
+    script.fill(resting, "6", "89.4")
+    script.mend()
+    line.until_kinds(resting, "new", "trade", "trade")
+    copies = VenueReportCopy.objects.filter(order_id=resting.order_id, report__kind="trade")
+    assert ["|43=Y|" in copy.message for copy in copies] == [True, True]
+
+
+def test_what_the_engine_got_and_we_did_not_record_before_a_kill_is_asked_for_again(script: FixScript):
+    first = Line(script.adapter())
+    sent = order()
+    first.submit(sent)
+    first.until_kinds(sent, "new")
+    up_to = FixLink.objects.get(venue=script.name).received_up_to
+    script.fill(sent, "4", "89.5")
+    script.fill(sent, "6", "89.4")
+    first.until_kinds(sent, "new", "trade", "trade")
+    first.close()
+    rows("UPDATE orders_fixlink SET received_up_to = %s WHERE venue = %s RETURNING 1", up_to, script.name)
+    rows("DELETE FROM orders_venuereportcopy WHERE order_id = %s AND id > %s RETURNING 1", sent.order_id,
+         VenueReportCopy.objects.filter(order_id=sent.order_id).earliest("id").id)  # fmt: skip
+    second = Line(script.adapter())
+    try:
+        second.until_kinds(sent, "trade", "trade")
+        assert [report.kind.value for report in second.copied(sent)] == ["new", "trade", "trade"]
+        assert [r.exec_id for r in second.of(sent)] == [r.exec_id for r in first.of(sent)][1:]
+    finally:
+        second.close()
 
 
 def test_a_number_the_venue_finds_too_low_is_taken_from_it(script: FixScript, tmp_path: Path):
