@@ -154,11 +154,14 @@ def install_extra(requirements: str) -> None:
 
 
 def install_fix(environment: Mapping[str, str]) -> None:
-    """Add QuickFIX where a port for partners is named; raise Problem on a Python that it has no wheels for."""
-    if environment.get("PORTAL_FIX_PORT", "0") in ("", "0"):
+    """Add QuickFIX where partners or venues speak FIX; raise Problem on a Python that it has no wheels for."""
+    if environment.get("PORTAL_FIX_PORT", "0") in ("", "0") and not environment.get("PORTAL_FIX_VENUES"):
         return
     if sys.version_info[:2] >= FIX_BEFORE:
-        raise Problem("FIX needs Python 3.11 or 3.12: QuickFIX has no wheels for this one.", "unset PORTAL_FIX_PORT")
+        raise Problem(
+            "FIX needs Python 3.11 or 3.12: QuickFIX has no wheels for this one.",
+            "unset PORTAL_FIX_PORT and PORTAL_FIX_VENUES",
+        )
     if not any((VENV / "lib").glob("python*/site-packages/quickfix.py")):
         with setup_lock(), step("QuickFIX"):
             install_extra(FIX)
