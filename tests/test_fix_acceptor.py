@@ -24,6 +24,8 @@ from positions.tests.helpers import BY
 from tests.fix import HOST, Acceptor, FixDesk, Partner, stamp, until
 from trading_portal.kernel import clock
 from trading_portal.kernel.ids import uuid7
+from trading_portal.running.layout import DataFolder
+from trading_portal.running.table import programs
 
 pytest.importorskip("quickfix")
 pytestmark = pytest.mark.django_db
@@ -155,37 +157,45 @@ def test_an_order_that_risk_refuses_is_rejected_with_code_and_sentence(connect):
     assert refused["37"] == str(desk.order_id(name))
 
 
-@pytest.mark.parametrize(
-    ("changes", "code", "text"),
-    [
-        ({"_55": "NOSUCH"}, "1", "SYMBOL_UNKNOWN"),
-        ({"_38": "0"}, "99", r"FIELD_NOT_POSITIVE: OrderQty \(38\)"),
-        ({"_40": "1"}, "99", "LIMIT_PRICE_NOT_ALLOWED"),
-        ({"_18": "G"}, "11", "FIELD_NOT_SUPPORTED"),
-        ({"_1": "another"}, "15", "ACCOUNT_NOT_FOUND"),
-        ({"_59": "6"}, "99", "FIELD_REQUIRED: ExpireTime"),
-    ],
-)
-def test_an_order_that_is_none_is_rejected_and_not_stored(connect, changes, code, text):
-    desk, partner = connect()
-    name = desk.send(partner, **changes)
-    refused = partner.until_told(name, _150="8")
-    assert refused["103"] == code
-    assert re.search(text, refused["58"])
-    assert refused["37"] == "NONE"
+NO_ORDERS = [
+    ({"_55": "NOSUCH"}, "1", "SYMBOL_UNKNOWN"),
+    ({"_38": "0"}, "99", r"FIELD_NOT_POSITIVE: OrderQty \(38\)"),
+    ({"_40": "1"}, "99", "LIMIT_PRICE_NOT_ALLOWED"),
+    ({"_18": "G"}, "11", "FIELD_NOT_SUPPORTED"),
+    ({"_1": "another"}, "15", "ACCOUNT_NOT_FOUND"),
+    ({"_59": "6"}, "99", "FIELD_REQUIRED: ExpireTime"),
+    ({"_100": "nowhere"}, "99", "VENUE_UNKNOWN"),
+]
 
 
-@pytest.mark.parametrize(
-    ("changes", "reason", "tag"),
-    [({"_54": None}, "1", "54"), ({"_54": "9"}, "5", "54"), ({"_38": "1e5"}, "6", "38"), ({"_111": "5"}, "0", "111")],
-)
-def test_a_malformed_message_is_rejected_by_its_session(connect, changes, reason, tag):
+def test_an_order_that_is_none_is_rejected_and_not_stored(connect):
     desk, partner = connect()
-    desk.send(partner, **changes)
-    (reject,) = until(lambda: [each for each in partner.all("admin") if each["35"] == "3"])
-    assert (reject["373"], reject["371"], reject["372"]) == (reason, tag, "D")
-    name = desk.send(partner)
-    partner.until_told(name, _150="A")
+    for changes, code, text in NO_ORDERS:
+        name = desk.send(partner, **changes)
+        refused = partner.until_told(name, _150="8")
+        assert (refused["103"], refused["37"]) == (code, "NONE"), refused
+        assert re.search(text, refused["58"])
+    assert rows("SELECT count(*) FROM orders_order WHERE account_id = %s", desk.account) == [(0,)]
+
+
+MALFORMED = [
+    ({"_54": None}, "1", "54"),
+    ({"_54": "9"}, "5", "54"),
+    ({"_38": "1e5"}, "6", "38"),
+    ({"_111": "5"}, "0", "111"),
+]
+
+
+def test_a_malformed_message_is_rejected_by_its_session(connect):
+    desk, partner = connect()
+    for changes, _, _ in MALFORMED:
+        desk.send(partner, **changes)
+    until(lambda: sum(each["35"] == "3" for each in partner.all("admin")) == len(MALFORMED))
+    rejects = [each for each in partner.all("admin") if each["35"] == "3"]
+    assert [(each["373"], each["371"], each["372"]) for each in rejects] == [
+        (reason, tag, "D") for _, reason, tag in MALFORMED
+    ]
+    partner.until_told(desk.send(partner), _150="A")
 
 
 def test_a_rate_that_is_used_up_refuses_orders_and_never_cancels(connect):
@@ -362,3 +372,14 @@ def test_a_replace_that_cannot_be_is_rejected_under_its_own_id(connect):
     partner.until_told(asked, _35="9", _434="2", _39="0")
     partner.send("H", _11=name, _55=desk.symbol, _54="1")
     partner.until_told(name, _150="I", _38="10")
+
+
+# The process
+
+
+def test_the_acceptor_runs_under_the_supervisor_where_a_port_is_named_for_it(tmp_path):
+    def names(**environment: str) -> list[str]:
+        return [program.name for program in programs(environment, DataFolder(tmp_path), 8000)]
+
+    assert "fix" not in names()
+    assert "fix" in names(PORTAL_FIX_PORT="9880")

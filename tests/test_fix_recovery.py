@@ -31,7 +31,7 @@ from trading_portal.kernel import clock
 pytest.importorskip("quickfix")
 pytestmark = pytest.mark.django_db
 
-ORDERS = 60
+ORDERS = 50
 
 
 @pytest.fixture(scope="module")
@@ -55,10 +55,11 @@ class VenueLoop(threading.Thread):
                 break
             if turn % 100 == 0:
                 self.desk.show()
-            for message in self.desk.claim():
-                if message.kind is IntentKind.SUBMIT:
-                    done = self.desk.trade(message.order_id, str(message.quantity))
-                    self.desk.record(self.desk.report(message.order_id, ReportKind.NEW), done)
+            sent = [message for message in self.desk.claim() if message.kind is IntentKind.SUBMIT]
+            for ten in (sent[n : n + 10] for n in range(0, len(sent), 10)):
+                acknowledged = [self.desk.report(message.order_id, ReportKind.NEW) for message in ten]
+                filled = [self.desk.trade(message.order_id, str(message.quantity)) for message in ten]
+                self.desk.record(*acknowledged, *filled)
         connection.close()
 
     def stop(self) -> None:
@@ -155,6 +156,9 @@ def test_numbers_begin_again_when_a_partner_asks_for_that_and_nothing_is_lost(ac
     fill = partner.until_told(name, _150="F", _39="2")
     assert fill["34"] == "2"
     assert set(told(partner).values()) == {1}
+    session = desk.session()
+    kept = rows("SELECT number FROM orders_fixmessage WHERE session_id = %s", session.id)
+    assert (kept, session.next_sender) == ([(2,)], 3)
     partner.kill()
 
 

@@ -46,6 +46,9 @@ WRITE_SECONDS = 10.0
 CHUNK = 65_536
 WAITING = 1_024
 BATCH = 256
+RECOVER: Final = timedelta(seconds=10)
+# A reset answers the Logon with 1, and where that came too early asks for what is missing with 2.
+_AFTER_RESET: Final = 3
 STOPPING: Final = "The portal is stopping. Log on again shortly."
 
 log = structlog.get_logger(__name__)
@@ -61,7 +64,6 @@ class House:
 
     comp_id: str
     queue: PlacementQueue
-    cancel_after: timedelta
     live: dict[UUID, Connection] = field(default_factory=dict)
 
 
@@ -200,8 +202,7 @@ class Connection:
         following = asyncio.get_running_loop().create_task(self._follow(follower))
         log.info("fix.logged_on", partner=grant.key_id, address=self._address, session=str(session.id))
         try:
-            engine.receive(logon, clock.now())
-            self._is_reset = fields.get(Tag.RESET_SEQ_NUM_FLAG) == "Y" and engine.next_sender <= session.next_sender
+            self._receive(engine, logon)
             await self._flush(engine, session, set())
             while not (engine.is_over or self._is_gone):
                 await self._turn(engine, session, scope, clerk)
@@ -209,7 +210,9 @@ class Connection:
             following.cancel()
             follower.stop()
             engine.close()
-            await in_pool(fix_session_close, session=session, cancel_after=self._house.cancel_after, at=clock.now())
+            # A partner that the portal itself sends away has the time to come back.
+            wait = RECOVER if self._stops == STOPPING else timedelta(0)
+            await in_pool(fix_session_close, session=session, cancel_after=wait, at=clock.now())
             log.info("fix.logged_off", partner=grant.key_id, session=str(session.id))
 
     async def _follow(self, follower: AccountFollower) -> None:
@@ -227,7 +230,7 @@ class Connection:
         """Take what has come, act on it, tell what is new in the log, store all of it, and only then write it."""
         frames = await self._wait()
         for text in frames:
-            engine.receive(text, clock.now())
+            self._receive(engine, text)
         engine.tick(clock.now())
         answered: set[int] = set()
         if inbox := engine.take_inbox():
@@ -242,6 +245,13 @@ class Connection:
         if self._stops:
             engine.logout(self._stops, clock.now())
         await self._flush(engine, session, answered)
+
+    def _receive(self, engine: FixEngine, text: str) -> None:
+        """Let the engine act on a message, and notice a Logon that begins the numbers again."""
+        before = engine.next_sender
+        engine.receive(text, clock.now())
+        if _asks_reset(text) and engine.next_sender <= max(before, _AFTER_RESET):
+            self._is_reset = True
 
     async def _wait(self) -> list[str]:
         """Return the messages that came, at once when there are any, else when woken or with the next tick."""
@@ -318,6 +328,11 @@ class Connection:
         self._writer.write("".join(texts).encode())
         async with asyncio.timeout(WRITE_SECONDS):
             await self._writer.drain()
+
+
+def _asks_reset(text: str) -> bool:
+    fields = wire.fields_of(text) if "\x01141=Y\x01" in text else {}
+    return fields.get(Tag.MSG_TYPE) == MsgType.LOGON
 
 
 def _send(engine: FixEngine, messages: Sequence[Message]) -> None:

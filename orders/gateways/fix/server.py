@@ -6,21 +6,19 @@ import asyncio
 import contextlib
 import ssl
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 
 import structlog
 from django.db import DatabaseError, InterfaceError
 
 from accounts.api.pool import in_pool
-from orders.gateways.fix.connection import STOPPING, Connection, House
+from orders.gateways.fix.connection import RECOVER, STOPPING, Connection, House
 from orders.services.fix_sessions import fix_cancels_due, fix_sessions_recover
 from orders.services.queue import PlacementQueue
 from trading_portal.kernel import clock
 
 CONNECTIONS = 1_000
 STOP_SECONDS = 5.0
-RECOVER_SECONDS = 10.0
 SWEEP_SECONDS = 0.5
 
 log = structlog.get_logger(__name__)
@@ -33,7 +31,6 @@ class Listening:
     host: str
     port: int
     comp_id: str
-    cancel_after: timedelta = timedelta(0)
     certificate: Path | None = None
     key: Path | None = None
 
@@ -43,7 +40,7 @@ class FixServer:
 
     def __init__(self, listening: Listening, queue: PlacementQueue) -> None:
         self._listening = listening
-        self._house = House(listening.comp_id, queue, listening.cancel_after)
+        self._house = House(listening.comp_id, queue)
         self._connections: dict[Connection, asyncio.Task[None]] = {}
         self._stopping = asyncio.Event()
 
@@ -91,8 +88,7 @@ class FixServer:
 
     async def _recover(self) -> int:
         live = list(self._house.live)
-        wait = timedelta(seconds=RECOVER_SECONDS)
-        return await in_pool(fix_sessions_recover, live_keys=live, cancel_after=wait, at=clock.now())
+        return await in_pool(fix_sessions_recover, live_keys=live, cancel_after=RECOVER, at=clock.now())
 
     async def _say_goodbye(self) -> None:
         for connection in list(self._connections):

@@ -24,6 +24,7 @@ except ModuleNotFoundError as error:
 class Command(BaseCommand):
     """Serve partners' FIX sessions until stopped."""
 
+    requires_system_checks = ()  # they load every page and the whole API, which this process never serves
     help = "Take partners' orders over FIX 4.4, until stopped."
 
     def handle(self, *args: Any, **options: Any) -> None:
