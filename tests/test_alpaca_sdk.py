@@ -25,6 +25,7 @@ from alpaca.trading.requests import (
     GetOrdersRequest,
     LimitOrderRequest,
     MarketOrderRequest,
+    ReplaceOrderRequest,
     StopLimitOrderRequest,
     StopLossRequest,
     StopOrderRequest,
@@ -197,6 +198,33 @@ def test_orders_are_placed_filled_listed_and_cancelled(live, market, caller):
     answers = client.cancel_orders()
     assert ({answer.id for answer in answers}, {answer.status for answer in answers}) == (ids, {200})
     until(lambda: client.get_orders() == [])
+
+
+def test_an_order_is_replaced_and_found_by_every_id_it_had(live, market, caller):
+    client = sdk(live, caller)
+    with Following(live, caller) as following:
+        placed = client.submit_order(limit(market, qty=10))
+        until(lambda: client.get_order_by_id(placed.id).status is OrderStatus.NEW)
+        terms = ReplaceOrderRequest(qty=12, limit_price=99.25, client_order_id="replaced-1")
+        asked = client.replace_order_by_id(placed.id, terms)
+        assert (asked.replaces, asked.qty, asked.limit_price) == (placed.id, "12", "99.25")
+        working = until(lambda: (o := client.get_order_by_id(asked.id)).status is OrderStatus.NEW and o)
+        assert (working.client_order_id, working.replaces) == ("replaced-1", placed.id)
+        old = client.get_order_by_id(placed.id)
+        assert (old.status, old.replaced_by, old.qty) == (OrderStatus.REPLACED, asked.id, "10")
+        assert client.get_order_by_client_id("replaced-1") == working
+        assert [order.id for order in client.get_orders()] == [asked.id]
+        with pytest.raises(APIError) as refused:
+            client.replace_order_by_id(asked.id, ReplaceOrderRequest(qty=10_000_000))
+        assert (refused.value.status_code, refused.value.code) == (403, 40310000)
+        client.cancel_order_by_id(asked.id)
+        until(lambda: "canceled" in following.events)
+    told = [(update.event, update.order.id) for update in following.updates]
+    assert ("pending_replace", placed.id) in told
+    assert told[told.index(("replaced", placed.id)) :] == [
+        ("replaced", placed.id), ("pending_cancel", asked.id), ("canceled", asked.id),
+    ]  # fmt: skip
+    assert next(u for u in following.updates if u.event == "replaced").order.replaced_by == asked.id
 
 
 def test_account_and_positions_follow_the_fills(live, market, caller):

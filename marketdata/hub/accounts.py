@@ -8,13 +8,17 @@ import msgspec
 
 
 class AccountMessage(msgspec.Struct, frozen=True):
-    """What the relay published about an account: events prev < n <= seq, and the rows they changed."""
+    """What the relay published about an account: events prev < n <= seq, and the rows they changed.
+
+    `former` are orders by ids that a replace has taken from them since.
+    """
 
     account_id: str
     seq: int
     prev: int
     events: msgspec.Raw = msgspec.Raw(b"[]")
     orders: msgspec.Raw = msgspec.Raw(b"[]")
+    former: msgspec.Raw = msgspec.Raw(b"[]")
     positions: msgspec.Raw = msgspec.Raw(b"[]")
     account: msgspec.Raw = msgspec.Raw(b"null")
 
@@ -40,6 +44,7 @@ def delta_of(message: AccountMessage) -> AccountDelta:
     parts = {
         "events": message.events,
         "orders": message.orders,
+        "former": message.former,
         "positions": message.positions,
         "account": message.account,
     }

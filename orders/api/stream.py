@@ -153,7 +153,7 @@ class TradeStream(AsyncWebsocketConsumer):
         """Send what a message tells; where it does not follow what was sent, send what the log tells."""
         async with self._order:
             if message is not None and message["prev"] <= self._sequence:
-                orders = {order["id"]: order for order in (*message["orders"], *message["former"])}
+                orders = {order["id"]: order for order in (*message["orders"], *message.get("former", ()))}
                 await self._tell(message["events"], orders)
                 self._sequence = max(self._sequence, message["seq"])
                 return
