@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from decimal import Decimal
 from uuid import UUID
 
 import pytest
 
 from orders.brokers.alpaca.broker import AlpacaBroker
 from orders.brokers.alpaca.profile import AlpacaProfile
+from orders.domain.commands import ReplaceFields, ReplaceOrder
 from orders.hosting import reconciler
 from orders.models import Execution, Order, VenueReportCopy, VenueRoute
+from orders.services import order_replace
 from orders.tests.api import Caller, new_caller
 from orders.tests.venue import Venue, until
-from positions.tests.helpers import rows
+from positions.tests.helpers import BY, rows
 from tests.live import relaying, trading
+from trading_portal.kernel import clock
+from trading_portal.kernel.ids import uuid7
 
 pytestmark = pytest.mark.django_db
 
@@ -89,6 +94,24 @@ def test_a_resting_order_is_canceled_upstream(upstream: Upstream):
     upstream.cancel(resting)
     upstream.until_base([resting], "canceled")
     assert upstream.theirs([resting])[str(resting)].base == "canceled"
+
+
+def test_a_replace_goes_upstream_and_the_chain_stays_one_order_here(upstream: Upstream):
+    upstream.host()
+    (resting,) = upstream.place(limit="95")
+    upstream.until_base([resting], "new")
+    for quantity, limit in ((5, "96"), (4, "97")):
+        fields = ReplaceFields(quantity=Decimal(quantity), limit_price=Decimal(limit))
+        command = ReplaceOrder(
+            order_id=resting, account_id=None, fields=fields, by=BY, correlation_id=uuid7(), requested_at=clock.now()
+        )
+        assert order_replace(command=command, at=clock.now()).status == "requested"
+        until(lambda quantity=quantity: Order.objects.get(id=resting).quantity == quantity)
+    upstream.show([("80", "1")], [("90", "1000")])
+    upstream.until_base([resting], "filled")
+    order = Order.objects.get(id=resting)
+    assert (order.filled_quantity, order.limit_price) == (4, 97)
+    upstream.assert_same([resting])
 
 
 def test_an_order_that_is_refused_upstream_is_rejected_here_with_the_reason(upstream: Upstream):
