@@ -13,9 +13,10 @@ from accounts.selectors import accounts_by_id, accounts_open
 from marketdata.selectors import instruments_by_id
 from positions.domain.types import AccountExposure
 from positions.selectors import AccountValuation, exposures, valuations
-from risk.domain.book import Book, Stake
+from risk.domain.book import Book
 from risk.domain.records import grouped, number, percent_used
 from risk.domain.rules import LABELS
+from risk.domain.stakes import Stake
 from risk.domain.types import LimitFacts
 from risk.selectors.checking import check_rows
 from trading_portal.kernel.money import ZERO
@@ -86,9 +87,11 @@ def _account_uses(
     stakes = _stakes(exposure)
     firm = book.limits(account.id, UUID(int=0))
     summary = valued.summary
-    if summary.cash is not None and summary.reserved is not None and summary.cash > 0:
+    if summary.cash is not None and summary.buying_power is not None and summary.cash > 0:
         cash = LimitFacts("buying_power", summary.cash, 0, "cash")
-        yield _use(account, "", "buying_power", summary.reserved, cash)
+        yield _use(account, "", "buying_power", summary.cash - summary.buying_power, cash)
+    if summary.short_market_value and (short := firm.get("short_value")) is not None:
+        yield _use(account, "", "short_value", -summary.short_market_value, short)
     if (open_orders := firm.get("max_open_orders")) is not None:
         yield _use(
             account, "", "max_open_orders", Decimal(sum(orders.orders for orders in exposure.working)), open_orders
