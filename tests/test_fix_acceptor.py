@@ -14,7 +14,7 @@ import pytest
 from accounts.services import api_key_revoke
 from audit.domain.consumers import Consumer
 from audit.relay import Relay
-from orders.domain.reports import ReportKind
+from orders.domain.reports import ReportKind, Restatement
 from orders.gateways.fix.wire import encode, fields_of
 from orders.handlers import accounts_push
 from orders.models import FixSession
@@ -315,6 +315,17 @@ def test_a_bust_and_a_correction_name_the_fill_they_speak_of(connect):
     desk.record(desk.report(order_id, ReportKind.TRADE_CORRECT, ref_exec_id=second.exec_id, quantity="3", price="98"))
     corrected = partner.until_told(name, _150="G", _19=fills[1]["17"])
     assert (corrected["31"], corrected["6"]) == ("98", "98")
+
+
+def test_a_halt_and_its_end_and_the_end_of_an_order_are_told(connect):
+    desk, partner = connect()
+    name, order_id = desk.working_order(partner, _38="10")
+    desk.record(desk.report(order_id, ReportKind.SUSPENDED))
+    partner.until_told(name, _150="9", _39="9")
+    desk.record(desk.report(order_id, ReportKind.RESTATED, restatement=Restatement.RELEASE))
+    partner.until_told(name, _150="D", _39="0", _378="8")
+    desk.record(desk.report(order_id, ReportKind.EXPIRED))
+    partner.until_told(name, _150="C", _39="C", _151="0")
 
 
 def test_orders_of_other_keys_are_told_only_to_who_asks_for_the_whole_account(connect, acceptor, tmp_path):

@@ -254,9 +254,10 @@ class OrderCalculated(ReportedMove, frozen=True, kw_only=True):
 
 
 class OrderRestated(ReportedMove, frozen=True, kw_only=True):
-    """The venue restated the order: released from a halt, or renewed for the next session."""
+    """The venue restated the order: released from a halt, or renewed for the next session; `restatement` says which."""
 
     TYPE: ClassVar[str] = "order.restated"
+    restatement: str = ""
 
 
 class OrderUnknown(OrderPayload, frozen=True, kw_only=True):

@@ -73,6 +73,8 @@ def _note_move(move: Move, outcomes: Outcomes, journal: Journal, by: Actor) -> N
     payload = _payload(move)
     if payload is events.OrderRejected:
         facts["reasons"] = tuple(move.order.facts.reasons)
+    if payload is events.OrderRestated and report.restatement is not None:
+        facts["restatement"] = report.restatement.value
     journal.note(move.order, payload, by=by, valid_at=report.executed_at, described=move.described, **facts)
     for why in move.odd:
         _note_anomaly(move, why, journal, by)
