@@ -365,6 +365,7 @@ class Watched:
             if outcome.kind is OutcomeKind.CANCELED or not outcome.leaves:
                 del self.working[outcome.order]
         self.assert_better_orders_went_first(traded, before)
+        self.assert_best_prices_came_first(traded, before)
         self.assert_nothing_is_left_that_could_trade()
 
     def assert_own_trades_come_in_pairs(self, traded: list[Outcome]) -> None:
@@ -382,10 +383,20 @@ class Watched:
             self.left[at] = size, left - one.quantity
 
     def assert_better_orders_went_first(self, traded: list[Outcome], before: dict[BookOrder, Decimal]) -> None:
-        """Of those who rested on a side, nobody with a better place was left behind one who traded."""
+        """Of those who rested on a side, nobody with a better price, or as good and longer there, was left behind."""
+        since = {each: number for number, each in enumerate(before)}
         for rested in (outcome.order for outcome in traded if outcome.order in before and outcome.order.limit_price):
-            better = [each for each in before if each.side is rested.side and each.priority() < rested.priority()]
-            assert [each for each in better if each in self.working and each.limit_price] == []
+            mine = (rested.limit_price * -rested.side.sign, since[rested])
+            for each in before:
+                if each.side is rested.side and each.limit_price and each in self.working:
+                    assert (each.limit_price * -each.side.sign, since[each]) >= mine
+
+    def assert_best_prices_came_first(self, traded: list[Outcome], before: dict[BookOrder, Decimal]) -> None:
+        """Who arrives trades at the best price first, whoever offers it; resting market orders have no price."""
+        takes = [outcome for outcome in traded if outcome.order not in before]
+        if all(each.limit_price for each in before):
+            paid = [outcome.price * outcome.order.side.sign for outcome in takes]
+            assert paid == sorted(paid)
 
     def assert_nothing_is_left_that_could_trade(self) -> None:
         """No two orders of ours cross, and no order of ours crosses what is displayed: nobody was traded through."""
