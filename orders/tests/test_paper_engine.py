@@ -9,6 +9,8 @@ from uuid import uuid4
 import pytest
 
 from orders.brokers.paper.profile import PaperProfile
+from orders.domain.commands import Schedule
+from orders.domain.types import Algorithm
 from orders.tests.paper_floor import NOON, SteppedVenue, canceling, order, replacing
 
 pytestmark = pytest.mark.django_db
@@ -30,6 +32,12 @@ def test_two_accounts_trade_with_each_other_and_both_are_told(venue):
     assert (venue.filled(buyer), venue.filled(seller)) == ([("4", "100")], [("4", "100")])
     venue.say(again := order("sell", "6", "100"))
     assert (venue.filled(buyer)[1:], venue.filled(again)) == ([("6", "100")], [("6", "100")])
+
+
+def test_an_order_that_is_to_be_worked_over_time_is_for_a_router_and_refused(venue):
+    sent = order("buy", "10", schedule=Schedule(algorithm=Algorithm.TWAP))
+    venue.say(sent)
+    assert (venue.kinds(sent), venue.reason(sent)) == (["rejected"], "SCHEDULE_NOT_SUPPORTED")
 
 
 def test_an_account_never_trades_with_itself(venue):
@@ -221,6 +229,17 @@ def test_an_order_for_the_close_trades_at_the_close(venue):
     venue.until(FIVE, is_open=False)
     assert venue.filled(market) == [("5", "99.9")]
     assert venue.kinds(limited) == ["new", "canceled"]
+
+
+def test_a_halted_instrument_has_no_auction(venue):
+    sent = order("sell", "5", tif="cls")
+    venue.say(sent)
+    venue.market.is_halted = True
+    venue.until(FIVE, is_open=False)
+    assert venue.kinds(sent) == ["new"]
+    venue.market.is_halted = False
+    venue.step(1.5)
+    assert venue.filled(sent) == [("5", "99.9")]
 
 
 def test_an_auction_without_a_price_ends_its_orders_after_a_minute(venue):

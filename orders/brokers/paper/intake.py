@@ -59,7 +59,8 @@ class Intake:
         scenario = sent.scenario if floor.profile.has_scenarios else ""
         working = Working(order, at, _expiry(sent, listing), scenario=scenario)
         floor.turn.new[order.order_id] = working
-        if why := self._refusal(order, listing, scenario):
+        why = "SCHEDULE_NOT_SUPPORTED" if sent.schedule else self._refusal(order, listing, scenario)
+        if why:
             working.scenario = ""
             floor.end(working, ReportKind.REJECTED, why, at)
             return

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from decimal import ROUND_DOWN, Decimal
 
 from orders.brokers.paper.floor import Alarm, Floor
+from orders.brokers.paper.profile import ONE
 from orders.brokers.paper.working import OPEN, REPORTED_ENDED, Pause, Working
 from orders.domain.reports import ReportKind, Restatement, VenueReport
 from orders.domain.scenarios import SCENARIOS, Act, Scenario
@@ -123,7 +124,8 @@ class Stage:
         return (working.order.quantity / 2 / lot).to_integral_value(ROUND_DOWN) * lot
 
     def _lot(self, working: Working) -> Decimal:
-        return self._floor.listings[working.order.symbol].lot
+        listing = self._floor.listings.get(working.order.symbol)
+        return listing.lot if listing else ONE
 
     def _trade(self, working: Working, quantity: Decimal, at: datetime) -> None:
         """Fill an order without the book: at the market where its limit allows, else at its limit."""

@@ -154,8 +154,9 @@ class Timetable:
         """Tell whether there is a price to trade at; an opening needs one of the open market."""
         symbol = working.order.symbol
         self._floor.refresh_prices([symbol], at)
-        price = self._floor.prices.get(symbol)
-        if price is None or at - price.received_at > STALE_AFTER:
+        price, listing = self._floor.prices.get(symbol), self._floor.listings.get(symbol)
+        is_halted = listing is not None and listing.is_halted
+        if price is None or is_halted or at - price.received_at > STALE_AFTER:
             return False
         self._floor.book(symbol)
         return price.is_open or working.order.time_in_force is TimeInForce.CLS
