@@ -12,9 +12,10 @@ import pytest
 from orders.brokers.alpaca.broker import AlpacaBroker
 from orders.brokers.alpaca.profile import AlpacaProfile
 from orders.domain.commands import ReplaceFields, ReplaceOrder
+from orders.domain.reports import ReportKind, VenueReport
 from orders.hosting import reconciler
-from orders.models import Execution, Order, VenueReportCopy, VenueRoute
-from orders.services import order_replace
+from orders.models import Execution, Order, ParkedReport, VenueReportCopy, VenueRoute
+from orders.services import executions_record, order_replace
 from orders.tests.api import Caller, new_caller
 from orders.tests.venue import Venue, until
 from positions.tests.helpers import BY, rows
@@ -122,6 +123,29 @@ def test_an_order_that_is_refused_upstream_is_rejected_here_with_the_reason(upst
     (reason,) = Order.objects.get(id=poor).reasons
     assert reason["code"] == "VENUE_REJECTED"
     assert "The order needs 110.11 USD; 1 are free." in reason["facts"]["text"]
+    until(lambda: VenueReportCopy.objects.filter(venue=upstream.name).exists())
+    assert not ParkedReport.objects.filter(venue=upstream.name).exists()
+
+
+def test_a_bust_and_a_correction_upstream_are_booked_here(upstream: Upstream):
+    upstream.host()
+    busted, corrected = upstream.place(2)
+    upstream.until_base([busted, corrected], "filled")
+    for order_id, changes in (
+        (busted, {"kind": ReportKind.TRADE_CANCEL}),
+        (corrected, {"kind": ReportKind.TRADE_CORRECT, "quantity": Decimal(1), "price": Decimal("99.95")}),
+    ):
+        there = upstream.theirs([order_id])[str(order_id)]
+        ref = Execution.objects.get(order_id=there.id).exec_id
+        report = VenueReport(
+            venue="paper", order_id=there.id, exec_id=str(uuid7()), ref_exec_id=ref, executed_at=clock.now(), **changes
+        )
+        executions_record(venue="paper", reports=[report], fence=None, at=clock.now())
+    until(lambda: Execution.objects.filter(order_id=corrected, kind="trade_correct").exists())
+    until(lambda: not Execution.objects.filter(order_id=busted, is_live=True).exists())
+    live = Execution.objects.filter(order_id=corrected, is_live=True).values_list("quantity", "price")
+    assert list(live) == [(1, Decimal("99.95"))]
+    assert not ParkedReport.objects.filter(venue=upstream.name).exists()
 
 
 def test_what_was_filled_while_nobody_listened_is_caught_up_with(upstream: Upstream):

@@ -59,6 +59,8 @@ def trade_update(event_type: str, facts: Facts, order: Facts, *, valid_at: objec
         update["price"] = facts["fill_price"]
         update["qty"] = facts["fill_quantity"]
         update["position_qty"] = facts["position_quantity"]
+    if "ref_execution_id" in facts:
+        update["previous_execution_id"] = facts["ref_execution_id"]
     return update
 
 

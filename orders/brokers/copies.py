@@ -47,8 +47,8 @@ WHERE venue = %s AND order_id = ANY(%s) ORDER BY id
 """
 _AFTER = "SELECT report::text, id FROM orders_venuereportcopy WHERE venue = %s AND id > %s ORDER BY id LIMIT %s"
 _LAST_TRADE = """
-SELECT max((report->>'executed_at')::timestamptz) FROM orders_venuereportcopy
-WHERE venue = %s AND cumulative_quantity IS NOT NULL
+SELECT (report->>'executed_at')::timestamptz FROM orders_venuereportcopy
+WHERE venue = %s AND cumulative_quantity IS NOT NULL ORDER BY id DESC LIMIT 1
 """
 
 
@@ -139,10 +139,10 @@ class VenueCopies:
         return DropCopy([_report(row[0]) for row in rows], rows[-1][1] if rows else since_id)
 
     def trades_known_until(self) -> datetime | None:
-        """Return when the last known trade was done or, without any, the first order sent."""
-        last: datetime | None = fetch(_LAST_TRADE, [self.venue])[0][0]
-        first: datetime | None = last or fetch(_FIRST_SENT, [self.venue])[0][0]
-        return first
+        """Return when the trade was done that was told last or, without any, the first order sent."""
+        rows = fetch(_LAST_TRADE, [self.venue]) or fetch(_FIRST_SENT, [self.venue])
+        known: datetime | None = rows[0][0]
+        return known
 
 
 def _row(copy: ReportCopy) -> tuple[UUID, str | None, str, Decimal | None, str, VenueReport]:

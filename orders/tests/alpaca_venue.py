@@ -48,6 +48,7 @@ class AlpacaServer:
         self.requests: list[tuple[str, str, dict[str, Any]]] = []
         self.faults: list[Callable[[str, str], Answer | float | None]] = []
         self.before_ack: list[tuple[str, str]] = []
+        self.status_when_taken = "new"
         self.is_cut = self.is_deaf = self.hides_activities = False
         self._sockets: list[asyncio.Queue[dict[str, Any] | None]] = []
         self._listener = socket.socket()
@@ -173,8 +174,8 @@ class AlpacaServer:
         self.before_ack.clear()
         answer = dict(order)
         if order["status"] == "pending_new":
-            order["status"] = "new"
-        self.tell("new", order)
+            order["status"] = self.status_when_taken
+        self.tell(self.status_when_taken, order)
         return 200, answer
 
     def _make(self, body: dict[str, Any], **more: Any) -> Order:

@@ -249,6 +249,25 @@ def test_a_pause_and_its_end_are_told_as_what_they_are(opened: Opened):
     ]  # fmt: skip
 
 
+def test_an_order_that_waits_for_the_market_to_open_is_acknowledged(opened: Opened):
+    script, line = opened()
+    script.server.status_when_taken = "accepted"
+    heard, asked = order(), order()
+    line.submit(heard)
+    line.until_kinds(heard, "new")
+    script.server.is_deaf = True
+    line.submit(asked)
+    assert [report.kind.value for report in line.query(asked)] == ["new"]
+    script.server.is_deaf = False
+    for each in (heard, asked):
+        script.server.run(
+            lambda each=each: script.server.tell("new", {**script.server.standing(each), "status": "new"})
+        )
+        script.fill(each, "10", "89.5")
+        line.until(lambda each=each: line.filled(each) == 10)
+        assert line.once(each) == ["new", "trade"]
+
+
 def test_an_expiry_is_told_by_the_stream_or_when_asked(opened: Opened):
     script, line = opened()
     heard, missed = rested(line), rested(line)

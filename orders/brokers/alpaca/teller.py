@@ -12,7 +12,17 @@ import structlog
 
 from orders.brokers.alpaca import words
 from orders.brokers.alpaca.told import Told
-from orders.brokers.alpaca.words import ACKNOWLEDGED, ENDS, FILLS, OVER, PAUSES, Fields, derived_id, foreign_order_id
+from orders.brokers.alpaca.words import (
+    ACKNOWLEDGED,
+    ENDS,
+    FILLS,
+    OVER,
+    PAUSES,
+    TAKEN,
+    Fields,
+    derived_id,
+    foreign_order_id,
+)
 from orders.brokers.copies import OrderName, ReportCopy, VenueCopies
 from orders.brokers.protocol import OnReports
 from orders.domain.reports import ReportKind, Restatement, VenueReport
@@ -70,9 +80,11 @@ class Teller:
         if event == "order_replace_rejected" or (event == "rejected" and name.number):
             self._replace_refused(order, name, told, words.text_of(update), at)
         elif event in ENDS:
-            self._add(told, ENDS[event][0], order, name, at, derived_id(venue_order_id, event), words.text_of(update))
+            self._add(told, ENDS[event][0], order, name, at, _end_id(order, name, event), words.text_of(update))
         elif event == "new":
             self._new(order, name, told, at)
+        elif event in TAKEN and not name.number:
+            self._add(told, ReportKind.NEW, order, name, at, derived_id(venue_order_id, "new"))
         elif event in PAUSES and told.last_state() is not PAUSES[event]:
             self._add(told, PAUSES[event], order, name, at, derived_id(venue_order_id, event, at.isoformat()))
         elif event == "order_cancel_rejected":
@@ -188,11 +200,10 @@ class Teller:
         """Add what an order as it stands tells; tell whether nothing more is to come of it."""
         status, venue_order_id = str(order["status"]), str(order["id"])
         submitted_at = words.instant(order.get("submitted_at")) or at
-        if status in ACKNOWLEDGED:
-            if name.number:
-                self._replaced(order, name, told, submitted_at)
-            else:
-                self._add(told, ReportKind.NEW, order, name, submitted_at, derived_id(venue_order_id, "new"))
+        if name.number and status in ACKNOWLEDGED:
+            self._replaced(order, name, told, submitted_at)
+        elif not name.number and status in ACKNOWLEDGED | TAKEN:
+            self._add(told, ReportKind.NEW, order, name, submitted_at, derived_id(venue_order_id, "new"))
         if told.lacks(order):
             return False  # the venue's list of trades is behind: the end is told when they are
         if status == "rejected" and name.number:
@@ -200,7 +211,7 @@ class Teller:
         elif status in ENDS:
             kind, when = ENDS[status]
             ended_at = words.instant(order.get(when)) or words.instant(order.get("updated_at")) or at
-            self._add(told, kind, order, name, ended_at, derived_id(venue_order_id, status), words.text_of(order))
+            self._add(told, kind, order, name, ended_at, _end_id(order, name, status), words.text_of(order))
         elif status in PAUSES and told.last_state() is not PAUSES[status]:
             paused_at = words.instant(order.get("updated_at")) or at
             self._add(told, PAUSES[status], order, name, paused_at, derived_id(venue_order_id, status, paused_at))
@@ -221,7 +232,7 @@ class Teller:
 
     def refused(self, order_id: UUID, text: str, at: datetime) -> None:
         """Reject an order that the venue did not take."""
-        exec_id = derived_id(order_id, "refused")
+        exec_id = derived_id(order_id, "rejected")
         rejected = words.report(self.venue, ReportKind.REJECTED, order_id, None, exec_id, at, reason=text[:200])
         self._report([ReportCopy(rejected)])
         self.copies.names_end([str(order_id)])
@@ -303,3 +314,8 @@ class Teller:
         reports: Sequence[VenueReport] = [copy.report for copy in copies] if again else fresh
         if reports:
             self._on_reports(reports)
+
+
+def _end_id(order: Fields, name: OrderName, status: str) -> str:
+    """Return the id of an end; a rejection may be told by the answer to the order, and by the stream as well."""
+    return derived_id(name.order_id if status == "rejected" else order["id"], status)

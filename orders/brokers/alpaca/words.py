@@ -15,10 +15,12 @@ from trading_portal.kernel.money import plain
 
 Fields = Mapping[str, Any]
 _SPACE = UUID("6f1f6d0e-7d5c-4f4f-9a59-0c7e54e3c0a1")
-# What a status says an order has become; the others (accepted, pending_…, held) say that it waits for something.
+# What a status says an order has become; the others (pending_…, held) say that it waits for something.
 ACKNOWLEDGED = frozenset(
     ("new", "partially_filled", "filled", "done_for_day", "expired", "replaced", "stopped", "suspended", "calculated")
 )
+# The broker has the order and will route it later, when the market opens: that is an acknowledgement as well.
+TAKEN = frozenset(("accepted", "accepted_for_bidding"))
 OVER = frozenset(("filled", "canceled", "expired", "replaced", "rejected"))
 ENDS: Mapping[str, tuple[ReportKind, str]] = {
     "canceled": (ReportKind.CANCELED, "canceled_at"),
