@@ -16,7 +16,7 @@ from audit.admin import ReadOnlyAdmin, identifier
 from audit.domain.types import Actor
 from orders.brokers.registry import ADAPTERS
 from orders.domain.reasons import sentence
-from orders.models import Breaker, Execution, Order, ParkedReport, VenueAlert, VenueRoute
+from orders.models import Breaker, Execution, Order, OrderVersion, ParkedReport, VenueAlert, VenueRoute
 from orders.services.alerting import alerts_resolve, parked_reports_resolve
 from orders.services.routing import venue_route_remove, venue_route_set
 from trading_portal.kernel import clock
@@ -43,9 +43,38 @@ class OrderAdmin(ReadOnlyAdmin):
         term = search_term.strip()
         if not term:
             return queryset, False
+        versions = Q(client_order_id=term)
         matches = Q(client_order_id=term) | Q(account__number=term)
         if key := identifier(term):
             matches |= Q(id=key) | Q(correlation_id=key)
+            versions |= Q(id=key)
+        matches |= Q(id__in=OrderVersion.objects.filter(versions).values("order_id"))
+        return queryset.filter(matches), False
+
+
+@admin.register(OrderVersion)
+class OrderVersionAdmin(ReadOnlyAdmin):
+    """Find replaces by their own ids, or their order's."""
+
+    list_display = (
+        "requested_at", "order_id", "number", "state", "quantity", "limit_price", "stop_price", "time_in_force",
+        "client_order_id",
+    )  # fmt: skip
+    list_filter = ("state",)
+    search_fields = ("client_order_id",)
+    search_help_text = "A replace's own id, its client order id, or an order's id."
+    ordering = ("-id",)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Search for whole ids only."""
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        matches = Q(client_order_id=term)
+        if key := identifier(term):
+            matches |= Q(id=key) | Q(order_id=key)
         return queryset.filter(matches), False
 
 

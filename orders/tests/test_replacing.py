@@ -4,6 +4,8 @@ from decimal import Decimal
 
 import msgspec
 import pytest
+from django.apps import apps
+from django.test import Client
 
 from orders import services
 from orders.domain.commands import ReplaceFields, ReplaceOrder
@@ -207,6 +209,33 @@ def test_time_in_force_and_its_end_can_be_changed(desk):
     back = asked(desk, order_id, time_in_force=TimeInForce.DAY)
     desk.record(replaced(desk, order_id, back, "10"))
     assert desk.order(order_id).expires_at == ends
+
+
+STOP = {"order_type": OrderType.STOP, "limit_price": None, "stop_price": Decimal(105)}
+STOP_LIMIT = {"order_type": OrderType.STOP_LIMIT, "limit_price": "106", "stop_price": Decimal(105)}
+TRAIL = {"order_type": OrderType.TRAILING_STOP, "limit_price": None}
+
+
+@pytest.mark.parametrize(
+    ("placed", "changes", "now", "price"),
+    [
+        (STOP, {"stop_price": "106"}, {"stop_price": 106}, "116.6"),
+        (STOP_LIMIT, {"stop_price": "104"}, {"stop_price": 104, "limit_price": 106}, "106"),
+        (STOP_LIMIT, {"limit_price": "107"}, {"stop_price": 105, "limit_price": 107}, "107"),
+        ({**TRAIL, "trail_price": Decimal(5)}, {"trail": "6"}, {"trail_price": 6, "trail_percent": None}, "116.6"),
+        ({**TRAIL, "trail_percent": Decimal(5)}, {"trail": "4"}, {"trail_price": None, "trail_percent": 4}, "114.4"),
+    ],
+    ids=["stop", "stop_limit's stop", "stop_limit's limit", "trail_price", "trail_percent"],
+)
+def test_stops_and_trails_can_be_moved_and_hold_what_they_may_then_cost(desk, placed, changes, now, price):
+    order_id = desk.working(quantity="10", **placed)
+    before = desk.order(order_id).worst_price
+    version_id = asked(desk, order_id, **changes)
+    assert held(order_id)[:2] == (10, max(before, Decimal(price)))
+    desk.record(replaced(desk, order_id, version_id, "10"))
+    order = desk.order(order_id)
+    assert {name: getattr(order, name) for name in now} == now
+    assert held(order_id)[:2] == (10, Decimal(price))
 
 
 # Refusals
@@ -424,3 +453,15 @@ def test_a_batch_is_judged_one_after_the_other(desk):
     assert [outcome.status for outcome in outcomes] == ["requested", "refused", "not_now", "requested", "requested"]
     assert outcomes[3].is_replay
     assert services.orders_replace(commands=[], at=clock.now()) == []
+
+
+def test_a_risk_officer_finds_an_order_by_any_id_it_had(desk):
+    order_id = desk.working(quantity="10")
+    version_id = asked(desk, order_id, quantity="11", client_order_id="mine-too")
+    desk.record(replaced(desk, order_id, version_id, "11"))
+    client = Client()
+    client.force_login(apps.get_model("accounts", "User").objects.get(id=officer().id))
+    for term in (order_id, version_id, "mine-too"):
+        page = client.get("/admin/orders/order/", {"q": str(term)})
+        assert (page.status_code, str(order_id) in page.content.decode()) == (200, True), term
+    assert str(version_id) in client.get("/admin/orders/orderversion/", {"q": str(order_id)}).content.decode()
