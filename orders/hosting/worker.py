@@ -7,6 +7,8 @@ from typing import Any
 
 import structlog
 from celery.signals import celeryd_after_setup, worker_shutdown
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
 
 from orders.brokers.registry import ADAPTERS
 from orders.hosting.host import VenueHost
@@ -15,6 +17,7 @@ from trading_portal.kernel.collector import collect_rarely
 
 QUEUE_PREFIX = "venue."
 SILENT_SECONDS = 8.0
+IDLE_TRANSACTION = "8s"
 log = structlog.get_logger(__name__)
 _hosts: dict[str, VenueHost] = {}
 
@@ -24,8 +27,22 @@ def queue_of(venue: str) -> str:
     return f"{QUEUE_PREFIX}{venue}"
 
 
+def transactions_bound() -> None:
+    """Let no transaction of this process stand idle for longer than a lease.
+
+    A worker that was stopped in the middle of one would keep its accounts locked from whoever takes its venue over.
+    """
+    connection_created.connect(_bound_transactions, dispatch_uid="orders.hosting.transactions")
+
+
+def _bound_transactions(connection: BaseDatabaseWrapper, **_: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('idle_in_transaction_session_timeout', %s, false)", [IDLE_TRANSACTION])
+
+
 def hosts_start(queues: Iterable[str]) -> None:
     """Start a host for each venue that has a queue here; the process's heartbeat then vouches for them too."""
+    transactions_bound()
     for queue in queues:
         venue = queue.removeprefix(QUEUE_PREFIX)
         if venue == queue or venue in _hosts:

@@ -9,6 +9,8 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Sequence
+from pathlib import Path
 
 import django
 
@@ -17,13 +19,38 @@ os.environ.setdefault("PORTAL_PAPER_RESTING_MS", "0")
 django.setup()
 
 from orders.brokers.paper.broker import PaperBroker  # noqa: E402
+from orders.brokers.protocol import VenueOrder  # noqa: E402
 from orders.brokers.registry import paper_profile  # noqa: E402
+from orders.hosting import host as hosting  # noqa: E402
+from orders.hosting import sender  # noqa: E402
 from orders.hosting.host import VenueHost  # noqa: E402
+from orders.hosting.worker import transactions_bound  # noqa: E402
 
+
+class Noting(PaperBroker):
+    """A paper venue that notes what it is told before it is."""
+
+    async def submit(self, orders: Sequence[VenueOrder]) -> None:
+        with Path(sys.argv[2]).open("a") as file:
+            file.write("".join(f"{order.order_id}\n" for order in orders))
+        await super().submit(orders)
+
+
+def stop_once(name: str) -> None:
+    """Stop this process where an intent is stored and nothing is sent."""
+    if name == "venue.after_intent":
+        sender.failpoint = lambda _: None
+        signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)  # this thread first, not after a few more steps
+
+
+if len(sys.argv) > 2:
+    hosting.LEASE_SECONDS, hosting.RENEW_SECONDS, sender.failpoint = 3, 0.5, stop_once
+transactions_bound()
 stopping = threading.Event()
 signal.signal(signal.SIGTERM, lambda *_: stopping.set())
 venue = sys.argv[1]
-host = VenueHost(venue, lambda: PaperBroker(venue, paper_profile(venue)))
+broker = Noting if len(sys.argv) > 2 else PaperBroker
+host = VenueHost(venue, lambda: broker(venue, paper_profile(venue)))
 host.start()
 stopping.wait()
 host.stop()

@@ -222,11 +222,31 @@ def test_a_stopped_worker_that_wakes_up_again_says_nothing_more(venue: Venue, tm
         assert process.wait(20) == 0
 
 
+def test_a_worker_stopped_between_intent_and_send_does_not_send_once_its_time_is_over(venue: Venue, tmp_path: Path):
+    said = tmp_path / "said"
+    with hosted_elsewhere(venue, tmp_path, str(said)) as process:
+        until(lambda: VenueLease.objects.filter(venue=venue.name).exists())
+        orders = venue.place(3)
+        until(lambda: Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T")
+        assert set(VenueIntent.objects.filter(order_id__in=orders).values_list("state", flat=True)) == {"sent"}
+        stopped_at = clock.monotonic()
+        venue.expire_lease()
+        venue.host()
+        venue.until_base(orders, "filled")
+        until(lambda: clock.monotonic() > stopped_at + 2.5)  # its own lease of three seconds, less a margin, is over
+        process.send_signal(signal.SIGCONT)
+        venue.until_base(venue.place(2), "filled")
+        process.terminate()
+        assert process.wait(20) == 0
+    assert not said.exists()
+    venue.assert_books_agree()
+
+
 @contextmanager
-def hosted_elsewhere(venue: Venue, failpoints: Path) -> Iterator[subprocess.Popen[bytes]]:
+def hosted_elsewhere(venue: Venue, failpoints: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
     """Host the venue in another process, which dies where a failpoint is armed."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "orders.tests.host_process", venue.name],
+        [sys.executable, "-m", "orders.tests.host_process", venue.name, *arguments],
         env={**os.environ, "PORTAL_FAILPOINTS": str(failpoints)},
     )
     try:
