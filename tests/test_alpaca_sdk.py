@@ -15,7 +15,15 @@ import websockets
 from alpaca.common.enums import Sort
 from alpaca.common.exceptions import APIError
 from alpaca.trading.client import TradingClient
-from alpaca.trading.enums import AssetClass, OrderClass, OrderSide, OrderStatus, QueryOrderStatus, TimeInForce
+from alpaca.trading.enums import (
+    AssetClass,
+    OrderClass,
+    OrderSide,
+    OrderStatus,
+    PositionSide,
+    QueryOrderStatus,
+    TimeInForce,
+)
 from alpaca.trading.models import TradeUpdate
 from alpaca.trading.requests import (
     ClosePositionRequest,
@@ -35,7 +43,7 @@ from alpaca.trading.requests import (
 from alpaca.trading.stream import TradingStream
 from django.conf import settings
 
-from accounts.services import api_key_revoke
+from accounts.services import account_configure, api_key_revoke
 from marketdata.domain.channels import PRICES, quote_key
 from marketdata.models import Instrument
 from orders.api.stream import TradeStream
@@ -141,6 +149,30 @@ def test_an_amount_is_taken_and_its_quantity_shown(live, market, caller):
     given = {"notional": 250.5, "side": OrderSide.BUY, "time_in_force": TimeInForce.DAY}
     placed = client.submit_order(MarketOrderRequest(symbol=market, **given))
     assert (Decimal(placed.notional), Decimal(placed.qty)) == (Decimal("250.5"), Decimal("2.504499100"))
+    until(lambda: client.get_order_by_id(placed.id).status is OrderStatus.FILLED)
+    position = client.get_open_position(market)
+    assert Decimal(position.qty) == Decimal("2.504499100")
+    client.close_position(market)
+    until(lambda: not client.get_all_positions())
+
+
+def test_what_is_sold_short_is_shown_as_short_and_bought_back(live, market, caller):
+    Instrument.objects.filter(symbol=market).update(is_shortable=True)
+    client = sdk(live, caller)
+    with pytest.raises(APIError) as refused:
+        client.submit_order(market_order(market, qty=3, side=OrderSide.SELL))
+    assert refused.value.status_code == 403
+    account_configure(account_id=caller.account_id, may_short=True, by=BY, at=clock.now())
+    assert client.get_account().shorting_enabled
+    sold = client.submit_order(market_order(market, qty=3, side=OrderSide.SELL))
+    until(lambda: client.get_order_by_id(sold.id).status is OrderStatus.FILLED)
+    position = client.get_open_position(market)
+    assert (position.side, position.qty, Decimal(position.market_value)) == (PositionSide.SHORT, "-3", Decimal("-300.06"))
+    account = client.get_account()
+    assert Decimal(account.initial_margin) == Decimal("450.09")
+    assert Decimal(account.buying_power) == Decimal(account.cash) - Decimal("450.09")
+    client.close_position(market)
+    until(lambda: not client.get_all_positions())
 
 
 class Following:

@@ -30,11 +30,12 @@ def test_an_ordinary_order_is_approved_with_every_rule_on_record():
     assert decision.approved
     assert decision.reasons == ()
     told = {check.rule for check in decision.checks}
-    # Nothing is sold short, no stop waits, nobody says that it only closes, and the venue answers.
+    # Nothing is sold short, no stop waits, its own or an exit's, nobody says that it only closes, the venue answers.
     assert told == {WELL_FORMED.name, *(rule.name for rule in RULES)} - {
         "short_sale",
         "short_value",
         "stop_side",
+        "exit_stop_side",
         "closes_only",
         "venue_available",
     }
