@@ -38,6 +38,10 @@ _TITLES = {
 }
 # What a person reads of each event, in this order: (payload field, words before it).
 _FACTS: tuple[tuple[str, str], ...] = (
+    ("notional", "amount"),
+    ("stop_price", "stop"),
+    ("trail_price", "trail"),
+    ("trail_percent", "trail in percent"),
     ("fill_quantity", "quantity"),
     ("fill_price", "price"),
     ("fee", "fee"),

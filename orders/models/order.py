@@ -94,13 +94,17 @@ class Order(models.Model):
                 name="order_limit_price_positive",
             ),
             models.CheckConstraint(
-                condition=Q(type="market", limit_price__isnull=True)
-                | Q(type="limit", limit_price__isnull=False)
-                | Q(type__in=["stop", "stop_limit", "trailing_stop"]),
+                condition=Q(type="market", limit_price__isnull=True, stop_price__isnull=True)
+                | Q(type="limit", limit_price__isnull=False, stop_price__isnull=True)
+                | Q(type="stop", limit_price__isnull=True, stop_price__gt=0)
+                | Q(type="stop_limit", limit_price__isnull=False, stop_price__gt=0)
+                | Q(type="trailing_stop", limit_price__isnull=True),
                 name="order_type_has_its_prices",
             ),
             models.CheckConstraint(
-                condition=Q(trail_price__isnull=True, trail_percent__isnull=True) | Q(type="trailing_stop"),
+                condition=Q(type="trailing_stop", trail_price__gt=0, trail_percent__isnull=True)
+                | Q(type="trailing_stop", trail_price__isnull=True, trail_percent__gt=0)
+                | Q(~Q(type="trailing_stop"), trail_price__isnull=True, trail_percent__isnull=True),
                 name="order_trail_is_a_trailing_stops",
             ),
             models.CheckConstraint(condition=Q(leg="") | Q(parent__isnull=False), name="order_leg_has_a_parent"),
