@@ -17,6 +17,8 @@ from websockets.exceptions import ConnectionClosed
 from audit.selectors import events_of_account
 from orders.broadcasts import accounts_publish
 from orders.consumers import browser as browser_module
+from orders.domain.breaker import BreakerState
+from orders.services.breaking import Health, venue_health_store
 from orders.tests.desk import Desk
 from orders.tests.test_pages import browser_of
 from trading_portal.kernel import clock
@@ -119,6 +121,25 @@ async def test_marks_move_the_valuation_without_an_event(live: str, session: str
         valuation = await heard(socket, type="valuation", ch="account")
         assert valuation["account"]["equity"] == "1000000000"
         assert "seq" not in valuation
+
+
+async def test_a_page_is_told_of_a_venue_that_is_away_and_when_it_is_back(live: str, session: str, desk: Desk) -> None:
+    await sync_to_async(desk.working)()
+    async with join(live, session) as socket:
+        await ask(socket, op="subscribe", id=1, ch="account", account_id=str(desk.account))
+        assert (await heard(socket, type="snapshot"))["notices"] == []
+        await sync_to_async(venue_is)(desk, BreakerState.OPEN)
+        notices: list[dict[str, Any]] = []
+        while not notices:
+            notices = (await heard(socket, type="valuation", ch="account"))["notices"]
+        assert (notices[0]["code"], notices[0]["venue"]) == ("VENUE_AWAY", desk.venue)
+        assert desk.venue in notices[0]["sentence"]
+        await sync_to_async(venue_is)(desk, BreakerState.CLOSED)
+        assert (await heard(socket, type="valuation", notices=[]))["notices"] == []
+
+
+def venue_is(desk: Desk, state: BreakerState) -> None:
+    venue_health_store(venue=desk.venue, fence=None, health=Health(state=state), at=clock.now())
 
 
 async def test_rubbish_is_answered_and_too_much_of_it_ends_the_line(live: str, session: str) -> None:
