@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from decimal import Decimal
 from uuid import uuid4
 
 import pytest
 from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
 
-from orders.brokers.paper.profile import Faults, PaperProfile, profile_of
+from orders.brokers.paper.profile import Faults, PaperProfile
 from orders.brokers.paper.wire import Wire
 from orders.brokers.registry import ADAPTERS, paper_profile
 from orders.domain.reports import ReportKind, VenueReport
 from orders.tests.broker_contract import Line
 from orders.tests.paper import PaperDriver
 from orders.tests.paper_floor import NOON, order
-from trading_portal import env
 
 COUNT = 4_000
 
@@ -115,36 +112,6 @@ def test_a_call_that_fails_may_have_reached_the_venue_all_the_same(faulty):
     line.until(lambda: len({report.order_id for report in line.reports}) > told)
     assert {type(error) for error in line.doubts} == {ConnectionError}
     assert len({report.order_id for report in line.reports}) < len(sent)
-
-
-def test_venues_are_named_by_the_environment_each_with_its_own_numbers(monkeypatch):
-    monkeypatch.setenv("PORTAL_PAPER_VENUES", "paper, alpha,beta_2")
-    monkeypatch.setenv("PORTAL_PAPER_FEE_RATE", "0.001")
-    monkeypatch.setenv("PORTAL_PAPER_ALPHA_FEE_RATE", "0.0002")
-    monkeypatch.setenv("PORTAL_PAPER_BETA_2_OFFSET_TICKS", "-2")
-    monkeypatch.setenv("PORTAL_PAPER_ALPHA_DROP_PERCENT", "2.5")
-    found = env.venues("PORTAL_PAPER_VENUES", "paper", settings.PAPER_DEFAULTS)
-    profiles = {name: profile_of(numbers) for name, numbers in found.items()}
-    assert {name: str(profile.fee_rate) for name, profile in profiles.items()} == {
-        "paper": "0.001", "alpha": "0.0002", "beta_2": "0.001",
-    }  # fmt: skip
-    assert (profiles["beta_2"].offset_ticks, profiles["alpha"].faults.drop) == (-2, 0.025)
-    assert profiles["paper"] == PaperProfile(fee_rate=Decimal("0.001"))
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("PORTAL_PAPER_VENUES", "paper,Not-A-Name"),
-        ("PORTAL_PAPER_FEE_RATE", "-1"),
-        ("PORTAL_PAPER_PAPER_LATENCY_MS", "soon"),
-        ("PORTAL_PAPER_OFFSET_TICKS", "-101"),
-    ],
-)
-def test_a_setting_that_makes_no_sense_stops_the_start(monkeypatch, name, value):
-    monkeypatch.setenv(name, value)
-    with pytest.raises(ImproperlyConfigured, match=value.split(",")[-1]):
-        env.venues("PORTAL_PAPER_VENUES", "paper", settings.PAPER_DEFAULTS)
 
 
 def test_every_named_venue_has_an_adapter_and_another_venue_behaves_as_the_first():

@@ -125,8 +125,8 @@ class Hosts:
 
     def __init__(self, venue: Venue, number_of: int) -> None:
         self._venue = venue
-        command = [sys.executable, "-m", "orders.tests.host_process", venue.name]
-        self._processes = [subprocess.Popen(command, env={**os.environ, **FAULTS}) for _ in range(number_of)]
+        command = [sys.executable, "-m", "orders.tests.host_process", venue.name, str(number_of)]
+        self._group = subprocess.Popen(command, env={**os.environ, **FAULTS}, start_new_session=True)
         self.kills = 0
 
     def kill(self) -> None:
@@ -134,9 +134,7 @@ class Hosts:
         before = self._recorded()
         wait_for(lambda: self._recorded() > before, self._recorded, pause=0.02)
         holder = VenueLease.objects.get(venue=self._venue.name).holder
-        found = next(process for process in self._processes if f":{process.pid}:" in holder)
-        found.kill()
-        assert found.wait() == -signal.SIGKILL
+        os.kill(int(holder.split(":")[1]), signal.SIGKILL)
         self.kills += 1
         self._venue.expire_lease()
 
@@ -146,9 +144,8 @@ class Hosts:
         return found
 
     def close(self) -> None:
-        for process in self._processes:
-            process.kill()
-            process.wait()
+        os.killpg(self._group.pid, signal.SIGKILL)
+        self._group.wait()
 
 
 @pytest.fixture
