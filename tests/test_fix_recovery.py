@@ -25,7 +25,7 @@ from orders.services.fix_sessions import (
     fix_sessions_recover,
 )
 from orders.tests.desk import rows
-from tests.fix import Acceptor, FixDesk, Partner, until
+from tests.fix import Acceptor, FixDesk, Partner, stamp, until
 from trading_portal.kernel import clock
 
 pytest.importorskip("quickfix")
@@ -114,6 +114,31 @@ def test_an_acceptor_killed_in_mid_flow_loses_and_doubles_nothing(acceptor, flow
     until_all_told(desk, partner, names)
     assert set(told(partner).values()) == {1}
     assert desk.session().next_sender > len(told(partner))
+
+
+def test_a_cancel_and_a_replace_that_a_kill_cut_short_are_done_once_and_told_once(acceptor, tmp_path):
+    desk = FixDesk()
+    partner = desk.partner(acceptor, tmp_path).until_logged_on()
+    first, first_id = desk.working_order(partner, _38="5")
+    second, second_id = desk.working_order(partner, _38="6")
+    cancel, change = desk.name(), desk.name()
+    acceptor.arm("fix.after_acting")
+    partner.send("F", _11=cancel, _41=first, _55=desk.symbol, _54="1", _60=stamp())
+    desk.replace(partner, change, second, _38="8")
+    acceptor.until_dead()
+    acceptor.start()
+    desk.show()
+    partner.until_told(cancel, _150="6", _41=first)
+    partner.until_told(change, _150="E", _41=second)
+    desk.claim()
+    desk.record(desk.report(first_id, ReportKind.CANCELED))
+    desk.record(desk.report(second_id, ReportKind.REPLACED, quantity="8", price="100"))
+    partner.until_told(cancel, _150="4")
+    partner.until_told(change, _150="5", _38="8")
+    assert set(told(partner).values()) == {1}
+    assert [each for each in partner.all() if each["35"] == "9"] == []
+    assert desk.intents(first_id)[1:] == [("cancel", "settled")]
+    partner.kill()
 
 
 def test_a_partner_killed_in_mid_flow_is_told_everything_and_may_repeat_what_it_is_not_sure_of(flowing):

@@ -6,7 +6,16 @@ from datetime import UTC, datetime
 
 import pytest
 
-from orders.gateways.fix.wire import Framer, WireError, encode, fields_of, gap_filled, pairs_of
+from orders.gateways.fix.wire import (
+    Framer,
+    WireError,
+    encode,
+    fields_of,
+    gap_filled,
+    gap_parts,
+    gap_range,
+    pairs_of,
+)
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 SENT = "20260101-00:00:00.000"
@@ -74,3 +83,9 @@ def test_a_gap_in_which_nothing_was_kept_stays_one():
     gap = message("4", 3, (43, "Y"), (123, "Y"), (36, "9"))
     assert gap_filled(gap, {}, at=AT) == [gap]
     assert gap_filled(message("4", 3, (36, "9")), {4: "x"}, at=AT) == [message("4", 3, (36, "9"))]
+
+
+def test_a_long_gap_is_filled_in_parts_that_leave_nothing_out():
+    gap = message("4", 3, (43, "Y"), (122, SENT), (123, "Y"), (36, "9"))
+    assert [gap_range(part) for part in gap_parts(gap, 2)] == [(3, 5), (5, 7), (7, 9)]
+    assert gap_parts(gap, 6) == [gap]

@@ -46,6 +46,7 @@ WRITE_SECONDS = 10.0
 CHUNK = 65_536
 WAITING = 1_024
 BATCH = 256
+RESENT = 1_000
 RECOVER: Final = timedelta(seconds=10)
 # A reset answers the Logon with 1, and where that came too early asks for what is missing with 2.
 _AFTER_RESET: Final = 3
@@ -172,7 +173,7 @@ class Connection:
         partner = fields.get(Tag.SENDER_COMP_ID, "")[:40]
         log.info("fix.logon_refused", address=self._address, partner=partner, why=text)
         message = wire.logout(comp_id=self._house.comp_id, partner=partner or "?", text=text, at=clock.now())
-        await self._write([message])
+        await self._write(message)
 
     # The session
 
@@ -231,7 +232,7 @@ class Connection:
         frames = await self._wait()
         for text in frames:
             self._receive(engine, text)
-        engine.tick(clock.now())
+        engine.tick()
         answered: set[int] = set()
         if inbox := engine.take_inbox():
             failpoint("fix.before_acting")
@@ -243,13 +244,13 @@ class Connection:
         if engine.is_logged_on:
             answered |= await self._tell(engine, scope, clerk, answered)
         if self._stops:
-            engine.logout(self._stops, clock.now())
+            engine.logout(self._stops)
         await self._flush(engine, session, answered)
 
     def _receive(self, engine: FixEngine, text: str) -> None:
         """Let the engine act on a message, and notice a Logon that begins the numbers again."""
         before = engine.next_sender
-        engine.receive(text, clock.now())
+        engine.receive(text)
         if _asks_reset(text) and engine.next_sender <= max(before, _AFTER_RESET):
             self._is_reset = True
 
@@ -290,11 +291,9 @@ class Connection:
         if moved != self._saved or answered or output:
             await self._save(session, moved, output, answered)
         failpoint("fix.before_writing")
-        texts: list[str] = []
         for each in output:
             if each.is_sent:
-                texts += await self._filled(session, each)
-        await self._write(texts)
+                await self._write_filled(session, each.text)
 
     async def _save(
         self, session: OpenFixSession, moved: tuple[int, int, int], output: Sequence[Outbound], answered: set[int]
@@ -314,18 +313,17 @@ class Connection:
             raise ConnectionOver("Another connection has taken the session over.")
         self._saved, self._is_reset = moved, False
 
-    async def _filled(self, session: OpenFixSession, each: Outbound) -> list[str]:
-        """Return what is written for a message: in place of a gap, what was sent in it."""
-        gap = wire.gap_range(each.text)
-        if gap is None:
-            return [each.text]
-        stored = await in_pool(fix_messages_between, session.id, *gap)
-        return wire.gap_filled(each.text, stored, at=clock.now())
-
-    async def _write(self, texts: Sequence[str]) -> None:
-        if not texts:
+    async def _write_filled(self, session: OpenFixSession, text: str) -> None:
+        """Write a message; in place of a gap what was sent in it, however long that is, a part at a time."""
+        if wire.gap_range(text) is None:
+            await self._write(text)
             return
-        self._writer.write("".join(texts).encode())
+        for part in wire.gap_parts(text, RESENT):
+            stored = await in_pool(fix_messages_between, session.id, *(wire.gap_range(part) or (0, 0)))
+            await self._write("".join(wire.gap_filled(part, stored, at=clock.now())))
+
+    async def _write(self, text: str) -> None:
+        self._writer.write(text.encode())
         async with asyncio.timeout(WRITE_SECONDS):
             await self._writer.drain()
 

@@ -12,6 +12,7 @@ import structlog
 
 from orders.domain.fix import BEGIN_STRING, MsgType, Tag
 from orders.gateways.fix.wire import fields_of
+from trading_portal.kernel import clock
 
 DICTIONARY = Path(__file__).with_name("dictionary.xml")
 # No message is kept by QuickFIX: what it would send again, `wire.gap_filled` puts in place of the gap it tells of.
@@ -20,7 +21,6 @@ _SETTINGS = {
     "SocketAcceptPort": "1",  # asked for, and never opened: the acceptor is not started
     "StartTime": "00:00:00",
     "EndTime": "00:00:00",
-    "NonStopSession": "Y",
     "PersistMessages": "N",
     "UseDataDictionary": "Y",
     "DataDictionary": str(DICTIONARY),
@@ -96,20 +96,30 @@ class FixEngine:
     """One session for the time of one connection; it begins with the numbers that are given and never stores any."""
 
     def __init__(self, *, comp_id: str, partner: str, next_sender: int, next_target: int) -> None:
-        settings, dictionary = quickfix.SessionSettings(), quickfix.Dictionary()
-        for name, value in _SETTINGS.items():
-            dictionary.setString(name, value)
         self._id = quickfix.SessionID(BEGIN_STRING, comp_id, partner)
-        settings.set(self._id, dictionary)
         self._calls = _Calls()
         self._store = quickfix.MemoryStoreFactory()
-        # Never started: it is only what makes, and owns, a session. QuickFIX keeps references to all of these.
-        self._acceptor = quickfix.SocketAcceptor(self._calls, self._store, settings)
-        self._settings = settings
-        self._session = self._acceptor.getSession(self._id)
+        self._settings = _settings(self._id)
+        self._made_at = self._make()
         self._session.setNextSenderMsgSeqNum(next_sender)
         self._session.setNextTargetMsgSeqNum(next_target)
         self._had_logon = False
+
+    def _make(self) -> quickfix.UtcTimeStamp:
+        """Make the session, and return an instant of the day it was made on.
+
+        QuickFIX would begin the numbers again with each new day. It compares the instant it is given with the one the
+        session was made at, and nothing else: heartbeats, time-outs and the partner's clock go by its own. So it is
+        given this one instant for as long as the session lives.
+        """
+        while True:
+            at = clock.now()
+            # Never started: it is only what makes, and owns, a session. QuickFIX keeps references to all of these.
+            self._acceptor = quickfix.SocketAcceptor(self._calls, self._store, self._settings)
+            if clock.now().date() == at.date():
+                break
+        self._session = self._acceptor.getSession(self._id)
+        return _timestamp(at)
 
     @property
     def next_sender(self) -> int:
@@ -131,18 +141,18 @@ class FixEngine:
         """Tell whether the session has ended the connection: a refused logon, a logout that was answered, silence."""
         return self._had_logon and not self._session.isLoggedOn()
 
-    def receive(self, text: str, at: datetime) -> None:
+    def receive(self, text: str) -> None:
         """Act on one message; one that QuickFIX cannot read at all is passed over, and the gap will show."""
         self._had_logon = True
         try:
-            self._session.next(text, _timestamp(at))
+            self._session.next(text, self._made_at)
         except quickfix.FIXException as error:
             log.warning("fix.unreadable", partner=str(self._id.getTargetCompID()), error=str(error))
         self._in_order()
 
-    def tick(self, at: datetime) -> None:
+    def tick(self) -> None:
         """Send the heartbeats and test requests that are due, and notice a partner that has fallen silent."""
-        self._session.next(_timestamp(at))
+        self._session.next(self._made_at)
         self._in_order()
 
     def send(self, message_type: str, fields: Sequence[tuple[int, str]]) -> None:
@@ -156,11 +166,11 @@ class FixEngine:
         for sent in self._calls.output[before:]:
             sent.is_open = is_open
 
-    def logout(self, text: str, at: datetime) -> None:
+    def logout(self, text: str) -> None:
         """Say goodbye, and why."""
         if not self._session.sentLogout():
             self._session.logout(text)
-            self.tick(at)
+            self.tick()
 
     def take_inbox(self) -> list[Inbound]:
         """Return the application messages that came since the last time."""
@@ -182,6 +192,14 @@ class FixEngine:
     def _in_order(self) -> None:
         """Put what one call sent into the order of its numbers: QuickFIX tells of a gap after what follows it."""
         self._calls.output.sort(key=lambda each: int(fields_of(each.text)[Tag.MSG_SEQ_NUM]))
+
+
+def _settings(session_id: quickfix.SessionID) -> quickfix.SessionSettings:
+    settings, dictionary = quickfix.SessionSettings(), quickfix.Dictionary()
+    for name, value in _SETTINGS.items():
+        dictionary.setString(name, value)
+    settings.set(session_id, dictionary)
+    return settings
 
 
 def _inbound(text: str) -> Inbound:

@@ -106,6 +106,14 @@ def gap_range(text: str) -> tuple[int, int] | None:
     return int(fields[Tag.MSG_SEQ_NUM]), int(fields[Tag.NEW_SEQ_NO])
 
 
+def gap_parts(gap: str, size: int) -> list[str]:
+    """Return a gap as gaps of at most so many numbers."""
+    first, end = gap_range(gap) or (0, 0)
+    if end - first <= size:
+        return [gap]
+    return [_gap(gap, number, min(number + size, end)) for number in range(first, end, size)]
+
+
 def gap_filled(gap: str, stored: Mapping[int, str], *, at: datetime) -> list[str]:
     """Return what is sent in place of a gap: each stored message again, and gaps only where none is stored."""
     found = gap_range(gap)
