@@ -29,6 +29,7 @@ STEPS = int(os.environ.get("GROUP_MACHINE_STEPS", "30"))
 GROUPS = 3
 QUANTITY = Decimal(10)
 INDEX = st.integers(0, 11)
+CLASSES = st.sampled_from([OrderClass.BRACKET, OrderClass.BRACKET, OrderClass.OCO, OrderClass.OTO])
 WORKING = ("accepted", "pending_new", "new", "partially_filled", "pending_cancel", "pending_replace")
 PROMISES = ("I01", "I02", "I03", "I05", "I06", "I07", "I08", "I09", "I10", "I13", "I16")
 
@@ -65,8 +66,9 @@ class GroupMachine(RuleBasedStateMachine):
         self.start = self.desk.held()
 
     @precondition(lambda self: len(self.groups) < GROUPS)
-    @rule(order_class=st.sampled_from([OrderClass.BRACKET, OrderClass.BRACKET, OrderClass.OCO, OrderClass.OTO]))
-    def place(self, order_class: OrderClass) -> None:
+    @rule(order_class=CLASSES, how_far=st.sampled_from(["placed", "filled", "works", "works"]))
+    def place(self, order_class: OrderClass, how_far: str) -> None:
+        """Place a group; have its entry filled; have the venue work its exits."""
         cents = Decimal(len(self.groups)) / 100
         placement = self.desk.place_all(
             [
@@ -83,6 +85,23 @@ class GroupMachine(RuleBasedStateMachine):
         assert placement.status == "accepted", placement.refusal
         self.groups[placement.order.id] = [leg.id for leg in placement.legs]
         self.send()
+        if how_far == "placed":
+            return
+        self.answer_all()
+        if order_class is not OrderClass.OCO:
+            self.fill(placement.order.id, "all")
+            self.send()
+        if how_far == "works":
+            self.answer_all()
+
+    def answer_all(self) -> None:
+        while self.inbox:
+            self.venue_answers(0, True)
+
+    @rule()
+    def the_venue_catches_up(self) -> None:
+        self.send()
+        self.answer_all()
 
     @rule()
     def send(self) -> None:
@@ -191,6 +210,21 @@ class GroupMachine(RuleBasedStateMachine):
             assert self.desk.parked() == []
             traded = sum((self.signed(key, order.filled) for key, order in self.venue.items()), Decimal(0))
             assert self.desk.held() == self.start + traded
+            self.check_reservations()
+
+    def check_reservations(self) -> None:
+        """Hold exits to one reservation for both, and to waiting for the whole of their entry."""
+        found = orders_by_id([*self.groups, *(leg for legs in self.groups.values() for leg in legs)])
+        held = dict(
+            rows("SELECT order_id, quantity_left FROM positions_reservation WHERE account_id = %s", self.desk.account)
+        )
+        for root, legs in self.groups.items():
+            is_oco = found[root].order_class is OrderClass.OCO
+            exits = [found[key] for key in ([root, *legs] if is_oco else legs)]
+            left = [order.leaves_quantity for order in exits if order.status != "held"]
+            assert sum(held.get(order.id, Decimal(0)) for order in exits) == max(left, default=Decimal(0))
+            if not is_oco and not self.has_busted and found[root].filled_quantity < QUANTITY:
+                assert {order.status for order in exits} <= {"held", "canceled"}
 
     def signed(self, order_id: UUID, quantity: Decimal) -> Decimal:
         return quantity if order_id in self.groups and not self.is_oco(order_id) else -quantity
@@ -210,8 +244,7 @@ class GroupMachine(RuleBasedStateMachine):
     def quieten(self) -> None:
         """Let the venue answer everything, willingly, and the sweep come back until nobody asks for more."""
         for _ in range(20):
-            while self.inbox:
-                self.venue_answers(0, True)
+            self.answer_all()
             services.groups_repair(at=clock.now())
             self.inbox += self.desk.claim()
             if not self.inbox:
@@ -229,10 +262,10 @@ class GroupMachine(RuleBasedStateMachine):
         for key in working:
             assert at[key].left == found[key].leaves_quantity
             assert at[key].left <= max(to_exit - exited, Decimal(0)), (to_exit, exited, at)
+        if not found[root].is_open and not self.is_oco(root):
+            assert "held" not in [found[key].status for key in legs]
         done = [key for key in exits if at[key].filled and not at[key].left and at[key].is_open]
         assert not (done and set(working) - set(done)) or self.has_busted
-        if not self.is_oco(root) and to_exit < found[root].quantity and not self.has_busted:
-            assert [found[key].status for key in legs if found[key].status in WORKING] == []
         over = exited > to_exit
         said = rows(
             "SELECT count(*) FROM audit_event WHERE stream = %s AND payload #>> '{reason,code}' = 'OVER_EXIT'",
