@@ -125,7 +125,7 @@ class Hosts:
 
     def __init__(self, venue: Venue, number_of: int) -> None:
         self._venue = venue
-        command = [sys.executable, "-m", "orders.tests.host_process", venue.name, str(number_of)]
+        command = [sys.executable, "-m", "orders.tests.host_processes", venue.name, str(number_of)]
         self._group = subprocess.Popen(command, env={**os.environ, **FAULTS}, start_new_session=True)
         self.kills = 0
 
