@@ -169,19 +169,22 @@ class VenueRouteAdmin(admin.ModelAdmin):
     list_filter = ("venue",)
     list_select_related = ("account",)
     raw_id_fields = ("account",)
+    actions = ("remove",)
 
     def save_model(self, request: HttpRequest, obj: VenueRoute, form: Any, change: bool) -> None:
         """Store a route as the signed-in person."""
         venue_route_set(route=obj, by=Actor.user(_person(request)), at=clock.now())
 
-    def delete_model(self, request: HttpRequest, obj: VenueRoute) -> None:
-        """Remove a route as the signed-in person."""
-        venue_route_remove(route=obj, by=Actor.user(_person(request)), at=clock.now())
+    def has_delete_permission(self, request: HttpRequest, obj: VenueRoute | None = None) -> bool:
+        """Let nobody delete without a word in the log."""
+        return False
 
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[VenueRoute]) -> None:
-        """Remove routes as the signed-in person."""
+    @admin.action(description="Send orders there no longer", permissions=["change"])
+    def remove(self, request: HttpRequest, queryset: QuerySet[VenueRoute]) -> None:
+        """Remove the chosen routes as the signed-in person; what is at their venues stays there."""
         for route in queryset:
-            self.delete_model(request, route)
+            venue_route_remove(route=route, by=Actor.user(_person(request)), at=clock.now())
+        messages.success(request, "Removed.")
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
         """Offer the venues that there are."""

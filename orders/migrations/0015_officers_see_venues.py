@@ -6,7 +6,7 @@ from django.db import migrations
 GROUP = "Risk officers"
 PERMISSIONS = (
     "view_breaker", "view_venuealert", "change_venuealert", "change_parkedreport",
-    "view_venueroute", "add_venueroute", "change_venueroute", "delete_venueroute",
+    "view_venueroute", "add_venueroute", "change_venueroute",
 )
 
 

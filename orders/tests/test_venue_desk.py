@@ -67,7 +67,7 @@ def test_an_officer_says_where_an_account_s_orders_go(desk: Desk, who: Client, m
     who.post(page, {"account": str(desk.account), "asset_class": "", "venue": desk.venue, "is_default": "on"})
     route = VenueRoute.objects.get(account_id=desk.account)
     assert venue_of(desk) == desk.venue
-    who.post(reverse("admin:orders_venueroute_delete", args=[route.id]), {"post": "yes"})
+    who.post(reverse("admin:orders_venueroute_changelist"), {"action": "remove", "_selected_action": [str(route.id)]})
     assert venue_of(desk) == "paper"
     assert [e.type for e in events_of_stream(f"venue:{desk.venue}")] == ["venue.route_set", "venue.route_removed"]
 
