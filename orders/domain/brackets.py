@@ -87,11 +87,18 @@ class Group(msgspec.Struct, frozen=True):
     def to_exit(self) -> Decimal:
         """Return what there is to close, exits that were filled included.
 
-        The entry's live fills, but no more than the take-profit is for: it was given less where less was there.
+        As much as the take-profit is for (the one exit of an OTO): when it was activated that was what the entry had
+        filled and the account still had, and a split restates it. Less, where the entry's fills were taken back since.
         """
-        profit, entry = self.exit(Leg.TAKE_PROFIT), self.entry
-        own = [profit.state.quantity] if profit and profit.state.base is not BaseState.HELD else []
-        return min([entry.state.filled_quantity, *own]) if entry else self.root.state.quantity
+        own = self.exits[0].state.quantity
+        return min(own, self.entry.state.filled_quantity) if self.entry and self.is_busted else own
+
+    @property
+    def is_busted(self) -> bool:
+        """Tell whether the exits work although their entry is no longer filled in full."""
+        entry = self.entry
+        is_whole = entry is None or entry.state.filled_quantity >= entry.state.quantity
+        return not is_whole and self.exits[0].state.base is not BaseState.HELD
 
     @property
     def exited(self) -> Decimal:
@@ -182,8 +189,8 @@ def _after_fills(group: Group) -> Iterator[Step]:
     if profit is not None and profit.state.base is not BaseState.HELD:
         taken = stop.state.filled_quantity if stop else ZERO
         yield from _kept_within(group, profit, ZERO if taken else group.to_exit, stop if taken else None)
-    if stop is not None and stop.state.base is not BaseState.HELD:
-        taken = profit.state.filled_quantity if profit else ZERO
+    taken = profit.state.filled_quantity if profit else ZERO
+    if stop is not None and stop.state.base is not BaseState.HELD and (taken or group.is_busted):
         yield from _kept_within(group, stop, group.to_exit - taken, profit if taken else None)
 
 

@@ -4,8 +4,10 @@ from decimal import Decimal
 from uuid import UUID
 
 import pytest
+from msgspec.structs import replace
 
 from orders import services
+from orders.domain.brackets import Group, Member, steps
 from orders.domain.commands import ReplaceFields, ReplaceOrder, StopLoss, TakeProfit
 from orders.domain.reports import ReportKind
 from orders.domain.types import OrderClass, OrderType, TimeInForce
@@ -502,3 +504,13 @@ def test_the_sweep_finds_what_a_change_of_rows_left_behind_and_nothing_else(desk
     desk.record(desk.report(stop, ReportKind.CANCELED))
     assert services.groups_repair(at=clock.now()) == 0
     assert statuses(desk, ids) == ["filled", "filled", "canceled"]
+
+
+def test_a_split_of_the_exits_asks_nothing_of_them(desk):
+    """The entry is done and keeps its old units; its exits are for twice as many, one after the other."""
+    entry, profit, stop = (desk.order(order_id) for order_id in working(desk))
+    doubled = [replace(order.state, quantity=Decimal(20)) for order in (profit, stop)]
+    root = Member(entry, entry.state, False)
+    for states in ([doubled[0], stop.state], [profit.state, doubled[1]], doubled):
+        legs = [Member(order, state, False) for order, state in zip((profit, stop), states, strict=True)]
+        assert steps(Group(root, legs)) == []
