@@ -122,6 +122,13 @@ class Book:
     def sent(self, ids: Sequence[int]) -> None:
         self._db.executemany("UPDATE reports SET is_sent = 1 WHERE id = ?", [[each] for each in ids])
 
+    def hold(self, order: BookedOrder) -> None:
+        """Keep what is said of an order from being sent, until it is released."""
+        self._db.execute("UPDATE reports SET is_sent = 2 WHERE number = ? AND is_sent = 0", [order.number])
+
+    def release(self, order: BookedOrder) -> None:
+        self._db.execute("UPDATE reports SET is_sent = 0 WHERE number = ? AND is_sent = 2", [order.number])
+
     def reports_of(self, order: BookedOrder) -> list[Fields]:
         rows = self._db.execute("SELECT id, fields FROM reports WHERE number = ? ORDER BY id", [order.number])
         return [fields for _, fields in _reports(rows)]

@@ -17,6 +17,7 @@ from orders.brokers.fix.broker import FixBroker
 from orders.brokers.fix.profile import FixProfile
 from orders.brokers.protocol import VenueOrder
 from orders.tests.broker_contract import Levels
+from orders.tests.fix_wire import Wire
 from trading_portal.kernel.ids import uuid7
 
 
@@ -81,11 +82,12 @@ class FixScript:
     lacks: dict[Any, str] = {}
 
     def __init__(self, venue: FixVenue, root: Path, **profile: Any) -> None:
+        self.wire = Wire(venue.port)
         self.name = f"fix-{uuid7().hex[-12:]}"
         self.venue = venue
         self.root = root
         self.profile = FixProfile(**{
-            "host": "127.0.0.1", "port": venue.port,
+            "host": "127.0.0.1", "port": self.wire.port,
             "sender_comp_id": f"PORTAL{next(venue.partners)}", "target_comp_id": "VENUE",
             "username": "portal", "password": "secret", "answer_seconds": 1.5, "heartbeat_seconds": 2, **profile,
         })  # fmt: skip
@@ -124,10 +126,10 @@ class FixScript:
         self.do("repeat", order)
 
     def cut(self) -> None:
-        self.venue.do("cut")
+        self.wire.cut()
 
     def mend(self) -> None:
-        self.venue.do("mend")
+        self.wire.mend()
 
     def lose_answer(self) -> None:
         self.venue.do("set", what="lose_answer", value=True)

@@ -155,7 +155,7 @@ class Venue(quickfix.Application):
         else:
             self.accept(order)
         if loses:
-            self.book.sent([number for number, _ in self.book.unsent()])
+            self.book.hold(order)
 
     def again(self, order: BookedOrder, fields: Fields) -> None:
         """Answer a second copy: with all that was said if it may be a repeat, with a refusal if it claims to be new."""
@@ -273,6 +273,7 @@ class Venue(quickfix.Application):
                 self.match(order)
 
     def fill(self, name: str, quantity: str, price: str) -> None:
+        self.book.release(self.known(name))
         self.trade(self.known(name), Decimal(quantity), Decimal(price))
 
     def move(self, name: str, exec_type: str, status: str = "", **more: str) -> None:
@@ -339,28 +340,6 @@ def taken_apart(message: quickfix.Message) -> Fields:
     return {int(tag): value for tag, _, value in reversed(pairs)}
 
 
-class Acceptor:
-    """Open and close the port; what is said meanwhile waits in the session's store."""
-
-    def __init__(self, venue: Venue, port: int, folder: Path) -> None:
-        dictionary = Path(sys.prefix) / "share" / "quickfix" / "FIX44.xml"
-        config = folder / "venue.cfg"
-        head = SETTINGS.format(port=port, folder=folder / "store", dictionary=dictionary)
-        config.write_text(head + "".join(ONE_SESSION.format(number=number) for number in range(SESSIONS)))
-        self.venue = venue
-        self.settings = quickfix.SessionSettings(str(config))
-        self.stores = quickfix.FileStoreFactory(self.settings)
-        self.acceptor: Any = None
-
-    def mend(self) -> None:
-        self.acceptor = None
-        self.acceptor = quickfix.SocketAcceptor(self.venue, self.stores, self.settings)
-        self.acceptor.start()
-
-    def cut(self) -> None:
-        self.acceptor.stop(True)
-
-
 def say(**words: Any) -> None:
     sys.stdout.write(json.dumps(words) + "\n")
     sys.stdout.flush()
@@ -369,17 +348,21 @@ def say(**words: Any) -> None:
 def main() -> None:
     port, folder = int(sys.argv[1]), Path(sys.argv[2])
     venue = Venue(folder)
-    acceptor = Acceptor(venue, port, folder)
-    acceptor.mend()
+    head = SETTINGS.format(
+        port=port, folder=folder / "store", dictionary=Path(sys.prefix) / "share" / "quickfix" / "FIX44.xml"
+    )
+    config = folder / "venue.cfg"
+    config.write_text(head + "".join(ONE_SESSION.format(number=number) for number in range(SESSIONS)))
+    settings = quickfix.SessionSettings(str(config))
+    stores = quickfix.FileStoreFactory(settings)
+    acceptor = quickfix.SocketAcceptor(venue, stores, settings)
+    acceptor.start()
     say(ready=port)
     for line in sys.stdin:
         command, words = json.loads(line)
         try:
-            if command in ("cut", "mend"):
-                answer = getattr(acceptor, command)()
-            else:
-                with venue.lock:
-                    answer = venue.act(lambda command=command, words=words: getattr(venue, command)(**words))
+            with venue.lock:
+                answer = venue.act(lambda command=command, words=words: getattr(venue, command)(**words))
             say(answer=answer)
         except (LookupError, ValueError, TypeError, AttributeError) as error:
             say(error=repr(error))

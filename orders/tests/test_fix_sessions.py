@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +13,9 @@ from typing import Any
 from uuid import uuid4
 
 import msgspec
+import psycopg
 import pytest
+from django.db import connection
 
 from orders.brokers.fix.broker import MassStatusFixBroker
 from orders.brokers.fix.profile import engine_settings, profile_from
@@ -357,6 +360,31 @@ def _started(adapter: Any, started: list[Line]) -> bool:
     except ConnectionError:
         return False
     return True
+
+
+def test_a_lost_database_connection_loses_and_doubles_nothing(script: FixScript, line: Line):
+    sent = [order() for _ in range(10)]
+    line.submit(*sent)
+    line.until(lambda: len(line.reports) == 10)
+    for number, each in enumerate(sent):
+        if number in (2, 6):
+            line.until(lambda number=number: all(line.filled(done) == 10 for done in sent[:number]))
+            _end_connections_of_adapters()
+        script.fill(each, "4", "89.5")
+        script.fill(each, "6", "89.4")
+    line.until(lambda: all(line.filled(each) == 10 for each in sent))
+    copies = VenueReportCopy.objects.filter(venue=script.name)
+    assert (copies.count(), copies.filter(report__kind="trade").count()) == (30, 20)
+
+
+def _end_connections_of_adapters() -> None:
+    connection.close()  # the test's own
+    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as own:
+        ended = own.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
+            "AND query ~ 'orders_fix|orders_venuereportcopy|COMMIT' AND pid <> pg_backend_pid()"
+        ).fetchall()
+    assert ended
 
 
 # Configuration

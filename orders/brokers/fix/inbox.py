@@ -146,7 +146,8 @@ class FixInbox:
             except (OperationalError, InterfaceError) as error:
                 log.warning("fix.database_lost", venue=self._store.venue, error=str(error))
                 connection.close()
-                if self._stopping:  # not recorded, so asked for again by whoever comes next
+                if self._stopping:  # nothing after this may count as recorded: whoever comes next asks for all of it
+                    self._items.clear()
                     return False
                 self._woken.wait(RETRY_SECONDS)
             except Exception:

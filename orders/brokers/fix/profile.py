@@ -56,6 +56,7 @@ def engine_settings(profile: FixProfile, folder: Path) -> str:
     """Return the profile as QuickFIX reads it.
 
     Nothing a venue sends is refused by a dictionary of ours: what cannot be understood is parked and shown to people.
+    What we sent is not kept to be sent again: a request goes out once, and its number is then filled with a gap.
     """
     lines = [
         "[DEFAULT]",
@@ -75,7 +76,7 @@ def engine_settings(profile: FixProfile, folder: Path) -> str:
         f"FileStorePath={folder}",
         "UseDataDictionary=N",
         "CheckLatency=N",
-        "PersistMessages=Y",
+        "PersistMessages=N",
     ]
     if profile.start_day and profile.end_day:
         lines += [f"StartDay={profile.start_day[:2].upper()}", f"EndDay={profile.end_day[:2].upper()}"]
