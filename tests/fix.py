@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from audit.domain.consumers import Consumer
+from audit.relay import Relay
 from orders.domain.reports import ReportKind
+from orders.handlers import accounts_push
 from orders.models import FixSession, VenueRoute
 from orders.selectors.fix import order_id_of_client_order_id
 from orders.tests.api import Caller, new_caller
 from orders.tests.desk import Desk
+from trading_portal.kernel.ids import uuid7
 from trading_portal.running.layout import MANAGE, ROOT
 from trading_portal.running.ports import HOST, free_port, is_free
 
@@ -33,6 +38,19 @@ def until(holds: Callable[[], Any], seen: Callable[[], Any] = lambda: None, seco
         assert time.monotonic() < deadline, seen()
         time.sleep(0.01)
     return found
+
+
+@contextlib.contextmanager
+def relaying() -> Iterator[None]:
+    """Publish what happens to accounts, as the relay process does."""
+    relay = Relay([Consumer(f"fix-{uuid7().hex}", accounts_push, only_new=True)], beat=lambda: None)
+    thread = threading.Thread(target=relay.run, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        relay.stop()
+        thread.join(10)
 
 
 class Acceptor:
@@ -215,4 +233,4 @@ def stamp() -> str:
     return now().strftime("%Y%m%d-%H:%M:%S")
 
 
-__all__ = ["HOST", "Acceptor", "FixDesk", "Partner", "stamp", "until"]
+__all__ = ["HOST", "Acceptor", "FixDesk", "Partner", "relaying", "stamp", "until"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import socket
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,18 +11,14 @@ from typing import Any
 import pytest
 
 from accounts.services import api_key_revoke
-from audit.domain.consumers import Consumer
-from audit.relay import Relay
 from orders.domain.reports import ReportKind, Restatement
 from orders.gateways.fix.wire import encode, fields_of
-from orders.handlers import accounts_push
 from orders.models import FixSession
 from orders.tests.api import new_caller
 from orders.tests.desk import rows
 from positions.tests.helpers import BY
-from tests.fix import HOST, Acceptor, FixDesk, Partner, stamp, until
+from tests.fix import HOST, Acceptor, FixDesk, Partner, relaying, stamp, until
 from trading_portal.kernel import clock
-from trading_portal.kernel.ids import uuid7
 from trading_portal.running.layout import DataFolder
 from trading_portal.running.table import programs
 
@@ -36,19 +31,9 @@ Connect = Callable[..., tuple[FixDesk, Partner]]
 @pytest.fixture(scope="module")
 def acceptor(tmp_path_factory: Any) -> Iterator[Acceptor]:
     running = Acceptor(tmp_path_factory.mktemp("acceptor"))
-    yield running
+    with relaying():
+        yield running
     running.stop()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def relayed(acceptor: Acceptor) -> Iterator[None]:
-    """Publish what happens to accounts, as the relay process does."""
-    relay = Relay([Consumer(f"fix-{uuid7().hex}", accounts_push, only_new=True)], beat=lambda: None)
-    thread = threading.Thread(target=relay.run, daemon=True)
-    thread.start()
-    yield
-    relay.stop()
-    thread.join(10)
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from orders.services.fix_sessions import (
     fix_sessions_recover,
 )
 from orders.tests.desk import rows
-from tests.fix import Acceptor, FixDesk, Partner, stamp, until
+from tests.fix import Acceptor, FixDesk, Partner, relaying, stamp, until
 from trading_portal.kernel import clock
 
 pytest.importorskip("quickfix")
@@ -37,7 +37,8 @@ ORDERS = 50
 @pytest.fixture(scope="module")
 def acceptor(tmp_path_factory: Any) -> Iterator[Acceptor]:
     running = Acceptor(tmp_path_factory.mktemp("acceptor"))
-    yield running
+    with relaying():
+        yield running
     running.stop()
 
 

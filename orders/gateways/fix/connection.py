@@ -40,8 +40,10 @@ from trading_portal.kernel.errors import Unavailable
 from trading_portal.kernel.failpoints import failpoint
 
 LOGON_SECONDS = 10.0
-TICK_SECONDS = 0.5
+TICK_SECONDS = 0.25
 VERIFY_SECONDS = 5.0
+# Followed, the log is read when something was published; now and then it is read all the same.
+POLL_SECONDS, FOLLOWED_SECONDS = 0.5, 3.0
 WRITE_SECONDS = 10.0
 CHUNK = 65_536
 WAITING = 1_024
@@ -87,7 +89,8 @@ class Connection:
         self._woken = asyncio.Event()
         self._stops = ""
         self._is_gone = False
-        self._verified_at = 0.0
+        self._verified_at = self._told_at = 0.0
+        self._is_followed = False
         self._saved: tuple[int, int, int] = (0, 0, 0)
         self._cursor = 0
         self._is_reset = False
@@ -220,16 +223,19 @@ class Connection:
         """Be woken by the account's events; without that, the ticks look for them."""
         with contextlib.suppress(Unavailable, TooManyConnections):
             await follower.start()
+            self._is_followed = True
+            self._woken.set()
 
     async def _heard(self, message: Mapping[str, Any] | None) -> None:
         self._woken.set()
 
     async def _unheard(self, code: int) -> None:
+        self._is_followed = False
         log.info("fix.not_woken", address=self._address, code=code)
 
     async def _turn(self, engine: FixEngine, session: OpenFixSession, scope: Scope, clerk: Clerk) -> None:
         """Take what has come, act on it, tell what is new in the log, store all of it, and only then write it."""
-        frames = await self._wait()
+        was_woken, frames = await self._wait()
         for text in frames:
             self._receive(engine, text)
         engine.tick()
@@ -241,7 +247,9 @@ class Connection:
             _send(engine, done.messages)
             answered |= done.answered
             self._stops = self._stops or done.why_over
-        if engine.is_logged_on:
+        quiet = clock.monotonic() - self._told_at
+        is_due = was_woken or quiet > (FOLLOWED_SECONDS if self._is_followed else POLL_SECONDS)
+        if engine.is_logged_on and is_due:
             answered |= await self._tell(engine, scope, clerk, answered)
         if self._stops:
             engine.logout(self._stops)
@@ -254,12 +262,13 @@ class Connection:
         if _asks_reset(text) and engine.next_sender <= max(before, _AFTER_RESET):
             self._is_reset = True
 
-    async def _wait(self) -> list[str]:
+    async def _wait(self) -> tuple[bool, list[str]]:
         """Return the messages that came, at once when there are any, else when woken or with the next tick."""
         if self._frames.empty():
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(TICK_SECONDS):
                     await self._woken.wait()
+        was_woken = self._woken.is_set() or not self._frames.empty()
         self._woken.clear()
         found: list[str] = []
         while len(found) < BATCH and not self._frames.empty():
@@ -268,10 +277,11 @@ class Connection:
                 self._is_gone = True
                 break
             found.append(text)
-        return found
+        return was_woken, found
 
     async def _tell(self, engine: FixEngine, scope: Scope, clerk: Clerk, answered: set[int]) -> set[int]:
         """Tell one page of the log, and look whether the key still may trade."""
+        self._told_at = clock.monotonic()
         page = await in_pool(page_after, scope, self._cursor, answered)
         _send(engine, page.messages)
         self._cursor = page.cursor
