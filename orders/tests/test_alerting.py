@@ -8,6 +8,7 @@ from decimal import Decimal
 from uuid import UUID
 
 import pytest
+from django.db.models import F
 
 from audit.domain.types import Actor
 from audit.selectors import events_of_stream
@@ -193,11 +194,11 @@ def test_a_sum_traded_that_differs_is_told_of_until_it_agrees(venue: Venue):
     hosted(venue)
     (order_id,) = venue.place()
     venue.until_base([order_id], "filled")
-    trade = PaperReport.objects.get(order_id=order_id, kind="trade")
-    PaperReport.objects.filter(id=trade.id).update(quantity=trade.quantity + 1)
+    theirs = PaperOrder.objects.filter(order_id=order_id)
+    theirs.update(filled_quantity=F("filled_quantity") + 1, quantity=F("quantity") + 1)
     until(lambda: codes(venue.name) == ["POSITION_DIFFERS"])
     facts = VenueAlert.objects.get(venue=venue.name).facts
     assert Decimal(facts["theirs"]) - Decimal(facts["ours"]) == 1
-    PaperReport.objects.filter(id=trade.id).update(quantity=trade.quantity)
+    theirs.update(filled_quantity=F("filled_quantity") - 1)
     until(lambda: codes(venue.name) == [])
     assert told(venue.name) == ["alert_raised", "alert_resolved"]
