@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 import io
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -26,7 +27,7 @@ from orders.brokers.replay.session import (
 )
 from orders.domain.commands import ReplaceFields, ReplaceOrder
 from orders.domain.reports import ReportKind, VenueReport
-from orders.domain.types import OrderType, TimeInForce
+from orders.domain.types import IntentKind, OrderType, TimeInForce
 from orders.models import Execution, Order
 from orders.tests.broker_contract import Line, replacing
 from orders.tests.venue import Venue, until
@@ -136,33 +137,53 @@ def test_what_the_recording_does_not_have_is_refused(recorded: tuple[Venue, list
         line.close()
 
 
-def test_reports_come_as_late_as_they_did_and_a_restart_of_the_venue_forgets_none():
-    venue, run = f"replay-{uuid7().hex[-12:]}", uuid7().hex[-12:]
+def written(*told: tuple[float, str, Trigger, dict[str, Any]]) -> tuple[VenueOrder, Callable[[], ReplayBroker]]:
+    """Return an order, and brokers of one venue that play this of it at twice the speed."""
     order = VenueOrder(
         order_id=uuid4(), symbol="TEST", side=Side.BUY, order_type=OrderType.LIMIT, time_in_force=TimeInForce.GTC,
         quantity=Decimal(10), limit_price=Decimal(90),
     )  # fmt: skip
     fields = {name: getattr(order, name) for name in RecordedOrder.__struct_fields__ if hasattr(order, name)}
-    lines: list[RecordedOrder | RecordedReport] = [RecordedOrder(number=1, **fields)]
-    for after, kind, more in (
-        (0.1, "new", {}),
-        (0.4, "trade", {"quantity": Decimal(4), "price": Decimal(90)}),
-        (0.8, "canceled", {}),
-    ):
-        told = VenueReport(
+    lines: list[RecordedOrder | RecordedReport] = [RecordedOrder(number=1, **{**fields, "order_id": uuid4()})]
+    for after, kind, trigger, more in told:
+        report = VenueReport(
             venue="was", kind=ReportKind(kind), order_id=uuid4(), exec_id=kind, executed_at=clock.now(), **more
         )
-        lines.append(RecordedReport(number=1, trigger=Trigger(), after=after, report=told))
-    broker = functools.partial(ReplayBroker, venue, lambda: Session(lines), run, 2.0)
+        lines.append(RecordedReport(number=1, trigger=trigger, after=after, report=report))
+    venue, run = f"replay-{uuid7().hex[-12:]}", uuid7().hex[-12:]
+    return order, functools.partial(ReplayBroker, venue, lambda: Session(lines), run, 2.0)
+
+
+FILL: dict[str, Any] = {"quantity": Decimal(4), "price": Decimal(90)}
+SUBMIT, CANCEL = Trigger(), Trigger(IntentKind.CANCEL)
+
+
+def test_reports_come_as_late_as_they_did_and_a_restart_of_the_venue_forgets_none():
+    order, broker = written((0.1, "new", SUBMIT, {}), (0.4, "trade", SUBMIT, FILL), (2.0, "canceled", SUBMIT, {}))
     line, began = Line(broker()), time.monotonic()
     line.submit(order)
     line.until_kinds(order, "new", "trade")
-    assert 0.2 <= time.monotonic() - began < 0.4
+    assert 0.2 <= time.monotonic() - began < 1.0
     line.close()
     again = Line(broker())
     again.until_kinds(order, "canceled")
-    assert time.monotonic() - began >= 0.4
+    assert time.monotonic() - began >= 1.0
     assert [report.kind.value for report in again.query(order)] == ["new", "trade", "canceled"]
+    again.close()
+
+
+def test_what_followed_a_cancel_follows_it_over_a_restart_too():
+    order, broker = written(
+        (0, "new", SUBMIT, {}), (0, "cancel_rejected", CANCEL, {}), (0.2, "trade", CANCEL, FILL)
+    )  # fmt: skip
+    line = Line(broker())
+    line.submit(order)
+    line.until_kinds(order, "new")
+    line.cancel(order)
+    line.until_kinds(order, "new", "cancel_rejected")
+    line.close()
+    again = Line(broker())
+    again.until_kinds(order, "trade")
     again.close()
 
 

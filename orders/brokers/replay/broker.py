@@ -163,6 +163,8 @@ class ReplayBroker:
                 playing.told[Trigger(IntentKind.REPLACE, name.number)] = Told(_monotonic_of(name), UUID(name.name))
             known = {copy.report.exec_id for copy in self._copies.of([order_id])}
             while playing.played < len(playing.recorded) and self._next(playing).exec_id in known:
+                # Its message came before the restart; what else followed that message is still to be told.
+                playing.told.setdefault(playing.recorded[playing.played].trigger, Told(clock.monotonic()))
                 playing.played += 1
 
     def _begin(self, order_id: UUID, number: int, name: OrderName) -> Playing:
