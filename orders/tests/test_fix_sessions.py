@@ -29,8 +29,6 @@ from orders.tests.venue import until
 from positions.domain.types import Side
 from positions.tests.helpers import rows
 from trading_portal.kernel import clock
-from trading_portal.running.layout import DataFolder
-from trading_portal.running.table import programs
 
 pytestmark = pytest.mark.django_db
 
@@ -402,10 +400,3 @@ def test_a_venue_is_configured_by_texts_and_a_wrong_one_is_refused():
     for name, wrong in (("PORT", "0"), ("SENDER_COMP_ID", "A\n[SESSION]"), ("START_TIME", "25:00:00"), ("HOST", "")):
         with pytest.raises(msgspec.ValidationError):
             profile_from({**texts, name: wrong})
-
-
-def test_each_fix_venue_gets_a_worker_of_its_own():
-    environment = {"PORTAL_FIX_VENUES": "exchange,broker"}
-    commands = {program.name: program.command for program in programs(environment, DataFolder(Path("/data")), 8000)}
-    assert "venue.exchange" in commands["venue-exchange"]
-    assert "venue.broker" in commands["venue-broker"]
