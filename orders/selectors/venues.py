@@ -32,9 +32,8 @@ WHERE NOT (o.base IN ('filled', 'canceled', 'expired', 'rejected', 'replaced')) 
 """
 _STATES = "SELECT id, base FROM orders_order WHERE id = ANY(%s)"
 _TRADED = """
-SELECT o.instrument_id, sum(CASE o.side WHEN 'buy' THEN e.quantity ELSE -e.quantity END)
-FROM orders_execution e JOIN orders_order o ON o.id = e.order_id
-WHERE e.venue = %s AND e.is_live GROUP BY o.instrument_id
+SELECT instrument_id, sum(CASE side WHEN 'buy' THEN filled_quantity ELSE -filled_quantity END)
+FROM orders_order WHERE venue = %s AND filled_quantity <> 0 GROUP BY instrument_id
 """
 _DUE = "SELECT DISTINCT venue FROM orders_venueintent WHERE state = 'due' AND due_at <= %s"
 _POSITION = "SELECT drop_copy_id FROM orders_venuelease WHERE venue = %s"
