@@ -16,7 +16,8 @@ from marketdata.domain.types import PriceUpdate, Session
 from orders.brokers.paper.broker import PaperBroker, _Question
 from orders.brokers.paper.floor import Floor
 from orders.brokers.paper.market import Listing
-from orders.brokers.paper.profile import PaperProfile
+from orders.brokers.paper.profile import Faults, PaperProfile
+from orders.brokers.paper.wire import Wire
 from orders.brokers.paper.working import Turn, Working
 from orders.brokers.protocol import VenueCancel, VenueOrder, VenueReplace
 from orders.domain.reports import ReportKind
@@ -76,10 +77,18 @@ class ScriptedBroker(PaperBroker):
     """A paper venue that a test makes act, on the venue's own thread and through its own tables."""
 
     scenario = ""  # what the next order, cancel or replace finds
+    faults = Faults()  # what goes wrong while the next order is sent
 
     async def submit(self, orders: Sequence[VenueOrder]) -> None:
         scenario, self.scenario = self.scenario, ""
+        faults, self.faults = self.faults, Faults()
+        sound = self._profile, self._wire
+        if faults != Faults():
+            self._profile, self._wire = replace(self._profile, faults=faults), Wire(faults)
         await super().submit([msgspec.structs.replace(each, scenario=scenario) for each in orders])
+        if faults != Faults():
+            await self._ask(lambda: None)
+            self._profile, self._wire = sound
 
     async def cancel(self, cancels: Sequence[VenueCancel]) -> None:
         self._assign([each.order_id for each in cancels])
@@ -114,10 +123,7 @@ class PaperDriver:
     """Drive paper brokers of one fresh venue."""
 
     symbol = "TEST"
-    lacks = {
-        Ability.CUT: "it runs in the process that speaks to it",
-        **dict.fromkeys((Ability.LOSE_ANSWER, Ability.LOSE_MESSAGE), "the faults of its wire have tests of their own"),
-    }
+    lacks = {Ability.CUT: "it runs in the process that speaks to it"}
 
     def __init__(self, profile: PaperProfile = AT_ONCE, day_ends_at: datetime | None = None) -> None:
         self.venue = f"paper-{uuid7().hex[-12:]}"
@@ -161,6 +167,12 @@ class PaperDriver:
 
     def fill_early(self, quantity: str, price: str) -> None:
         self._scripted().scenario = "fill_first"
+
+    def lose_answer(self) -> None:
+        self._scripted().faults = Faults(drop=1)
+
+    def lose_message(self) -> None:
+        self._scripted().faults = Faults(lose=1)
 
     def bust(self, order: VenueOrder) -> None:
         self._act(order, lambda floor, working, at: _restate(floor, working, ReportKind.TRADE_CANCEL, ZERO, None, at))
