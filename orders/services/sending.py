@@ -151,7 +151,7 @@ def _drop_replace(order: WorkingOrder, why: Reason, journal: Journal, at: dateti
     """Stop a replace at the gateway: the order is what it was, and can be cancelled."""
     before = order.state
     order.apply(_REPLACE_REJECTED, at=at)
-    settled = version_settle(order, before, EventKind.REPLACE_REJECTED, None)
+    settled = version_settle(order, before, EventKind.REPLACE_REJECTED, None, why)
     if settled is None:
         raise LookupError(f"order {order.facts.id} waits for no replace")
     stopped: dict[str, Any] = {

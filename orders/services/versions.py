@@ -81,11 +81,11 @@ class NewVersion(msgspec.Struct, frozen=True):
 
 
 def version_settle(
-    order: WorkingOrder, before: OrderState, kind: EventKind, report: VenueReport | None
+    order: WorkingOrder, before: OrderState, kind: EventKind, report: VenueReport | None, stopped: Reason | None = None
 ) -> Settled | None:
     """Give an order the terms that a move brought it, or let go of those it did not; None when no replace ended.
 
-    Without a report the replace was stopped before it was sent.
+    `stopped` says why it was not sent at all.
     """
     asked, was = order.asked, order.facts
     if asked is None or order.state.pending is PendingOperation.REPLACE:
@@ -97,7 +97,7 @@ def version_settle(
         order.facts = amended(was, terms)
         return Settled(order, terms, was, before)
     if kind is EventKind.REPLACE_REJECTED:
-        why = reason("REPLACE_REJECTED", text=(report.reason if report else "never sent") or "no reason given")
+        why = stopped or reason("REPLACE_REJECTED", text=(report and report.reason) or "no reason given")
     else:
         why = reason("REPLACE_OVERTAKEN", status=status_of(order.state.base, order.state.pending, is_unknown=False))
     return Settled(order, asked, was, before, (why,))

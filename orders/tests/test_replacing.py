@@ -8,11 +8,15 @@ from django.apps import apps
 from django.test import Client
 
 from orders import services
+from orders.domain.breaker import BreakerState, Line
 from orders.domain.commands import ReplaceFields, ReplaceOrder
+from orders.domain.reasons import sentence
 from orders.domain.reports import ReportKind
 from orders.domain.types import IntentKind, OrderType, TimeInForce
 from orders.models import OrderVersion
 from orders.selectors import order_by_client_order_id, order_by_id, order_now
+from orders.services.breaking import Health, venue_health_store
+from orders.services.gateway import Gateway
 from orders.tests.desk import Desk, rows
 from positions.domain.types import Side
 from positions.tests.helpers import BY
@@ -21,6 +25,7 @@ from risk.selectors import decision_of
 from risk.services import kill_switch_latch, trading_state_set
 from risk.tests.helpers import limit_row, officer
 from trading_portal.kernel import clock
+from trading_portal.kernel.errors import reason
 from trading_portal.kernel.ids import uuid7
 
 
@@ -410,6 +415,26 @@ def test_a_switch_that_was_latched_meanwhile_stops_the_replace_at_the_gateway(de
     assert desk.intents(order_id)[-1] == ("replace", "dropped")
     assert order_by_id(version_id).status == "rejected"
     assert desk.cancel(order_id).status == "requested"
+
+
+def test_an_order_whose_venue_does_not_answer_is_not_replaced(desk):
+    order_id = desk.working(quantity="10", limit_price="90")
+    away = Health(state=BreakerState.OPEN, opened_by=Line.SEND, cause="TimeoutError")
+    venue_health_store(venue=desk.venue, fence=None, health=away, at=clock.now())
+    outcome = ask(desk, order_id, quantity="12")
+    assert (outcome.status, codes(outcome)) == ("refused", ["BROKER_UNAVAILABLE"])
+    assert (desk.status(order_id), held(order_id)) == ("new", (10, 90, 90))
+
+
+def test_a_venue_that_fell_away_meanwhile_is_asked_for_nothing_new(desk):
+    order_id = desk.working(quantity="10", limit_price="90")
+    assert ask(desk, order_id, quantity="12").status == "requested"
+    away = Gateway(refusal=reason("BROKER_UNAVAILABLE", venue=desk.venue))
+    assert services.venue_claim(venue=desk.venue, fence=None, limit=10, gateway=away, at=clock.now()) == []
+    assert (desk.status(order_id), held(order_id)) == ("new", (10, 90, 90))
+    version = OrderVersion.objects.get(order=order_id)
+    assert [why["code"] for why in order_by_id(version.id).reasons] == ["BROKER_UNAVAILABLE"]
+    assert facts_of(order_id, "order.replace_rejected")["text"] == sentence("BROKER_UNAVAILABLE", {"venue": desk.venue})
 
 
 # The same request twice

@@ -6,7 +6,9 @@ import * as numbers from "../lib/numbers.js";
 import { Panel, define } from "../lib/panel.js";
 import { CONNECTION, SIDES, orderText, reasonText, statusText } from "../lib/words.js";
 
-const TOLD = new Set(["order.acknowledged", "order.canceled", "order.expired", "order.cancel_rejected"]);
+const TOLD = new Set([
+  "order.acknowledged", "order.canceled", "order.expired", "order.cancel_rejected", "order.replaced", "order.replace_rejected",
+]);
 const ALERTED = new Set(["order.refused", "order.rejected", "order.dropped"]);
 
 class Announcer extends Panel {
