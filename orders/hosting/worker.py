@@ -18,6 +18,9 @@ from trading_portal.kernel.collector import collect_rarely
 QUEUE_PREFIX = "venue."
 SILENT_SECONDS = 8.0
 IDLE_TRANSACTION = "8s"
+_PREPARE = """
+SELECT set_config('idle_in_transaction_session_timeout', %s, false), set_config('enable_seqscan', 'off', false)
+"""
 log = structlog.get_logger(__name__)
 _hosts: dict[str, VenueHost] = {}
 
@@ -27,22 +30,23 @@ def queue_of(venue: str) -> str:
     return f"{QUEUE_PREFIX}{venue}"
 
 
-def transactions_bound() -> None:
-    """Let no transaction of this process stand idle for longer than a lease.
+def connections_prepare() -> None:
+    """Make this process's connections fit for hosting: no transaction stands idle for longer than a lease.
 
-    A worker that was stopped in the middle of one would keep its accounts locked from whoever takes its venue over.
+    A worker that was stopped in the middle of one would keep its accounts locked from whoever takes its venue over. And
+    a plan made while a table was small would otherwise scan it for ever after.
     """
-    connection_created.connect(_bound_transactions, dispatch_uid="orders.hosting.transactions")
+    connection_created.connect(_prepare, dispatch_uid="orders.hosting.connections")
 
 
-def _bound_transactions(connection: BaseDatabaseWrapper, **_: Any) -> None:
+def _prepare(connection: BaseDatabaseWrapper, **_: Any) -> None:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT set_config('idle_in_transaction_session_timeout', %s, false)", [IDLE_TRANSACTION])
+        cursor.execute(_PREPARE, [IDLE_TRANSACTION])
 
 
 def hosts_start(queues: Iterable[str]) -> None:
     """Start a host for each venue that has a queue here; the process's heartbeat then vouches for them too."""
-    transactions_bound()
+    connections_prepare()
     for queue in queues:
         venue = queue.removeprefix(QUEUE_PREFIX)
         if venue == queue or venue in _hosts:

@@ -24,7 +24,7 @@ from orders.brokers.registry import paper_profile  # noqa: E402
 from orders.hosting import host as hosting  # noqa: E402
 from orders.hosting import sender  # noqa: E402
 from orders.hosting.host import VenueHost  # noqa: E402
-from orders.hosting.worker import transactions_bound  # noqa: E402
+from orders.hosting.worker import connections_prepare  # noqa: E402
 
 
 class Noting(PaperBroker):
@@ -45,7 +45,7 @@ def stop_once(name: str) -> None:
 
 if len(sys.argv) > 2:
     hosting.LEASE_SECONDS, hosting.RENEW_SECONDS, sender.failpoint = 3, 0.5, stop_once
-transactions_bound()
+connections_prepare()
 stopping = threading.Event()
 signal.signal(signal.SIGTERM, lambda *_: stopping.set())
 venue = sys.argv[1]
