@@ -131,19 +131,22 @@ def orders_recent(account_id: UUID, limit: int) -> list[OrderFacts]:
 
 
 def orders_open_ids(
-    *, account_id: UUID | None = None, instrument_id: UUID | None = None, venue: str = ""
+    *, account_id: UUID | None = None, instrument_id: UUID | None = None, venue: str = "", with_changing: bool = False
 ) -> list[tuple[UUID, UUID]]:
-    """Return (account id, order id) of what a cancel could still reach in a scope; all of it empty is everything."""
+    """Return (account id, order id) of what a cancel could still reach in a scope; all of it empty is everything.
+
+    With those that wait for a replace: they cannot be cancelled now, and whoever asks for all is told so.
+    """
     rows = fetch(
         f"""
         SELECT o.account_id, o.id FROM orders_order o
-        WHERE {_IS_OPEN} AND o.pending = 'none' AND o.base IN
+        WHERE {_IS_OPEN} AND (o.pending = 'none' OR %(changing)s AND o.pending = 'replace') AND o.base IN
               ('accepted', 'held', 'pending_new', 'new', 'partially_filled', 'stopped', 'suspended')
           AND (%(account)s::uuid IS NULL OR o.account_id = %(account)s)
           AND (%(instrument)s::uuid IS NULL OR o.instrument_id = %(instrument)s)
           AND (%(venue)s = '' OR o.venue = %(venue)s)
         ORDER BY o.account_id, o.id
         """,
-        {"account": account_id, "instrument": instrument_id, "venue": venue},
+        {"account": account_id, "instrument": instrument_id, "venue": venue, "changing": with_changing},
     )
     return [(row[0], row[1]) for row in rows]

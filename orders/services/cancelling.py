@@ -106,8 +106,8 @@ def _store(orders: Mapping[UUID, WorkingOrder], answers: Mapping[UUID, CancelOut
 
 
 def orders_cancel_all(*, account_id: UUID, by: Actor, correlation_id: UUID, at: datetime) -> list[CancelOutcome]:
-    """Cancel every order of an account that can be, in one transaction."""
-    found = [order_id for _, order_id in orders_open_ids(account_id=account_id)]
+    """Cancel every order of an account that can be, in one transaction; one that waits for a replace is refused."""
+    found = [order_id for _, order_id in orders_open_ids(account_id=account_id, with_changing=True)]
     if not found:
         return []
     return orders_cancel(order_ids=found, account_id=account_id, by=by, correlation_id=correlation_id, at=at)

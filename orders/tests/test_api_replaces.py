@@ -136,6 +136,16 @@ def test_a_second_replace_waits_for_the_first_and_the_same_one_is_the_same(desk,
     assert taken_id["errors"][0]["code"] == "CLIENT_ORDER_ID_TAKEN"
 
 
+def test_who_cancels_everything_is_told_of_the_order_that_waits_for_a_replace(desk, caller):
+    waiting, resting = desk.working(quantity="10", limit_price="90"), desk.working(quantity="11", limit_price="90")
+    version_id = caller.patch(path(waiting), {"qty": "12"}).json()["id"]
+    answers = {answer["id"]: answer for answer in caller.delete("/v2/orders").json()}
+    assert {key: answer["status"] for key, answer in answers.items()} == {str(waiting): 422, str(resting): 200}
+    assert answers[str(waiting)]["body"]["errors"][0]["code"] == "CANCEL_ALREADY_PENDING"
+    taken(desk, waiting, version_id, "12")
+    assert [answer["id"] for answer in caller.delete("/v2/orders").json()] == [version_id]
+
+
 def test_nobody_else_replaces_an_order(desk, caller):
     order_id = desk.working(quantity="10", limit_price="90")
     assert_problem(new_caller().patch(path(order_id), {"qty": "11"}), 404, 40410000)
