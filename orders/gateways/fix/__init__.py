@@ -4,10 +4,13 @@ QuickFIX holds each session's rules (numbers, resends, heartbeats, rejects) and 
 reads and writes, PostgreSQL keeps the numbers, what was sent and how far the event log was told, in one transaction.
 
     server      the listening socket, and the one session of each key
-    connection  one connection: log on, then take turns of reading, acting, telling, storing, writing
+    logon       who a partner is
+    connection  one connection: turns of reading, acting, telling, storing, writing
+    line        its socket
     engine      QuickFIX
-    acting      what a partner asks: place, cancel, replace, status
-    telling     what the event log says, as execution reports
+    acting      what a partner asks: `ordering` places, `asking` does everything else, `answering` has their words
+    following   the event log of the account, page by page, for `telling` to say in FIX
+    outlet      stored, then written
     reading     FIX fields -> the bodies that the one parser of orders reads
     wire        bytes <-> messages
 """

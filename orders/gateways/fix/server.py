@@ -13,6 +13,7 @@ from django.db import DatabaseError, InterfaceError
 
 from accounts.api.pool import in_pool
 from orders.gateways.fix.connection import RECOVER, STOPPING, Connection, House
+from orders.gateways.fix.line import Line
 from orders.services.fix_sessions import fix_cancels_due, fix_sessions_recover
 from orders.services.queue import PlacementQueue
 from trading_portal.kernel import clock
@@ -67,7 +68,7 @@ class FixServer:
         if len(self._connections) >= CONNECTIONS:
             writer.close()
             return
-        connection = Connection(self._house, reader, writer)
+        connection = Connection(self._house, Line(reader, writer))
         task = asyncio.current_task()
         assert task is not None
         self._connections[connection] = task
