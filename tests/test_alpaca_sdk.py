@@ -163,6 +163,7 @@ def test_what_is_sold_short_is_shown_as_short_and_bought_back(live, market, call
         client.submit_order(market_order(market, qty=3, side=OrderSide.SELL))
     assert refused.value.status_code == 403
     account_configure(account_id=caller.account_id, may_short=True, by=BY, at=clock.now())
+    assert client.set_account_configurations(client.get_account_configurations()).no_shorting is False
     assert client.get_account().shorting_enabled
     sold = client.submit_order(market_order(market, qty=3, side=OrderSide.SELL))
     until(lambda: client.get_order_by_id(sold.id).status is OrderStatus.FILLED)

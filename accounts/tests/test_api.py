@@ -34,8 +34,8 @@ def new_key(owner_id):
     )
 
     def make(**options):
-        options = {"scopes": ["account:read", "trading"], "at": clock.now(), **options}
-        return services.api_key_create(user_id=owner_id, account_id=account_id, name="k", by=BY, **options)
+        options = {"scopes": ["account:read", "trading"], "at": clock.now(), "account_id": account_id, **options}
+        return services.api_key_create(user_id=owner_id, name="k", by=BY, **options)
 
     return make
 
@@ -156,3 +156,36 @@ def test_the_callers_request_id_comes_back(new_key):
     key = new_key()
     assert read(key.key_id, key.secret, **{"X-Request-ID": "abc-1"})["X-Request-ID"] == "abc-1"
     assert read(key.key_id, key.secret, **{"X-Request-ID": "\r\nSet-Cookie: x"})["X-Request-ID"] != "\r\nSet-Cookie: x"
+
+
+def change(key, body):
+    given = {"APCA-API-KEY-ID": key.key_id, "APCA-API-SECRET-KEY": key.secret}
+    return Client().patch("/v2/account/configurations", body, content_type="application/json", headers=given)
+
+
+def test_shorting_is_turned_off_by_its_owner_and_on_by_the_desk(new_key, owner_id):
+    account_id = services.account_open(
+        owner_id=owner_id, number=str(uuid7())[-12:], name="S", base_currency="USD", is_paper=True, may_short=True,
+        by=BY, at=clock.now(),
+    )  # fmt: skip
+    key = new_key(account_id=account_id)
+    standing = read(key.key_id, key.secret, path="/v2/account/configurations").json()
+    assert standing["no_shorting"] is False
+    assert change(key, {**standing, "no_shorting": True}).json()["no_shorting"] is True
+    assert change(key, {}).json()["no_shorting"] is True
+    body = assert_problem(change(key, {"no_shorting": False}), 403, 40310000)
+    assert [error["code"] for error in body["errors"]] == ["SHORTING_IS_THE_DESKS"]
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ([], "BODY_NOT_AN_OBJECT"),
+        ({"no_shortage": True}, "FIELD_UNKNOWN"),
+        ({"max_margin_multiplier": "4"}, "FIELD_FIXED"),
+        ({"no_shorting": "yes"}, "FIELD_NOT_BOOLEAN"),
+    ],
+)
+def test_what_cannot_be_configured_is_refused(new_key, body, code):
+    answer = assert_problem(change(new_key(), body), 422, 42210000)
+    assert [error["code"] for error in answer["errors"]] == [code]

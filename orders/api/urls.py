@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
+from accounts.api.configurations import Configurations
 from accounts.api.pool import resource
 from orders.api import activities, closing, commands, history, views
 
@@ -21,6 +22,7 @@ urlpatterns = [
     path("positions", resource(closing.ClosablePositions), name="api-positions"),
     path("positions/<path:symbol_or_id>", resource(closing.ClosablePosition), name="api-position"),
     path("account", resource(history.TradingAccount), name="api-account"),
+    path("account/configurations", resource(Configurations), name="api-account-configurations"),
     path("account/activities/FILL", resource(activities.TradeActivities), name="api-account-trades"),
     path("account/events", resource(history.AccountEvents), name="api-account-events"),
 ]
