@@ -257,6 +257,11 @@ class Venue(quickfix.Application):
 
     def mass_status(self, fields: Fields) -> None:
         mine = [order for order in self.book.all() if order.partner == fields[49]]
+        if not mine:
+            self.send({
+                35: "8", 37: "NONE", 17: "0", 150: "I", 39: "8", 584: fields[584], 911: "0", 912: "Y", 55: "[N/A]",
+                54: "1", 151: "0", 14: "0", 6: "0", 60: now(),
+            })  # fmt: skip
         for order in mine:
             self.send({
                 35: "8", 17: "0", 150: "I", 584: fields[584], 911: str(len(mine)),

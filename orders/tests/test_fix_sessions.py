@@ -252,6 +252,7 @@ def test_a_venue_that_does_not_answer_is_a_timeout_and_a_late_answer_harms_nobod
 def test_the_venue_is_asked_for_all_open_orders_at_once_where_it_answers_that(script: FixScript):
     opened = Line(MassStatusFixBroker(script.name, script.profile, script.root))
     try:
+        assert opened.run(opened.adapter.open_orders()) == set()
         works, ended = order(), order()
         opened.submit(works, ended)
         opened.until(lambda: len(opened.reports) == 2)
