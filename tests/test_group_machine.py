@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from uuid import UUID
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, event, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -29,6 +29,7 @@ STEPS = int(os.environ.get("GROUP_MACHINE_STEPS", "30"))
 GROUPS = 3
 QUANTITY = Decimal(10)
 INDEX = st.integers(0, 11)
+HOW_FAR = st.sampled_from(["placed", "partly", "filled", "works", "works"])
 CLASSES = st.sampled_from([OrderClass.BRACKET, OrderClass.BRACKET, OrderClass.OCO, OrderClass.OTO])
 WORKING = ("accepted", "pending_new", "new", "partially_filled", "pending_cancel", "pending_replace")
 PROMISES = ("I01", "I02", "I03", "I05", "I06", "I07", "I08", "I09", "I10", "I13", "I16")
@@ -54,8 +55,8 @@ class AtVenue:
 class GroupMachine(RuleBasedStateMachine):
     """Place groups; let messages, fills, busts, refusals and cancels come in every order."""
 
-    @initialize()
-    def open_desk(self) -> None:
+    @initialize(order_class=CLASSES, how_far=HOW_FAR)
+    def open_desk(self, order_class: OrderClass, how_far: str) -> None:
         self.desk = Desk(cash="1000000000")
         self.groups: dict[UUID, list[UUID]] = {}
         self.venue: dict[UUID, AtVenue] = {}
@@ -64,10 +65,14 @@ class GroupMachine(RuleBasedStateMachine):
         bought = self.desk.working(quantity="1000")
         self.desk.record(self.desk.trade(bought, "1000"))
         self.start = self.desk.held()
+        self.place_group(order_class, how_far)
 
     @precondition(lambda self: len(self.groups) < GROUPS)
-    @rule(order_class=CLASSES, how_far=st.sampled_from(["placed", "filled", "works", "works"]))
+    @rule(order_class=CLASSES, how_far=HOW_FAR)
     def place(self, order_class: OrderClass, how_far: str) -> None:
+        self.place_group(order_class, how_far)
+
+    def place_group(self, order_class: OrderClass, how_far: str) -> None:
         """Place a group; have its entry filled; have the venue work its exits."""
         cents = Decimal(len(self.groups)) / 100
         placement = self.desk.place_all(
@@ -88,7 +93,9 @@ class GroupMachine(RuleBasedStateMachine):
         if how_far == "placed":
             return
         self.answer_all()
-        if order_class is not OrderClass.OCO:
+        if how_far == "partly":
+            self.fill(placement.order.id, "3")
+        elif order_class is not OrderClass.OCO:
             self.fill(placement.order.id, "all")
             self.send()
         if how_far == "works":
@@ -151,6 +158,7 @@ class GroupMachine(RuleBasedStateMachine):
     def fill(self, order_id: UUID, share: str) -> None:
         order = self.venue[order_id]
         quantity = order.left if share == "all" else min(Decimal(share), order.left)
+        event(f"{self.desk.order(order_id).leg.value or 'root'} fills {share}")
         report = self.desk.trade(order_id, str(quantity))
         order.fills[report.exec_id] = quantity
         self.desk.record(report)
