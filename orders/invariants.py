@@ -49,6 +49,7 @@ _KINDS: Mapping[str, tuple[EventKind, ...]] = {
     "order.stopped": (EventKind.STOPPED,),
     "order.done_for_day": (EventKind.DONE_FOR_DAY,),
     "order.calculated": (EventKind.CALCULATED,),
+    "order.route_decided": (EventKind.STATUS,),
     "order.restated": (EventKind.RELEASED, EventKind.RENEWED, EventKind.STATUS),
     "order.unknown": (EventKind.TIMED_OUT,),
 }

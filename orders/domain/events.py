@@ -135,6 +135,15 @@ class OrderAcknowledged(ReportedMove, frozen=True, kw_only=True):
     TYPE: ClassVar[str] = "order.acknowledged"
 
 
+class OrderRouteDecided(ReportedMove, frozen=True, kw_only=True):
+    """A router shared a part of the order out; `venues_seen` is what it decided on, `text` why it had to decide."""
+
+    TYPE: ClassVar[str] = "order.route_decided"
+    route_quantity: str
+    slices: tuple[Mapping[str, str], ...]
+    venues_seen: tuple[Mapping[str, Any], ...]
+
+
 class OrderExecuted(ReportedMove, frozen=True, kw_only=True):
     """The venue traded; exactly one of these for each fill, with what it left behind."""
 

@@ -9,6 +9,8 @@ from uuid import UUID
 
 import msgspec
 
+from orders.domain.routing import Slice, VenueView
+
 
 class ReportKind(StrEnum):
     """Say what a report tells (FIX 150, and 35=9 for the two refused requests)."""
@@ -40,6 +42,14 @@ class Restatement(StrEnum):
     SPLIT = "split"
 
 
+class RouteTold(msgspec.Struct, frozen=True):
+    """Where a router sends a part of an order, and the venues as it saw them."""
+
+    quantity: Decimal
+    slices: tuple[Slice, ...]
+    views: tuple[VenueView, ...]
+
+
 class VenueReport(msgspec.Struct, frozen=True, kw_only=True):
     """One report; `quantity` and `price` are the trade's (for `replaced`: the order's new ones).
 
@@ -63,4 +73,5 @@ class VenueReport(msgspec.Struct, frozen=True, kw_only=True):
     request_id: UUID | None = None
     stop_price: Decimal | None = None
     ratio: Decimal | None = None
+    route: RouteTold | None = None
     executed_at: datetime

@@ -5,6 +5,7 @@ from orders.models.fix import FixMessage, FixRequest, FixSession
 from orders.models.fix_venue import FixLink, FixSent
 from orders.models.order import Execution, Order, OrderVersion
 from orders.models.paper import PaperOrder, PaperReport, PaperSession
+from orders.models.smart import SmartChild, SmartDecision, SmartOrder
 from orders.models.venue import Breaker, ParkedReport, RecordedReport, VenueAlert, VenueIntent, VenueLease, VenueRoute
 
 __all__ = [
@@ -22,6 +23,9 @@ __all__ = [
     "PaperSession",
     "ParkedReport",
     "RecordedReport",
+    "SmartChild",
+    "SmartDecision",
+    "SmartOrder",
     "VenueAlert",
     "VenueIntent",
     "VenueLease",

@@ -10,6 +10,7 @@ from uuid import UUID
 from audit.domain.types import Actor
 from orders.domain import events
 from orders.domain.order import EventKind
+from orders.domain.reports import RouteTold
 from orders.domain.types import BaseState
 from orders.services.reporting import BOOKED, Batch, Move, Parked
 from orders.services.versions import terms_facts
@@ -17,7 +18,7 @@ from orders.services.working import Journal
 from positions.domain.types import FillOutcome
 from trading_portal.kernel.errors import Reason
 from trading_portal.kernel.ids import uuid7
-from trading_portal.kernel.money import plain
+from trading_portal.kernel.money import ZERO, plain
 
 _ANSWERS = (EventKind.REPLACED, EventKind.REPLACE_REJECTED)
 _PAYLOADS: Mapping[EventKind, type[events.ReportedMove]] = {
@@ -37,6 +38,7 @@ _PAYLOADS: Mapping[EventKind, type[events.ReportedMove]] = {
     EventKind.CALCULATED: events.OrderCalculated,
     EventKind.BUSTED: events.OrderBusted,
     EventKind.CORRECTED: events.OrderCorrected,
+    EventKind.STATUS: events.OrderRouteDecided,
 }
 
 
@@ -70,6 +72,8 @@ def _note_move(move: Move, outcomes: Outcomes, journal: Journal, by: Actor) -> N
         facts |= _booked_facts(move, outcomes)
     if move.kind in _ANSWERS:
         facts |= _replace_facts(move)
+    if report.route is not None:
+        facts |= _route_facts(report.route)
     payload = _payload(move)
     if payload is events.OrderRejected:
         facts["reasons"] = tuple(move.order.facts.reasons)
@@ -126,6 +130,26 @@ def _replace_facts(move: Move) -> dict[str, Any]:
         raise LookupError(f"a replace of order {move.order.facts.id} was approved without a worst price")
     taken = {"replaces": str(settled.terms.replaces), "worst_price": plain(worst_price)}
     return terms_facts(settled) | taken | reserved
+
+
+def _route_facts(route: RouteTold) -> dict[str, Any]:
+    return {
+        "route_quantity": plain(route.quantity),
+        "slices": tuple({"venue": each.venue, "quantity": plain(each.quantity)} for each in route.slices),
+        "venues_seen": tuple(
+            {
+                "venue": view.venue,
+                "best_price": plain(view.levels[0][0]) if view.levels else None,
+                "displayed": plain(sum((size for _, size in view.levels), ZERO)),
+                "fee_rate": plain(view.fee_rate),
+                "fee_per_unit": plain(view.fee_per_unit),
+                "latency_ms": round(view.latency * 1000),
+                "is_suspect": view.is_suspect,
+                "is_left_out": view.is_broken,
+            }
+            for view in route.views
+        ),
+    }
 
 
 def _note_anomaly(move: Move, why: Reason, journal: Journal, by: Actor) -> None:

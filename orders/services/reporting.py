@@ -134,6 +134,10 @@ class Batch:
         event = self._event(report, order, referred)
         if isinstance(event, Reason):
             return event
+        if event.kind is EventKind.STATUS and report.route is not None:
+            told, reserved = order.described(), order.held.quantity
+            self.moves.append(Move(order, report, event.kind, told, execution_id, None, (), reserved, None))
+            return None
         if event.kind is EventKind.STATUS or (referred is not None and not referred.is_live):
             self.repeats += 1
             return None
