@@ -11,6 +11,7 @@ from orders.domain.brackets import Group, Member, steps
 from orders.domain.commands import ReplaceFields, ReplaceOrder, StopLoss, TakeProfit
 from orders.domain.reports import ReportKind
 from orders.domain.types import OrderClass, OrderType, TimeInForce
+from orders.services import executions
 from orders.tests.desk import Desk, rows
 from positions.domain.types import Side
 from positions.tests.helpers import BY
@@ -163,6 +164,24 @@ def test_exits_are_activated_in_the_batch_that_fills_the_entry_whatever_else_it_
     )
     assert statuses(desk, ids) == ["filled", "accepted", "accepted"]
     assert reserved(desk, (*ids, alone)) == [None, 10, None, None]
+
+
+def test_a_crash_before_the_commit_leaves_neither_the_fill_nor_what_follows_and_a_repeat_brings_both(desk, monkeypatch):
+    ids = entry, *_ = group(desk)
+    desk.claim()
+    fill = desk.trade(entry, "10")
+
+    def die(point: str) -> None:
+        raise RuntimeError(point)
+
+    with monkeypatch.context() as crash, pytest.raises(RuntimeError):
+        crash.setattr(executions, "failpoint", die)
+        desk.record(fill)
+    assert statuses(desk, ids) == ["pending_new", "held", "held"]
+    desk.record(fill)
+    desk.record(fill)
+    assert statuses(desk, ids) == ["filled", "accepted", "accepted"]
+    assert len(desk.claim()) == 2
 
 
 @pytest.mark.parametrize("end", [ReportKind.CANCELED, ReportKind.EXPIRED, ReportKind.REJECTED])
