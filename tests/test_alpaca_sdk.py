@@ -405,7 +405,7 @@ def test_the_stream_has_no_gap_and_no_double_through_the_loss_of_redis(
     placed = []
     with Following(live, caller) as following:
         for number in range(30):
-            placed.append(client.submit_order(limit(market)).id)
+            placed.append(client.submit_order(limit(market, qty=number + 1)).id)
             if number % 5 == 2:
                 connection = redis.Redis.from_url(settings.REDIS_URL)
                 connection.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
