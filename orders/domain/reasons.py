@@ -52,7 +52,7 @@ SENTENCES: Mapping[str, str] = {
     "QTY_OR_NOTIONAL": "Give either qty or notional.",
     "NOTIONAL_NOT_ALLOWED": "A {type} order needs a qty: only market and limit orders take a notional.",
     "NOTIONAL_TOO_SMALL": "The notional {notional} is too small: at least {least} can be ordered.",
-    "NOTIONAL_OFF_CENT": "The notional {notional} must be given to the cent.",
+    "NOTIONAL_OFF_CENT": "The notional {notional} must be a multiple of {step}.",
     "NOT_FRACTIONABLE": "{symbol} cannot be bought in parts.",
     "FRACTION_NEEDS_DAY": "Orders for a part of a share of {symbol} must be day orders.",
     "EXTENDED_HOURS_NEEDS_A_LIMIT": "Only limit orders that are day or gtc can trade in extended hours.",

@@ -31,11 +31,8 @@ def quantity_reasons(
     order_type: str,
     time_in_force: str,
     is_simple: bool = True,
-    is_sized: bool = True,
 ) -> list[Reason]:
-    """Return why a quantity is not one of this instrument; one that is still to be worked out is not judged."""
-    if not is_sized:
-        return []
+    """Return why a quantity is not one of this instrument."""
     lot = lot_for(instrument, order_type=order_type, time_in_force=time_in_force, is_simple=is_simple)
     return [] if is_multiple(quantity, lot) else [reason("QUANTITY_OFF_LOT", quantity=quantity, lot=lot)]
 
