@@ -62,9 +62,11 @@ def words(name: str, default: str = "") -> list[str]:
     return [word.strip() for word in os.environ.get(name, default).split(",") if word.strip()]
 
 
-def venues(name: str, default: str, numbers: Mapping[str, tuple[str, int]]) -> dict[str, dict[str, Decimal]]:
+def venues(
+    name: str, default: str, numbers: Mapping[str, tuple[str, int]], *, prefix: str = ""
+) -> dict[str, dict[str, Decimal]]:
     """Return the venues that a variable names, each with its numbers: its own, else those for all, else as given."""
-    prefix = name.removesuffix("VENUES")
+    prefix = prefix or name.removesuffix("VENUES")
     return {
         venue: {
             key: decimal(

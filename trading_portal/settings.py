@@ -231,6 +231,8 @@ PAPER_DEFAULTS = {
     "FAULT_SEED": ("1", 0),
 }
 PAPER_VENUES = env.venues("PORTAL_PAPER_VENUES", "paper", PAPER_DEFAULTS)
+# The paper venues that the router of the venue `smart` has to itself, with the numbers of any other paper venue.
+SMART_VENUES = env.venues("PORTAL_SMART_VENUES", "alpha,beta,gamma", PAPER_DEFAULTS, prefix="PORTAL_PAPER_")
 ALPACA_VENUES = env.venue_texts("PORTAL_ALPACA_VENUES", ("URL", "KEY_ID", "SECRET_KEY"), {"STREAM_URL": ""})
 FIX_VENUES = env.venue_texts(
     "PORTAL_FIX_VENUES",

@@ -15,11 +15,14 @@ from django.utils.module_loading import import_string
 from orders.brokers.alpaca.profile import profile_from_texts
 from orders.brokers.fix.profile import FixProfile, profile_from
 from orders.brokers.paper.broker import PaperBroker
+from orders.brokers.paper.market import LiveMarket
 from orders.brokers.paper.profile import PaperProfile, profile_of
 from orders.brokers.protocol import BrokerAdapter
 from orders.brokers.replay.broker import ReplayBroker
 from orders.brokers.replay.session import fingerprint, session_read
-from orders.domain.facts import PAPER_VENUE
+from orders.brokers.smart.broker import SmartBroker
+from orders.brokers.smart.views import PaperViews
+from orders.domain.facts import PAPER_VENUE, SMART_VENUE
 from trading_portal.kernel import money
 from trading_portal.kernel.money import ZERO
 
@@ -72,8 +75,15 @@ def _recorded(venue: str) -> BrokerAdapter:
     return ReplayBroker(venue, partial(session_read, content), fingerprint(content, texts["RUN"]), float(speed))
 
 
+def _smart() -> BrokerAdapter:
+    profiles = {venue: profile_of(numbers) for venue, numbers in settings.SMART_VENUES.items()}
+    venues = {venue: PaperBroker(venue, profile) for venue, profile in profiles.items()}
+    return SmartBroker(SMART_VENUE, venues, PaperViews(profiles, LiveMarket()))
+
+
 ADAPTERS: Mapping[str, Callable[[], BrokerAdapter]] = {
     **{venue: partial(_paper, venue) for venue in settings.PAPER_VENUES},
+    **({SMART_VENUE: _smart} if settings.SMART_VENUES else {}),
     **{venue: partial(_fix, venue, _fix_profile(venue)) for venue in settings.FIX_VENUES},
     **{venue: partial(_alpaca, venue) for venue in settings.ALPACA_VENUES},
     **{venue: partial(_recorded, venue) for venue in settings.RECORDED_VENUES},

@@ -27,6 +27,7 @@ from positions.domain.types import Side
 from trading_portal.kernel.errors import Reason
 
 PAPER_VENUE = "paper"
+SMART_VENUE = "smart"
 
 
 class OrderFacts(msgspec.Struct, frozen=True, kw_only=True):

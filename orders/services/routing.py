@@ -16,7 +16,7 @@ from audit.domain.types import Actor
 from audit.services import events_append
 from orders.brokers.registry import ADAPTERS
 from orders.domain.commands import PlaceOrder
-from orders.domain.facts import PAPER_VENUE
+from orders.domain.facts import PAPER_VENUE, SMART_VENUE
 from orders.domain.venue_events import RouteRemoved, RouteSet
 from orders.models import VenueRoute
 from orders.selectors.sql import fetch
@@ -71,6 +71,8 @@ class Surroundings:
         """Return where an order goes: where it says, where its caller says, or where its account's routes lead."""
         if command.venue or given:
             return command.venue or given or PAPER_VENUE
+        if command.schedule is not None and SMART_VENUE in ADAPTERS:
+            return SMART_VENUE
         found = [
             route
             for route in self.routes

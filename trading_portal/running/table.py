@@ -43,6 +43,7 @@ def programs(environment: Mapping[str, str], folder: DataFolder, port: int) -> l
         raise Problem(f"PORTAL_ASGI is {server!r}; it must be daphne or uvicorn.")
     commands = {"web": WEB[server], **OTHERS}
     simulated = _words(environment, "PORTAL_PAPER_VENUES", "paper") + _words(environment, "PORTAL_RECORDED_VENUES")
+    simulated += ["smart"] if _words(environment, "PORTAL_SMART_VENUES", "alpha,beta,gamma") else []
     venues = ",".join(f"venue.{name}" for name in simulated)
     for variable in ("PORTAL_ALPACA_VENUES", "PORTAL_FIX_VENUES"):
         commands |= {f"venue-{name}": _venue(name) for name in _words(environment, variable)}
