@@ -35,7 +35,7 @@ class ConfigurationsDocument(Document):
     """What the account is set up to do; all but no_shorting is the same for every account."""
 
     no_shorting = serializers.BooleanField(
-        help_text="The account only sells what it has. It can be set; only the risk desk can lift it."
+        help_text="The account only sells what it has. It can be set, and lifted only by those who manage accounts."
     )
     dtbp_check = serializers.CharField(allow_null=True)
     fractional_trading = serializers.BooleanField()
@@ -67,7 +67,7 @@ class Configurations(ApiView):
         responses={200: ConfigurationsDocument, **problems(422)},
     )
     def patch(self, request: Request) -> Response:
-        """Set what may be set: shorting can be turned off at once, and only the risk desk turns it on."""
+        """Set what may be set: shorting can be turned off at once, and not on again."""
         account = self._account()
         no_shorting = _no_shorting(request.data, account)
         if account.may_short and no_shorting:
@@ -99,8 +99,8 @@ def _no_shorting(given: Any, account: AccountFacts) -> bool:
     if not isinstance(asked, bool):
         raise _refused("FIELD_NOT_BOOLEAN", "no_shorting must be true or false.", field="no_shorting")
     if standing["no_shorting"] and not asked:
-        sentence = "Only the risk desk can allow an account to sell short."
-        raise ProblemError(Problem(403, sentence, errors=[error_of(reason("SHORTING_IS_THE_DESKS"), sentence)]))
+        sentence = "Only those who manage accounts can allow one to sell short."
+        raise ProblemError(Problem(403, sentence, errors=[error_of(reason("SHORTING_NOT_GRANTED"), sentence)]))
     return asked
 
 

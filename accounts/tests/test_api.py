@@ -163,7 +163,7 @@ def change(key, body):
     return Client().patch("/v2/account/configurations", body, content_type="application/json", headers=given)
 
 
-def test_shorting_is_turned_off_by_its_owner_and_on_by_the_desk(new_key, owner_id):
+def test_an_owner_turns_shorting_off_and_not_on_again(new_key, owner_id):
     account_id = services.account_open(
         owner_id=owner_id, number=str(uuid7())[-12:], name="S", base_currency="USD", is_paper=True, may_short=True,
         by=BY, at=clock.now(),
@@ -174,7 +174,7 @@ def test_shorting_is_turned_off_by_its_owner_and_on_by_the_desk(new_key, owner_i
     assert change(key, {**standing, "no_shorting": True}).json()["no_shorting"] is True
     assert change(key, {}).json()["no_shorting"] is True
     body = assert_problem(change(key, {"no_shorting": False}), 403, 40310000)
-    assert [error["code"] for error in body["errors"]] == ["SHORTING_IS_THE_DESKS"]
+    assert [error["code"] for error in body["errors"]] == ["SHORTING_NOT_GRANTED"]
 
 
 @pytest.mark.parametrize(
