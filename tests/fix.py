@@ -182,6 +182,7 @@ class FixDesk(Desk):
         self.caller = new_caller(account_id=self.account, **options)
         VenueRoute.objects.create(account_id=self.account, asset_class="", venue=self.venue)
         self._names = count(1)
+        self._cents = count(0)
 
     def partner(self, acceptor: Acceptor, folder: Path, *logon: str, **options: Any) -> Partner:
         return Partner(acceptor, self.caller, folder, *logon, **options)
@@ -190,12 +191,12 @@ class FixDesk(Desk):
         return f"{self.venue}-{next(self._names)}"
 
     def send(self, partner: Partner, **changes: Any) -> str:
-        """Send a limit order to buy; return its ClOrdID."""
+        """Send a limit order to buy; each has its own price, as risk takes twins for a slip. Return its ClOrdID."""
         self.show()
         name = changes.pop("_11", None) or self.name()
         fields = {
-            "_11": name, "_55": self.symbol, "_54": "1", "_38": next(self._numbers), "_40": "2", "_44": "100",
-            "_59": "1", "_60": stamp(), **changes,
+            "_11": name, "_55": self.symbol, "_54": "1", "_38": next(self._numbers), "_40": "2",
+            "_44": f"{100 + next(self._cents) / 100:.2f}", "_59": "1", "_60": stamp(), **changes,
         }  # fmt: skip
         partner.send("D", **{tag: value for tag, value in fields.items() if value is not None})
         return name

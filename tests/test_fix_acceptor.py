@@ -14,6 +14,7 @@ from accounts.services import api_key_revoke
 from orders.domain.reports import ReportKind, Restatement
 from orders.gateways.fix.wire import encode, fields_of
 from orders.models import FixSession
+from orders.selectors.fix import order_id_of_client_order_id
 from orders.tests.api import new_caller
 from orders.tests.desk import rows
 from positions.tests.helpers import BY
@@ -51,8 +52,17 @@ def connect(acceptor: Acceptor, tmp_path: Path) -> Iterator[Connect]:
         partner.kill()
 
 
-def test_an_order_is_acknowledged_filled_and_told_at_each_step(connect):
-    desk, partner = connect()
+@pytest.fixture(scope="module")
+def trading(acceptor: Acceptor, tmp_path_factory: Any) -> Iterator[tuple[FixDesk, Partner]]:
+    """Give a desk with its partner logged on, for tests that look at orders of their own alone."""
+    desk = FixDesk()
+    partner = desk.partner(acceptor, tmp_path_factory.mktemp("partner")).until_logged_on()
+    yield desk, partner
+    partner.kill()
+
+
+def test_an_order_is_acknowledged_filled_and_told_at_each_step(trading):
+    desk, partner = trading
     name = desk.send(partner, _38="10")
     pending = partner.until_told(name, _150="A")
     assert (pending["39"], pending["151"], pending["14"]) == ("A", "10", "0")
@@ -133,8 +143,8 @@ def test_what_is_no_logon_is_answered_with_a_logout(acceptor):
 # What is refused, and how
 
 
-def test_an_order_that_risk_refuses_is_rejected_with_code_and_sentence(connect):
-    desk, partner = connect()
+def test_an_order_that_risk_refuses_is_rejected_with_code_and_sentence(trading):
+    desk, partner = trading
     name = desk.send(partner, _38="10", _44="250")
     refused = partner.until_told(name, _150="8", _39="8")
     assert re.match(r"PRICE_OUTSIDE_COLLAR: The price 250 is worse than", refused["58"])
@@ -153,14 +163,14 @@ NO_ORDERS = [
 ]
 
 
-def test_an_order_that_is_none_is_rejected_and_not_stored(connect):
-    desk, partner = connect()
+def test_an_order_that_is_none_is_rejected_and_not_stored(trading):
+    desk, partner = trading
     for changes, code, text in NO_ORDERS:
         name = desk.send(partner, **changes)
         refused = partner.until_told(name, _150="8")
         assert (refused["103"], refused["37"]) == (code, "NONE"), refused
         assert re.search(text, refused["58"])
-    assert rows("SELECT count(*) FROM orders_order WHERE account_id = %s", desk.account) == [(0,)]
+        assert order_id_of_client_order_id(desk.account, name) is None
 
 
 MALFORMED = [
@@ -171,8 +181,8 @@ MALFORMED = [
 ]
 
 
-def test_a_malformed_message_is_rejected_by_its_session(connect):
-    desk, partner = connect()
+def test_a_malformed_message_is_rejected_by_its_session(trading):
+    desk, partner = trading
     for changes, _, _ in MALFORMED:
         desk.send(partner, **changes)
     until(lambda: sum(each["35"] == "3" for each in partner.all("admin")) == len(MALFORMED))
@@ -195,22 +205,22 @@ def test_a_rate_that_is_used_up_refuses_orders_and_never_cancels(connect):
 # The same order twice
 
 
-def test_the_same_order_again_is_answered_with_how_it_stands_and_another_one_is_refused(connect):
-    desk, partner = connect()
-    name = desk.send(partner, _38="7")
+def test_the_same_order_again_is_answered_with_how_it_stands_and_another_one_is_refused(trading):
+    desk, partner = trading
+    name = desk.send(partner, _38="7", _44="100.5")
     partner.until_told(name, _150="A")
-    desk.send(partner, _11=name, _38="7")
+    desk.send(partner, _11=name, _38="7", _44="100.5")
     partner.until_told(name, _150="I", _39="A", _38="7")
-    desk.send(partner, _11=name, _38="8")
+    desk.send(partner, _11=name, _38="8", _44="100.5")
     partner.until_told(name, _150="8", _103="6")
-    assert rows("SELECT count(*) FROM orders_order WHERE account_id = %s", desk.account) == [(1,)]
+    assert rows("SELECT count(*) FROM orders_order WHERE client_order_id = %s", name) == [(1,)]
 
 
 # Cancels
 
 
-def test_a_cancel_is_pending_and_then_done_under_its_own_id(connect):
-    desk, partner = connect()
+def test_a_cancel_is_pending_and_then_done_under_its_own_id(trading):
+    desk, partner = trading
     name, order_id = desk.working_order(partner)
     cancel = desk.name()
     partner.send("F", _11=cancel, _41=name, _55=desk.symbol, _54="1", _60=stamp())
@@ -222,8 +232,8 @@ def test_a_cancel_is_pending_and_then_done_under_its_own_id(connect):
     partner.until_told(late, _35="9", _434="1", _102="0", _39="4")
 
 
-def test_a_cancel_that_the_venue_refuses_is_told_as_a_reject_of_that_cancel(connect):
-    desk, partner = connect()
+def test_a_cancel_that_the_venue_refuses_is_told_as_a_reject_of_that_cancel(trading):
+    desk, partner = trading
     name, order_id = desk.working_order(partner)
     cancel = desk.name()
     partner.send("F", _11=cancel, _41=name, _55=desk.symbol, _54="1", _60=stamp())
@@ -236,15 +246,15 @@ def test_a_cancel_that_the_venue_refuses_is_told_as_a_reject_of_that_cancel(conn
     assert refused["58"] == "too late"
 
 
-def test_a_cancel_of_an_order_that_is_not_there_is_rejected(connect):
-    desk, partner = connect()
+def test_a_cancel_of_an_order_that_is_not_there_is_rejected(trading):
+    desk, partner = trading
     cancel = desk.name()
     partner.send("F", _11=cancel, _41="no such", _55=desk.symbol, _54="1", _60=stamp())
     partner.until_told(cancel, _35="9", _102="1", _37="NONE", _39="8")
 
 
-def test_a_cancel_asked_elsewhere_is_told_under_the_orders_own_id(connect):
-    desk, partner = connect()
+def test_a_cancel_asked_elsewhere_is_told_under_the_orders_own_id(trading):
+    desk, partner = trading
     name, order_id = desk.working_order(partner)
     desk.cancel(order_id)
     told = partner.until_told(name, _150="6")
@@ -252,7 +262,7 @@ def test_a_cancel_asked_elsewhere_is_told_under_the_orders_own_id(connect):
     desk.record(desk.report(order_id, ReportKind.CANCEL_REJECTED))
     desk.record(desk.report(order_id, ReportKind.CANCELED))
     partner.until_told(name, _150="4")
-    assert not [each for each in partner.all() if each["35"] == "9"]
+    assert not [each for each in partner.reports(name) if each["35"] == "9"]
 
 
 def test_a_mass_cancel_reaches_every_open_order_of_the_key(connect):
@@ -288,8 +298,8 @@ def test_the_status_of_an_order_is_told_when_asked(connect):
 # What the log says of fills
 
 
-def test_a_bust_and_a_correction_name_the_fill_they_speak_of(connect):
-    desk, partner = connect()
+def test_a_bust_and_a_correction_name_the_fill_they_speak_of(trading):
+    desk, partner = trading
     name, order_id = desk.working_order(partner, _38="10")
     first, second = desk.trade(order_id, "4", "99"), desk.trade(order_id, "3", "99")
     desk.record(first, second)
@@ -302,8 +312,8 @@ def test_a_bust_and_a_correction_name_the_fill_they_speak_of(connect):
     assert (corrected["31"], corrected["6"]) == ("98", "98")
 
 
-def test_a_halt_and_its_end_and_the_end_of_an_order_are_told(connect):
-    desk, partner = connect()
+def test_a_halt_and_its_end_and_the_end_of_an_order_are_told(trading):
+    desk, partner = trading
     name, order_id = desk.working_order(partner, _38="10")
     desk.record(desk.report(order_id, ReportKind.SUSPENDED))
     partner.until_told(name, _150="9", _39="9")
@@ -332,8 +342,8 @@ def test_orders_of_other_keys_are_told_only_to_who_asks_for_the_whole_account(co
 # Replaces
 
 
-def test_a_replace_is_pending_and_then_done_under_its_own_id(connect):
-    desk, partner = connect()
+def test_a_replace_is_pending_and_then_done_under_its_own_id(trading):
+    desk, partner = trading
     name, order_id = desk.working_order(partner, _38="10")
     replace = desk.name()
     desk.replace(partner, replace, name, _38="12", _44="99")
@@ -347,8 +357,8 @@ def test_a_replace_is_pending_and_then_done_under_its_own_id(connect):
     partner.until_told(replace, _150="F", _39="2")
 
 
-def test_a_replace_that_cannot_be_is_rejected_under_its_own_id(connect):
-    desk, partner = connect()
+def test_a_replace_that_cannot_be_is_rejected_under_its_own_id(trading):
+    desk, partner = trading
     name, order_id = desk.working_order(partner, _38="10")
     too_dear = desk.name()
     desk.replace(partner, too_dear, name, _38="10", _44="250")
