@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from orders.domain.commands import PlaceOrder, command_hash
 from orders.domain.facts import Placement
@@ -13,6 +13,17 @@ from risk.domain.types import Decision
 Basket = range
 """Where in a batch the orders of one basket stand."""
 Check = Callable[[Sequence[NewOrder]], Sequence[Decision]]
+
+
+def baskets_among(requests: Iterable[tuple[int, bool]]) -> list[Basket]:
+    """Return where baskets stand among the orders of requests, each given as how many and whether they are one."""
+    found: list[Basket] = []
+    start = 0
+    for size, is_basket in requests:
+        if is_basket:
+            found.append(Basket(start, start + size))
+        start += size
+    return found
 
 
 def baskets_sound(

@@ -20,7 +20,7 @@ from orders.domain.commands import PlaceOrder
 from orders.domain.facts import Placement
 from orders.domain.reasons import sentence
 from orders.services.authorising import KeyedOrders, LetIn, keyed_orders_let_in
-from orders.services.baskets import Basket
+from orders.services.baskets import baskets_among
 from orders.services.placing import orders_place
 from trading_portal.kernel import clock
 from trading_portal.kernel.errors import PortalError, Unavailable, reason
@@ -222,8 +222,9 @@ class PlacementQueue:
         if not requests:
             return []
         commands = [command for _, let_in in requests for command in let_in.commands]
+        baskets = baskets_among((len(let_in.commands), waiting.is_basket) for waiting, let_in in requests)
         try:
-            placements = iter(self._place(commands=commands, at=at, **_baskets(requests)))
+            placements = iter(self._place(commands=commands, at=at, **({"baskets": baskets} if baskets else {})))
         except (OperationalError, InterfaceError) as error:
             # A lost connection or a deadlock: nobody's fault. The ids make a second try harmless.
             if is_retry:
@@ -279,18 +280,6 @@ class PlacementQueue:
                 loop.call_soon_threadsafe(_resolve_all, theirs)
             except RuntimeError:
                 log.info("placements.nobody_waits", orders=len(theirs))  # the loop is closed; what is stored is stored
-
-
-def _baskets(requests: Sequence[tuple[_Waiting, LetIn]]) -> dict[str, list[Basket]]:
-    """Return where among the commands the baskets stand; nothing to say where there are none."""
-    found: list[Basket] = []
-    start = 0
-    for waiting, let_in in requests:
-        end = start + len(let_in.commands)
-        if waiting.is_basket:
-            found.append(Basket(start, end))
-        start = end
-    return {"baskets": found} if found else {}
 
 
 def _resolve_all(answers: Answers) -> None:
