@@ -49,6 +49,7 @@ class AlpacaServer:
         self.faults: list[Callable[[str, str], Answer | float | None]] = []
         self.before_ack: list[tuple[str, str]] = []
         self.status_when_taken = "new"
+        self.fills_at_once = ""
         self.is_cut = self.is_deaf = self.hides_activities = False
         self._sockets: list[asyncio.Queue[dict[str, Any] | None]] = []
         self._listener = socket.socket()
@@ -176,6 +177,8 @@ class AlpacaServer:
         if order["status"] == "pending_new":
             order["status"] = self.status_when_taken
         self.tell(self.status_when_taken, order)
+        if self.fills_at_once:
+            self._trade(order, order["qty"], self.fills_at_once)
         return 200, answer
 
     def _make(self, body: dict[str, Any], **more: Any) -> Order:
@@ -288,6 +291,15 @@ class AlpacaServer:
         return found
 
 
+def profile_at(address: str, **options: Any) -> AlpacaProfile:
+    """Return a profile that is less patient than a real one."""
+    impatient = {"request_seconds": 1.0, "reconnect_seconds": (0.02, 0.1), "poll_seconds": 0.1}
+    return AlpacaProfile(
+        url=f"http://{address}", stream_url=f"ws://{address}/stream", key_id=KEY, secret_key=SECRET,
+        **{**impatient, **options},
+    )  # fmt: skip
+
+
 class AlpacaScript:
     """Bring about at the scripted server what the contract asks for."""
 
@@ -297,11 +309,7 @@ class AlpacaScript:
     def __init__(self, **profile: Any) -> None:
         self.server = AlpacaServer()
         self.venue = f"alpaca-{uuid7().hex[-12:]}"
-        options = {"request_seconds": 1.0, "reconnect_seconds": (0.02, 0.1), "poll_seconds": 0.1, **profile}
-        self.profile = AlpacaProfile(
-            url=f"http://{self.server.address}", stream_url=f"ws://{self.server.address}/stream",
-            key_id=KEY, secret_key=SECRET, **options,
-        )  # fmt: skip
+        self.profile = profile_at(self.server.address, **profile)
 
     def adapter(self) -> AlpacaBroker:
         return AlpacaBroker(self.venue, self.profile)

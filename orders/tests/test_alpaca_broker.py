@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -17,13 +22,16 @@ from orders.brokers.protocol import VenueGone, VenueOrder, VenueReplace
 from orders.domain.commands import Schedule
 from orders.domain.reports import ReportKind
 from orders.domain.types import Algorithm, OrderType, TimeInForce
+from orders.models import Execution, VenueRoute
 from orders.tests.alpaca_venue import AlpacaScript
 from orders.tests.broker_contract import BrokerContract, Line
+from orders.tests.venue import Venue
 from positions.domain.types import Side
 from trading_portal.kernel import clock
 
 pytestmark = pytest.mark.django_db
 Opened = Callable[..., tuple[AlpacaScript, Line]]
+Hosted = tuple[AlpacaScript, Venue]
 
 
 class TestAlpacaContract(BrokerContract):
@@ -310,6 +318,41 @@ def test_a_large_batch_is_carried_side_by_side_and_asked_about_at_once(opened: O
     assert len(script.server.requests) - before == 2  # the list of orders, and one page of trades
     assert len(told) == 90
     assert set(line.run(line.adapter.open_orders())) == {each.order_id for each in orders[30:]}
+
+
+@pytest.fixture
+def hosted() -> Iterator[Hosted]:
+    """Give a scripted account that fills at once, and orders of ours that are led there."""
+    script, venue = AlpacaScript(), Venue()
+    venue.name = script.venue
+    script.server.symbols.add(venue.symbol)
+    script.server.fills_at_once = "100.1"
+    for account_id in venue.accounts:
+        VenueRoute.objects.create(account_id=account_id, venue=venue.name)
+    yield script, venue
+    venue.close()
+    script.close()
+
+
+def test_a_worker_killed_in_the_middle_loses_and_doubles_nothing(hosted: Hosted, tmp_path: Path):
+    script, venue = hosted
+    orders = venue.place(3)
+    (tmp_path / "venue.after_send").write_text("0")
+    process = subprocess.run(
+        [sys.executable, "-m", "orders.tests.alpaca_host_process", venue.name, script.server.address],
+        env={**os.environ, "PORTAL_FAILPOINTS": str(tmp_path)},
+        timeout=60,
+        check=False,
+    )
+    assert process.returncode == -signal.SIGKILL
+    orders += venue.place(3)
+    venue.expire_lease()
+    venue.host(script.adapter)
+    venue.until_base(orders, "filled")
+    assert {order["client_order_id"] for order in script.server.orders.values()} == {str(each) for each in orders}
+    assert len(script.server.orders) == len(script.server.fills) == 6
+    executed = Execution.objects.filter(order_id__in=orders).values_list("exec_id", flat=True)
+    assert sorted(executed) == sorted(fill["id"].rpartition("::")[2] for fill in script.server.fills)
 
 
 def test_the_stream_is_followed_again_after_each_of_many_cuts(opened: Opened):
