@@ -13,6 +13,7 @@ from orders.domain.reasons import sentence
 _TITLES = {
     "order.accepted": "Accepted: stored and risk-checked",
     "order.refused": "Refused by risk",
+    "order.activated": "Activated: the order that it closes is filled",
     "order.routed": "Sent to the venue",
     "order.dropped": "Stopped before it was sent",
     "order.acknowledged": "Working at the venue",
@@ -85,6 +86,8 @@ def title(event_type: str, payload: Mapping[str, Any]) -> str:
     """Return what happened, in words."""
     if event_type == "order.executed" and payload.get("leaves_quantity") not in ("0", None):
         return "Partially filled"
+    if event_type == "order.accepted" and payload.get("base") == "held":
+        return "Held until the order that it closes is filled"
     return _TITLES.get(event_type, event_type)
 
 
