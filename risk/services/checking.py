@@ -170,6 +170,9 @@ def _prices(
         for currency, amount in exposure.cash.items():
             if amount:
                 rates.update(rate_symbols(currency, base))
+        for working in exposure.working:
+            if working.side is Side.SELL:
+                rates.update(rate_symbols(working.currency, base))
     quotes = quotes_latest([*wanted, *rates])
     lacking = {key for symbol, key in wanted.items() if symbol not in quotes or markets_open.get(key) is not True}
     return _Prices(quotes, closes_last(lacking) if lacking else {})

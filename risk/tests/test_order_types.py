@@ -5,11 +5,13 @@ from decimal import Decimal
 import pytest
 from msgspec.structs import replace
 
+from positions.domain.types import AccountExposure
+from risk.domain.book import AccountBook, Book, Market
 from risk.domain.fingerprints import fingerprint
 from risk.domain.preview import preview_of
 from risk.domain.sizing import sized
 from risk.domain.types import LimitFacts, OrderIntent
-from risk.tests.builders import codes, d, facts, intent, judged, limits, price, snapshot
+from risk.tests.builders import ACCOUNT, AT, codes, d, facts, intent, judged, limits, price, snapshot
 from trading_portal.kernel.errors import Reason
 
 SHORTABLE = facts(is_shortable=True)
@@ -244,3 +246,37 @@ def test_orders_are_twins_by_what_they_ask_for():
     }  # fmt: skip
     assert len(prints) == 11
     assert fingerprint(amount()) == fingerprint(replace(amount(), quantity=d("12")))
+
+
+def test_each_short_sale_of_a_batch_counts_for_the_next():
+    exposure = AccountExposure(ACCOUNT, {"USD": d("1000")}, {}, [])
+    account = AccountBook(exposure, equity=d("1000000"), may_short=True, rates={"USD": d("1")})
+    book = Book(
+        at=AT,
+        accounts={ACCOUNT: account},
+        markets={SHORTABLE.id: Market(True, price())},
+        rates={("USD", "USD"): d("1")},
+        limits={(None, None): limits(short_value="1900")},
+    )
+    sales = [intent(quantity, side="sell", instrument=SHORTABLE) for quantity in ("9", "10", "2", "1")]
+    decisions = book.decide_all(sales)
+    assert [codes(decision) for decision in decisions] == [
+        set(),
+        set(),
+        {"BUYING_POWER_EXCEEDED", "SHORT_VALUE_ABOVE_LIMIT"},
+        {"SHORT_VALUE_ABOVE_LIMIT"},
+    ]
+
+
+def test_orders_before_and_after_the_session_are_judged_by_the_market_as_it_stands_then():
+    exposure = AccountExposure(ACCOUNT, {"USD": d("100000")}, {}, [])
+    book = Book(
+        at=AT,
+        accounts={ACCOUNT: AccountBook(exposure, equity=d("1000000"))},
+        markets={facts().id: Market(False, price("50", is_quote=False))},
+        extended={facts().id: Market(True, price(age="6"))},
+        rates={("USD", "USD"): d("1")},
+        limits={(None, None): limits()},
+    )
+    assert codes(book.decide(replace(intent(price="60"), extended_hours=True))) == {"PRICE_STALE"}
+    assert codes(book.decide(intent(price="55"))) == set()
