@@ -58,7 +58,7 @@ class SmartDecision(models.Model):
         default_permissions = ("view",)
 
     def __str__(self) -> str:
-        return f"{self.order_id} {self.cause}"
+        return f"{self.cause}: {self.quantity:f}"
 
 
 class SmartChild(models.Model):

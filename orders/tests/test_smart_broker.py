@@ -47,8 +47,10 @@ class Routed(Venue):
             account_id=self.accounts[0], symbol=self.symbol, side=Side.BUY, client_order_id=str(uuid7()), by=BY,
             source="api", api_key_pk=None, correlation_id=uuid7(), placed_at=clock.now(), **given,
         )  # fmt: skip
+        self.show(*self._shown)
         [answer] = services.orders_place(commands=[command], at=clock.now(), venue=self.name)
-        assert answer.order is not None, answer
+        assert answer.status == "accepted", answer
+        assert answer.order
         return answer.order.id
 
     def children(self, order_id: UUID) -> dict[str, Decimal]:

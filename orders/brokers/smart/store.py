@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -127,9 +127,7 @@ class SmartStore:
         found = {row[0]: _parent(row) for row in fetch(_READ.format(which=which), [self.name, *values])}
         if found:
             for row in fetch(_READ_CHILDREN, [list(found)]):
-                found[row[1]].children[row[0]] = Child(
-                    *row[:3], TimeInForce(row[3]), *row[4:8], ChildState(row[8]), row[9]
-                )
+                found[row[1]].children[row[0]] = _child(row)
             for report in self.copies.reports_of(list(found)):
                 if report.exec_id:
                     found[report.order_id].seen.add(report.exec_id)
@@ -203,6 +201,16 @@ def _parent(row: Sequence[Any]) -> Parent:
     )
 
 
-def ids(children: Iterable[Child]) -> list[UUID]:
-    """Return the ids of parts."""
-    return [child.id for child in children]
+def _child(row: Sequence[Any]) -> Child:
+    return Child(
+        id=row[0],
+        parent_id=row[1],
+        venue=row[2],
+        time_in_force=TimeInForce(row[3]),
+        quantity=row[4],
+        limit_price=row[5],
+        sent_at=row[6],
+        filled=row[7],
+        state=ChildState(row[8]),
+        ended_as=row[9],
+    )
