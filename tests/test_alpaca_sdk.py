@@ -168,7 +168,7 @@ def test_what_is_sold_short_is_shown_as_short_and_bought_back(live, market, call
     sold = client.submit_order(market_order(market, qty=3, side=OrderSide.SELL))
     until(lambda: client.get_order_by_id(sold.id).status is OrderStatus.FILLED)
     position = client.get_open_position(market)
-    assert (position.side, position.qty, Decimal(position.market_value)) == (PositionSide.SHORT, "-3", Decimal("-300.06"))
+    assert (position.side, position.qty, position.market_value) == (PositionSide.SHORT, "-3", "-300.06")
     account = client.get_account()
     assert Decimal(account.initial_margin) == Decimal("450.09")
     assert Decimal(account.buying_power) == Decimal(account.cash) - Decimal("450.09")

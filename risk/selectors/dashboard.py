@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from marketdata.selectors import instruments_all, quotes_latest, session_at
-from risk.domain.book import seconds_between
+from risk.domain.account_book import seconds_between
 from risk.models import Breach, ChangeRequest, KillSwitch, TradingState
 from risk.selectors.utilisation import Use, utilisation_top
 from trading_portal.kernel.errors import Unavailable

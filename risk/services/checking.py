@@ -17,7 +17,8 @@ from marketdata.selectors import closes_last, quotes_latest, session_at
 from positions.domain.rates import Mark, rate_of, rate_symbols
 from positions.domain.types import AccountExposure, Side
 from positions.selectors import exposures
-from risk.domain.book import AccountBook, Book, Market, seconds_between
+from risk.domain.account_book import AccountBook, Market, seconds_between
+from risk.domain.book import Book
 from risk.domain.engine import EXACT
 from risk.domain.fingerprints import fingerprint
 from risk.domain.preview import Preview, preview_of

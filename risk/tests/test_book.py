@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from positions.domain.types import AccountExposure, HoldingFacts, Side, WorkingOrders
-from risk.domain.book import AccountBook, Book, Market, StateRow, SwitchRow, limits_resolve
+from risk.domain.account_book import AccountBook, Market
+from risk.domain.book import Book, StateRow, SwitchRow, limits_resolve
 from risk.domain.fingerprints import fingerprint
 from risk.domain.types import LimitFacts, Mode, Verdict
 from risk.tests.builders import AT, but, check_of, codes, d, facts, intent, judged, limits, price, snapshot

@@ -6,7 +6,8 @@ import pytest
 from msgspec.structs import replace
 
 from positions.domain.types import AccountExposure
-from risk.domain.book import AccountBook, Book, Market
+from risk.domain.account_book import AccountBook, Market
+from risk.domain.book import Book
 from risk.domain.fingerprints import fingerprint
 from risk.domain.preview import preview_of
 from risk.domain.sizing import sized
