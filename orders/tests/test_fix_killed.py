@@ -117,12 +117,17 @@ def hosted_elsewhere(trading: Trading, failpoints: Path) -> Iterator[subprocess.
         process.wait()
 
 
+def _is_hosted(trading: Trading, process: subprocess.Popen[bytes]) -> bool:
+    assert process.poll() is None, "the worker could not start"
+    return VenueLease.objects.filter(venue=trading.portal.name).exists()
+
+
 @pytest.mark.parametrize("point", ["venue.after_send", "venue.before_record"])
 def test_a_worker_killed_in_mid_flow_loses_and_doubles_nothing(trading: Trading, tmp_path: Path, point: str):
     (tmp_path / point).write_text("1")
     orders: list[UUID] = []
     with hosted_elsewhere(trading, tmp_path) as process:
-        until(lambda: VenueLease.objects.filter(venue=trading.portal.name).exists())
+        until(lambda: _is_hosted(trading, process), seconds=60)
         deadline = time.monotonic() + 20
         while process.poll() is None:
             assert time.monotonic() < deadline, f"{point} was never reached"
