@@ -36,8 +36,12 @@ def paper_profile(venue: str = PAPER_VENUE) -> PaperProfile:
 def venue_fees(venue: str) -> tuple[Decimal, Decimal]:
     """Return what a venue charges: a share of the amount, and an amount for each unit.
 
-    Only of paper venues is it known before; what a broker charges comes with its fills.
+    Only of paper venues is it known before; what a broker charges comes with its fills. Of the routed one it is the
+    most that any of its venues charges.
     """
+    if venue == SMART_VENUE and settings.SMART_VENUES:
+        every = settings.SMART_VENUES.values()
+        return max(each["FEE_RATE"] for each in every), max(each["FEE_PER_UNIT"] for each in every)
     numbers = settings.PAPER_VENUES.get(venue)
     return (numbers["FEE_RATE"], numbers["FEE_PER_UNIT"]) if numbers else (ZERO, ZERO)
 

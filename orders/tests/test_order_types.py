@@ -7,7 +7,9 @@ import pytest
 
 from accounts.services import account_configure
 from orders import services
+from orders.brokers.registry import venue_fees
 from orders.domain.commands import OrderFields
+from orders.domain.facts import SMART_VENUE
 from orders.domain.parsing import parse_order
 from orders.domain.types import OrderType, TimeInForce
 from orders.tests.desk import Desk, rows
@@ -295,6 +297,14 @@ def test_what_a_venue_charges_is_held_too(desk, settings):
     open_concentration(poor.account)
     assert codes(place(poor, quantity="10")) == {"BUYING_POWER_EXCEEDED"}
     assert place(poor, quantity="9").status == "accepted"
+
+
+def test_what_is_routed_holds_what_the_dearest_of_its_venues_charges(settings):
+    numbers = next(iter(settings.PAPER_VENUES.values()))
+    cheap, dear = {**numbers, "FEE_RATE": D("0.001")}, {**numbers, "FEE_RATE": D("0.002"), "FEE_PER_UNIT": D("0.03")}
+    settings.SMART_VENUES = {"one": cheap, "two": dear}
+    assert venue_fees(SMART_VENUE) == (D("0.002"), D("0.03"))
+    assert venue_fees("elsewhere") == (0, 0)
 
 
 def test_what_pages_and_partners_send_becomes_the_same_order(desk):
