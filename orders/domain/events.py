@@ -263,10 +263,17 @@ class OrderCalculated(ReportedMove, frozen=True, kw_only=True):
 
 
 class OrderRestated(ReportedMove, frozen=True, kw_only=True):
-    """The venue restated the order: released from a halt, or renewed for the next session; `restatement` says which."""
+    """The venue restated the order: released from a halt, renewed for the next session, or split with its instrument.
+
+    `restatement` says which; of a split, `ratio` is the new units for one old, and `was` and `becomes` the terms.
+    """
 
     TYPE: ClassVar[str] = "order.restated"
     restatement: str = ""
+    ratio: str | None = None
+    was: Mapping[str, str] = {}
+    becomes: Mapping[str, str] = {}
+    reserved_quantity: str | None = None
 
 
 class OrderUnknown(OrderPayload, frozen=True, kw_only=True):

@@ -57,8 +57,9 @@ class OrderEvent(msgspec.Struct, frozen=True):
 
     A replace may give the order another `time_in_force`.
 
-    `was_quantity` and `was_price` are the live fill that a bust or correction speaks of.
-    A split gives `ratio` new units for one old.
+    `was_quantity` and `was_price` are the live fill that a bust or correction speaks of; `value` and `was_value` what a
+    corrected fill and the one it was are worth exactly, where a split restated them and price x quantity is rounded.
+    A split gives `ratio` new units for one old; `quantity` is then the order's, where the venue says it.
     """
 
     kind: EventKind
@@ -67,6 +68,8 @@ class OrderEvent(msgspec.Struct, frozen=True):
     was_quantity: Decimal = ZERO
     was_price: Decimal = ZERO
     ratio: Decimal = Decimal(1)
+    value: Decimal | None = None
+    was_value: Decimal | None = None
     time_in_force: TimeInForce | None = None
 
 

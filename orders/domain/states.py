@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 
 from msgspec.structs import replace
 
 from orders.domain.order import OPEN, EventKind, OrderEvent, OrderState
+from orders.domain.ratios import units_after
 from orders.domain.types import BaseState, PendingOperation, TimeInForce
 from trading_portal.kernel.errors import Reason, reason
-from trading_portal.kernel.money import ZERO, multiply, stored
+from trading_portal.kernel.money import ZERO, multiply
 
 
 class InvalidTransition(Exception):
@@ -147,6 +149,7 @@ ROWS: tuple[Row, ...] = (
     Row("39", (_C, _E), _NONE, _K.CORRECTED, _SAME, guard=_has_that_fill),
     Row("41", (_PN,), (*_NONE, *_CANCEL), _K.SPLIT, _SAME, guard=_is_gtc),
     Row("41", (_N, _PF, _ST, _SU, _DD), _ANY, _K.SPLIT, _SAME, guard=_is_gtc),
+    Row("41 policy", (_H,), _NONE, _K.SPLIT, _SAME, guard=_is_gtc),  # a leg is restated with the entry it waits for
     Row("42", tuple(BaseState), _ANY, _K.STATUS, _SAME),
     Row("43", (_PN,), (*_NONE, *_CANCEL), _K.TIMED_OUT, _SAME),
     Row("43", (_N, _PF, _ST, _SU, _DD, _F, _CA), _ASKED, _K.TIMED_OUT, _SAME),
@@ -224,8 +227,8 @@ def anomalies(before: OrderState, event: OrderEvent, after: OrderState) -> list[
 def _booked(state: OrderState, event: OrderEvent) -> OrderState:
     """Return the state with its quantities as the event leaves them."""
     if event.kind in (_K.TRADED, _K.BUSTED, _K.CORRECTED):
-        gone = multiply(event.was_quantity, event.was_price)
-        come = multiply(event.quantity, event.price) if event.kind is not _K.BUSTED else ZERO
+        gone = _worth(event.was_value, event.was_quantity, event.was_price)
+        come = _worth(event.value, event.quantity, event.price) if event.kind is not _K.BUSTED else ZERO
         quantity = event.quantity if event.kind is not _K.BUSTED else ZERO
         return replace(
             state,
@@ -240,10 +243,14 @@ def _booked(state: OrderState, event: OrderEvent) -> OrderState:
     if event.kind is _K.SPLIT:
         return replace(
             state,
-            quantity=stored(multiply(state.quantity, event.ratio)),
-            filled_quantity=stored(multiply(state.filled_quantity, event.ratio)),
+            quantity=event.quantity or units_after(state.quantity, event.ratio),
+            filled_quantity=units_after(state.filled_quantity, event.ratio),
         )
     return state
+
+
+def _worth(value: Decimal | None, quantity: Decimal, price: Decimal) -> Decimal:
+    return multiply(quantity, price) if value is None else value
 
 
 def _base(to: BaseState | _To, state: OrderState) -> BaseState:

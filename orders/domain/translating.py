@@ -29,7 +29,11 @@ _KINDS: Mapping[ReportKind, EventKind] = {
     ReportKind.STATUS: EventKind.STATUS,
     ReportKind.STATUS_UNKNOWN_ORDER: EventKind.NEVER_HEARD,
 }
-_RESTATEMENTS = {Restatement.RELEASE: EventKind.RELEASED, Restatement.RENEWAL: EventKind.RENEWED}
+_RESTATEMENTS = {
+    Restatement.RELEASE: EventKind.RELEASED,
+    Restatement.RENEWAL: EventKind.RENEWED,
+    Restatement.SPLIT: EventKind.SPLIT,
+}
 REFERRING = (ReportKind.TRADE_CANCEL, ReportKind.TRADE_CORRECT)
 _NAMED = (ReportKind.TRADE, *REFERRING)
 
@@ -41,6 +45,8 @@ def translate(report: VenueReport, *, was_quantity: Decimal = ZERO, was_price: D
         return fault
     if report.kind is ReportKind.RESTATED:
         kind = _RESTATEMENTS.get(report.restatement) if report.restatement else None
+        if kind is EventKind.SPLIT and report.ratio is not None:
+            return OrderEvent(kind, ratio=report.ratio, quantity=report.quantity or ZERO)
         return OrderEvent(kind) if kind else reason("RESTATEMENT_NOT_BOOKED", restatement=report.restatement)
     return OrderEvent(
         _KINDS[report.kind],
@@ -64,9 +70,20 @@ def _fault(report: VenueReport) -> Reason | None:
             return reason("REPORT_INCOMPLETE", field="price")
         if not report.fee.is_finite() or abs(report.fee) >= _LIMIT or stored(report.fee) != report.fee:
             return reason("REPORT_INCOMPLETE", field="fee")
+    if report.kind is ReportKind.RESTATED and report.restatement is Restatement.SPLIT:
+        return _split_fault(report)
     if report.kind is ReportKind.REPLACED and not _is_bookable(report.quantity):
         return reason("REPORT_INCOMPLETE", field="quantity")
     return None
+
+
+def _split_fault(report: VenueReport) -> Reason | None:
+    """Return what a split lacks; its ratio may have more digits than a column."""
+    if report.ratio is None or not report.ratio.is_finite() or not ZERO < report.ratio < _LIMIT:
+        return reason("REPORT_INCOMPLETE", field="ratio")
+    said = {"quantity": report.quantity, "price": report.price, "stop_price": report.stop_price}
+    wrong = [name for name, amount in said.items() if amount and not _is_bookable(amount)]
+    return reason("REPORT_INCOMPLETE", field=wrong[0]) if wrong else None
 
 
 def _is_bookable(amount: Decimal | None) -> bool:

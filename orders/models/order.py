@@ -174,7 +174,11 @@ class OrderVersion(models.Model):
 
 
 class Execution(models.Model):
-    """One report of a venue that changed what was traded: a trade, or the bust or correction of one."""
+    """One report of a venue that changed what was traded: a trade, or the bust or correction of one.
+
+    `quantity` and `price` are as traded; where the order was split since, `restated_quantity` is what the fill counts
+    for in it, for the same money. `trade_id` is the trade that a correction stands for, whichever it corrected.
+    """
 
     class Kind(models.TextChoices):
         TRADE = "trade"
@@ -189,8 +193,10 @@ class Execution(models.Model):
     exec_id = models.CharField(max_length=64)
     ref_exec_id = models.CharField(max_length=64, null=True)
     kind = models.CharField(max_length=14, choices=Kind)
+    trade_id = models.UUIDField(null=True)
     is_live = models.BooleanField(default=True)
     quantity = amount()
+    restated_quantity = amount(null=True)
     price = amount()
     fee = amount(default=0)
     executed_at = models.DateTimeField()

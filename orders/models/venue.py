@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.fields.json import KT
 
 from orders.domain.breaker import BreakerState, Line
 from orders.domain.types import IntentKind, IntentState
@@ -85,7 +86,7 @@ class RecordedReport(models.Model):
 
 
 class ParkedReport(models.Model):
-    """Keep, raw, a venue's report that could not be applied, until a person has looked."""
+    """Keep, raw, a venue's report that could not be applied, until what it lacked comes or a person has looked."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     venue = models.CharField(max_length=24)
@@ -96,6 +97,15 @@ class ParkedReport(models.Model):
     resolved_at = models.DateTimeField(null=True)
 
     class Meta:
+        indexes = [
+            # A bust or correction that came before its trade, looked for whenever something trades.
+            models.Index(
+                F("venue"),
+                KT("report__ref_exec_id"),
+                name="parked_report_early",
+                condition=Q(code="EXECUTION_UNKNOWN", resolved_at__isnull=True),
+            )
+        ]
         default_permissions = ("view", "change")
 
     def __str__(self) -> str:
