@@ -118,14 +118,13 @@ def test_it_never_skips_the_probe_whatever_happens(history):
     allowed = {(CLOSED, OPEN), (OPEN, HALF_OPEN), (HALF_OPEN, OPEN), (HALF_OPEN, CLOSED)}
     for line, is_success, pause in history:
         at += pause
-        for step in (
-            lambda: breaker.probe_due(at),
-            lambda: breaker.succeeded(line, at) if is_success else breaker.failed(line, at),
-        ):
-            changed = step()
-            assert changed == (breaker.state is not before)
-            assert not changed or (before, breaker.state) in allowed
-            before = breaker.state
+        is_probing = breaker.probe_due(at)
+        assert is_probing == ((before, breaker.state) == (OPEN, HALF_OPEN))
+        before = breaker.state
+        changed = breaker.succeeded(line, at) if is_success else breaker.failed(line, at)
+        assert changed == (breaker.state is not before)
+        assert not changed or (before, breaker.state) in allowed
+        before = breaker.state
 
 
 def latencies(*seconds, at=0.0):

@@ -97,8 +97,10 @@ def test_a_hung_venue_does_not_hold_up_its_neighbour_nor_the_process(pair: tuple
     while stopping.is_alive():
         assert_alive(host, hung)
         time.sleep(0.05)
-    adapter.freed.set()
     well.until_base(well.place(2), "filled")
+    adapter.hangs = False
+    adapter.freed.set()
+    asyncio.run(adapter.stop())
 
 
 def assert_alive(*hosts: VenueHost) -> None:
