@@ -255,7 +255,7 @@ class Router:
             self._turn.touch(parent, child)
         elif report.kind in (ReportKind.TRADE, ReportKind.TRADE_CANCEL, ReportKind.TRADE_CORRECT):
             self._traded(parent, child, report)
-        elif report.kind in _ENDS and child.state is not ChildState.DONE:
+        elif child.state is not ChildState.DONE and (report.kind in _ENDS or _never_came(report, child)):
             self._child_ended(parent, child, report, monotonic)
         self._waiting[parent.id] = parent
 
@@ -301,7 +301,7 @@ class Router:
 
     def _child_ended(self, parent: Parent, child: Child, report: VenueReport, monotonic: float) -> None:
         was_asked = child.state is ChildState.CANCELING
-        child.state, child.ended_as = ChildState.DONE, _ENDS[report.kind]
+        child.state, child.ended_as = ChildState.DONE, _ENDS.get(report.kind, "never_heard")
         self._turn.touch(parent, child)
         if report.kind in _BAD_ANSWERS:
             self.health[child.venue].failed(monotonic, report.reason or child.ended_as)
@@ -503,3 +503,9 @@ class Router:
                 self._parents.pop(parent.id, None)
                 for child_id in parent.children:
                     self._owner.pop(child_id, None)
+
+
+def _never_came(report: VenueReport, child: Child) -> bool:
+    """Tell whether a venue says, asked for a part back, that it has none such: what was sent before came before."""
+    is_unknown = report.kind is ReportKind.CANCEL_REJECTED and report.reason == "UNKNOWN_ORDER"
+    return is_unknown and child.state is ChildState.CANCELING and not child.filled
