@@ -6,62 +6,103 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('accounts', '0001_initial'),
-        ('orders', '0005_paper_terms'),
+        ("accounts", "0001_initial"),
+        ("orders", "0005_paper_terms"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Breaker',
+            name="Breaker",
             fields=[
-                ('venue', models.CharField(max_length=24, primary_key=True, serialize=False)),
-                ('state', models.CharField(choices=[('closed', 'closed'), ('open', 'open'), ('half_open', 'half_open')], default='closed', max_length=9)),
-                ('opened_by', models.CharField(blank=True, choices=[('send', 'send'), ('ask', 'ask')], max_length=4)),
-                ('cause', models.CharField(blank=True, max_length=200)),
-                ('changed_at', models.DateTimeField()),
-                ('probe_at', models.DateTimeField(null=True)),
-                ('is_slow', models.BooleanField(default=False)),
-                ('acknowledge_p95_ms', models.PositiveIntegerField(null=True)),
-                ('fill_p95_ms', models.PositiveIntegerField(null=True)),
-                ('patience_ms', models.PositiveIntegerField(default=10000)),
-                ('measured_at', models.DateTimeField(null=True)),
+                ("venue", models.CharField(max_length=24, primary_key=True, serialize=False)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("closed", "closed"), ("open", "open"), ("half_open", "half_open")],
+                        default="closed",
+                        max_length=9,
+                    ),
+                ),
+                ("opened_by", models.CharField(blank=True, choices=[("send", "send"), ("ask", "ask")], max_length=4)),
+                ("cause", models.CharField(blank=True, max_length=200)),
+                ("changed_at", models.DateTimeField()),
+                ("probe_at", models.DateTimeField(null=True)),
+                ("is_slow", models.BooleanField(default=False)),
+                ("acknowledge_p95_ms", models.PositiveIntegerField(null=True)),
+                ("fill_p95_ms", models.PositiveIntegerField(null=True)),
+                ("patience_ms", models.PositiveIntegerField(default=10000)),
+                ("measured_at", models.DateTimeField(null=True)),
             ],
             options={
-                'default_permissions': ('view',),
-                'indexes': [models.Index(condition=models.Q(('state', 'open')), fields=['venue'], name='breaker_open')],
+                "default_permissions": ("view",),
+                "indexes": [models.Index(condition=models.Q(("state", "open")), fields=["venue"], name="breaker_open")],
             },
         ),
         migrations.CreateModel(
-            name='VenueAlert',
+            name="VenueAlert",
             fields=[
-                ('id', models.UUIDField(default=trading_portal.kernel.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('venue', models.CharField(max_length=24)),
-                ('code', models.CharField(max_length=40)),
-                ('subject', models.CharField(blank=True, max_length=40)),
-                ('facts', models.JSONField()),
-                ('raised_at', models.DateTimeField()),
-                ('resolved_at', models.DateTimeField(null=True)),
-                ('order', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='orders.order')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=trading_portal.kernel.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("venue", models.CharField(max_length=24)),
+                ("code", models.CharField(max_length=40)),
+                ("subject", models.CharField(blank=True, max_length=40)),
+                ("facts", models.JSONField()),
+                ("raised_at", models.DateTimeField()),
+                ("resolved_at", models.DateTimeField(null=True)),
+                (
+                    "order",
+                    models.ForeignKey(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="orders.order",
+                    ),
+                ),
             ],
             options={
-                'default_permissions': ('view', 'change'),
-                'constraints': [models.UniqueConstraint(condition=models.Q(('resolved_at', None)), fields=('venue', 'code', 'subject'), name='venue_alert_once')],
+                "default_permissions": ("view", "change"),
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("resolved_at", None)),
+                        fields=("venue", "code", "subject"),
+                        name="venue_alert_once",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='VenueRoute',
+            name="VenueRoute",
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('asset_class', models.CharField(blank=True, max_length=12)),
-                ('venue', models.CharField(max_length=24)),
-                ('is_default', models.BooleanField(default=True)),
-                ('account', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, to='accounts.tradingaccount')),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("asset_class", models.CharField(blank=True, max_length=12)),
+                ("venue", models.CharField(max_length=24)),
+                ("is_default", models.BooleanField(default=True)),
+                (
+                    "account",
+                    models.ForeignKey(
+                        blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, to="accounts.tradingaccount"
+                    ),
+                ),
             ],
             options={
-                'default_permissions': ('view', 'add', 'change', 'delete'),
-                'constraints': [models.UniqueConstraint(fields=('account', 'asset_class', 'venue'), name='venue_route_once', nulls_distinct=False), models.UniqueConstraint(condition=models.Q(('is_default', True)), fields=('account', 'asset_class'), name='venue_route_one_default', nulls_distinct=False)],
+                "default_permissions": ("view", "add", "change", "delete"),
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("account", "asset_class", "venue"), name="venue_route_once", nulls_distinct=False
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(("is_default", True)),
+                        fields=("account", "asset_class"),
+                        name="venue_route_one_default",
+                        nulls_distinct=False,
+                    ),
+                ],
             },
         ),
     ]

@@ -6,82 +6,126 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('accounts', '0002_account_may_short'),
-        ('orders', '0007_replaces'),
+        ("accounts", "0002_account_may_short"),
+        ("orders", "0007_replaces"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='FixSession',
+            name="FixSession",
             fields=[
-                ('id', models.UUIDField(default=trading_portal.kernel.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('next_sender', models.BigIntegerField(default=1)),
-                ('next_target', models.BigIntegerField(default=1)),
-                ('cursor', models.BigIntegerField()),
-                ('fence', models.BigIntegerField(default=0)),
-                ('cancels_on_disconnect', models.BooleanField(default=False)),
-                ('tells_account', models.BooleanField(default=False)),
-                ('is_connected', models.BooleanField(default=False)),
-                ('address', models.CharField(blank=True, max_length=45)),
-                ('connected_at', models.DateTimeField(null=True)),
-                ('disconnected_at', models.DateTimeField(null=True)),
-                ('cancel_due_at', models.DateTimeField(null=True)),
-                ('key', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounts.apikey')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=trading_portal.kernel.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("next_sender", models.BigIntegerField(default=1)),
+                ("next_target", models.BigIntegerField(default=1)),
+                ("cursor", models.BigIntegerField()),
+                ("fence", models.BigIntegerField(default=0)),
+                ("cancels_on_disconnect", models.BooleanField(default=False)),
+                ("tells_account", models.BooleanField(default=False)),
+                ("is_connected", models.BooleanField(default=False)),
+                ("address", models.CharField(blank=True, max_length=45)),
+                ("connected_at", models.DateTimeField(null=True)),
+                ("disconnected_at", models.DateTimeField(null=True)),
+                ("cancel_due_at", models.DateTimeField(null=True)),
+                (
+                    "key",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="accounts.apikey"
+                    ),
+                ),
             ],
             options={
-                'default_permissions': ('view',),
+                "default_permissions": ("view",),
             },
         ),
         migrations.CreateModel(
-            name='FixRequest',
+            name="FixRequest",
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('client_order_id', models.CharField(max_length=128)),
-                ('original_id', models.CharField(max_length=128)),
-                ('kind', models.CharField(choices=[('submit', 'submit'), ('cancel', 'cancel'), ('replace', 'replace')], max_length=8)),
-                ('correlation_id', models.UUIDField()),
-                ('requested_at', models.DateTimeField()),
-                ('answered_at', models.DateTimeField(null=True)),
-                ('order', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='orders.order')),
-                ('session', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='requests', to='orders.fixsession')),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("client_order_id", models.CharField(max_length=128)),
+                ("original_id", models.CharField(max_length=128)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[("submit", "submit"), ("cancel", "cancel"), ("replace", "replace")], max_length=8
+                    ),
+                ),
+                ("correlation_id", models.UUIDField()),
+                ("requested_at", models.DateTimeField()),
+                ("answered_at", models.DateTimeField(null=True)),
+                (
+                    "order",
+                    models.ForeignKey(
+                        db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name="+", to="orders.order"
+                    ),
+                ),
+                (
+                    "session",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="requests",
+                        to="orders.fixsession",
+                    ),
+                ),
             ],
             options={
-                'default_permissions': (),
+                "default_permissions": (),
             },
         ),
         migrations.CreateModel(
-            name='FixMessage',
+            name="FixMessage",
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('number', models.BigIntegerField()),
-                ('text', models.TextField()),
-                ('sent_at', models.DateTimeField()),
-                ('session', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='messages', to='orders.fixsession')),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("number", models.BigIntegerField()),
+                ("text", models.TextField()),
+                ("sent_at", models.DateTimeField()),
+                (
+                    "session",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="messages",
+                        to="orders.fixsession",
+                    ),
+                ),
             ],
             options={
-                'default_permissions': (),
+                "default_permissions": (),
             },
         ),
         migrations.AddIndex(
-            model_name='fixsession',
-            index=models.Index(condition=models.Q(('cancel_due_at__isnull', False)), fields=['cancel_due_at'], name='fix_session_cancel_due'),
+            model_name="fixsession",
+            index=models.Index(
+                condition=models.Q(("cancel_due_at__isnull", False)),
+                fields=["cancel_due_at"],
+                name="fix_session_cancel_due",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='fixsession',
-            constraint=models.CheckConstraint(condition=models.Q(('next_sender__gte', 1), ('next_target__gte', 1)), name='fix_session_numbers_positive'),
+            model_name="fixsession",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("next_sender__gte", 1), ("next_target__gte", 1)),
+                name="fix_session_numbers_positive",
+            ),
         ),
         migrations.AddIndex(
-            model_name='fixrequest',
-            index=models.Index(condition=models.Q(('answered_at__isnull', True)), fields=['session'], name='fix_request_open'),
+            model_name="fixrequest",
+            index=models.Index(
+                condition=models.Q(("answered_at__isnull", True)), fields=["session"], name="fix_request_open"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='fixrequest',
-            constraint=models.UniqueConstraint(fields=('session', 'client_order_id'), name='fix_request_once'),
+            model_name="fixrequest",
+            constraint=models.UniqueConstraint(fields=("session", "client_order_id"), name="fix_request_once"),
         ),
         migrations.AddConstraint(
-            model_name='fixmessage',
-            constraint=models.UniqueConstraint(fields=('session', 'number'), name='fix_message_once'),
+            model_name="fixmessage",
+            constraint=models.UniqueConstraint(fields=("session", "number"), name="fix_message_once"),
         ),
     ]

@@ -4,45 +4,61 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('orders', '0008_fix_sessions'),
+        ("orders", "0008_fix_sessions"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='VenueOrderName',
+            name="VenueOrderName",
             fields=[
-                ('pk', models.CompositePrimaryKey('venue', 'name', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('venue', models.CharField(max_length=24)),
-                ('name', models.CharField(max_length=64)),
-                ('order_id', models.UUIDField()),
-                ('number', models.PositiveIntegerField()),
-                ('venue_order_id', models.CharField(max_length=64, null=True)),
-                ('sent_at', models.DateTimeField()),
-                ('has_ended', models.BooleanField(default=False)),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "venue", "name", blank=True, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("venue", models.CharField(max_length=24)),
+                ("name", models.CharField(max_length=64)),
+                ("order_id", models.UUIDField()),
+                ("number", models.PositiveIntegerField()),
+                ("venue_order_id", models.CharField(max_length=64, null=True)),
+                ("sent_at", models.DateTimeField()),
+                ("has_ended", models.BooleanField(default=False)),
             ],
             options={
-                'default_permissions': (),
-                'indexes': [models.Index(condition=models.Q(('has_ended', False)), fields=['venue', 'sent_at'], name='venue_order_name_open')],
-                'constraints': [models.UniqueConstraint(fields=('venue', 'order_id', 'number'), name='venue_order_name_numbered'), models.UniqueConstraint(fields=('venue', 'venue_order_id'), name='venue_order_name_unique')],
+                "default_permissions": (),
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("has_ended", False)),
+                        fields=["venue", "sent_at"],
+                        name="venue_order_name_open",
+                    )
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("venue", "order_id", "number"), name="venue_order_name_numbered"),
+                    models.UniqueConstraint(fields=("venue", "venue_order_id"), name="venue_order_name_unique"),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='VenueReportCopy',
+            name="VenueReportCopy",
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('venue', models.CharField(max_length=24)),
-                ('order_id', models.UUIDField()),
-                ('exec_id', models.CharField(max_length=64)),
-                ('venue_order_id', models.CharField(max_length=64)),
-                ('cumulative_quantity', models.DecimalField(decimal_places=10, max_digits=28, null=True)),
-                ('report', models.JSONField()),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("venue", models.CharField(max_length=24)),
+                ("order_id", models.UUIDField()),
+                ("exec_id", models.CharField(max_length=64)),
+                ("venue_order_id", models.CharField(max_length=64)),
+                ("cumulative_quantity", models.DecimalField(decimal_places=10, max_digits=28, null=True)),
+                ("report", models.JSONField()),
             ],
             options={
-                'default_permissions': (),
-                'indexes': [models.Index(fields=['venue', 'id'], name='venue_report_copy_drop_copy'), models.Index(fields=['order_id', 'id'], name='venue_report_copy_order')],
-                'constraints': [models.UniqueConstraint(fields=('venue', 'exec_id'), name='venue_report_copy_once')],
+                "default_permissions": (),
+                "indexes": [
+                    models.Index(fields=["venue", "id"], name="venue_report_copy_drop_copy"),
+                    models.Index(fields=["order_id", "id"], name="venue_report_copy_order"),
+                ],
+                "constraints": [models.UniqueConstraint(fields=("venue", "exec_id"), name="venue_report_copy_once")],
             },
         ),
     ]

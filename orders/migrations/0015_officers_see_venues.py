@@ -5,8 +5,13 @@ from django.db import migrations
 
 GROUP = "Risk officers"
 PERMISSIONS = (
-    "view_breaker", "view_venuealert", "change_venuealert", "change_parkedreport",
-    "view_venueroute", "add_venueroute", "change_venueroute",
+    "view_breaker",
+    "view_venuealert",
+    "change_venuealert",
+    "change_parkedreport",
+    "view_venueroute",
+    "add_venueroute",
+    "change_venueroute",
 )
 
 

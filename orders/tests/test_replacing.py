@@ -1,5 +1,6 @@
 """Replaces: judged and reserved before the venue is asked, and true whatever the venue answers, in whatever order."""
 
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import msgspec
@@ -286,8 +287,8 @@ def test_an_order_that_ended_is_not_replaced(desk, kind, status):
         ({"quantity": "10"}, "REPLACE_CHANGES_NOTHING"),
         ({"quantity": "10", "limit_price": "100", "time_in_force": TimeInForce.GTC}, "REPLACE_CHANGES_NOTHING"),
         ({"time_in_force": TimeInForce.FOK}, "REPLACE_OF_TIME_IN_FORCE"),
-        ({"good_till": clock.now().replace(year=2020)}, "GOOD_TILL_OUT_OF_RANGE"),
-        ({"good_till": clock.now(), "time_in_force": TimeInForce.DAY}, "GOOD_TILL_NEEDS_GTC"),
+        ({"good_till": datetime(2020, 1, 1, tzinfo=UTC)}, "GOOD_TILL_OUT_OF_RANGE"),
+        ({"good_till": datetime(2020, 1, 1, tzinfo=UTC), "time_in_force": TimeInForce.DAY}, "GOOD_TILL_NEEDS_GTC"),
     ],
     ids=str,
 )
