@@ -23,7 +23,8 @@ from orders.brokers.protocol import (
     VenueOrder,
     VenueReplace,
 )
-from orders.brokers.smart.router import Message, Router
+from orders.brokers.smart.intake import Message
+from orders.brokers.smart.router import Router
 from orders.brokers.smart.store import SmartStore, Turn
 from orders.brokers.smart.views import Views
 from orders.brokers.smart.working import Child, Parent
