@@ -1,14 +1,14 @@
-"""Word an order's events for people: a title, who, and the facts worth a line."""
+"""Word an order's events for people: a title, a sentence, who, and the facts worth a line."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from audit.domain.types import Actor, EventRecord
-from orders.domain.reasons import sentence
+from orders.domain.telling import event_sentence
 
 _TITLES = {
     "order.accepted": "Accepted: stored and risk-checked",
@@ -33,49 +33,56 @@ _TITLES = {
     "order.stopped": "Price guaranteed by the venue",
     "order.done_for_day": "Done for the day",
     "order.calculated": "Done, being settled",
+    "order.route_decided": "Route decided",
     "order.restated": "Restated by the venue",
     "order.busted": "Fill taken back",
     "order.corrected": "Fill corrected",
 }
-# What a person reads of each event, in this order: (payload field, words before it).
+_EXEC_ID = "venue's id"
+# What a person reads beside the sentence, in this order: (payload field, words before it).
 _FACTS: tuple[tuple[str, str], ...] = (
-    ("notional", "amount"),
-    ("stop_price", "stop"),
-    ("trail_price", "trail"),
-    ("trail_percent", "trail in percent"),
-    ("fill_quantity", "quantity"),
-    ("fill_price", "price"),
     ("fee", "fee"),
     ("realised_pnl", "realised P&L"),
     ("position_quantity", "position after"),
     ("cash", "cash after"),
     ("worst_price", "reserved at"),
     ("reserved_quantity", "still reserved"),
-    ("attempt", "attempt"),
-    ("waited_seconds", "seconds waited"),
-    ("exec_id", "venue's id"),
-    ("text", "venue says"),
+    ("exec_id", _EXEC_ID),
 )
+_NOTHING = (None, "", "0")
+_WAITS = timedelta(seconds=1)
+# What every event of an order carries, and who reads a timeline sees elsewhere.
+_COMMON = frozenset(
+    ("order_id", "status", "base", "pending", "is_unknown", "quantity", "filled_quantity", "leaves_quantity",
+     "average_price", "version_id", "venue_order_id")
+)  # fmt: skip
 
 
 def timeline(events: Sequence[EventRecord], *, reader_id: UUID) -> list[dict[str, object]]:
     """Return an order's events as its timeline shows them; latency is since the event before, in milliseconds."""
     lines = []
     before: datetime | None = None
+    taken = events[0].payload if events else {}
     for event in events:
+        payload = event.payload
         lines.append(
             {
                 "id": str(event.id),
                 "sequence": event.sequence,
                 "type": event.type,
-                "title": title(event.type, event.payload),
+                "title": title(event.type, payload),
+                "sentence": event_sentence(event.type, payload, taken),
                 "actor": actor_words(event.actor, reader_id),
-                "status": event.payload.get("status"),
+                "status": payload.get("status"),
+                "is_unknown": bool(payload.get("is_unknown")),
+                "quantity": payload.get("quantity"),
+                "filled_quantity": payload.get("filled_quantity"),
                 "valid_at": event.valid_at.isoformat(),
                 "recorded_at": event.recorded_at.isoformat(),
                 "latency_ms": None if before is None else _milliseconds(before, event.recorded_at),
                 "correlation_id": str(event.correlation_id),
-                "facts": facts(event.payload),
+                "facts": facts(event.type, payload) | _due(event),
+                "venues_seen": payload.get("venues_seen") or (),
             }
         )
         before = event.recorded_at
@@ -83,32 +90,30 @@ def timeline(events: Sequence[EventRecord], *, reader_id: UUID) -> list[dict[str
 
 
 def title(event_type: str, payload: Mapping[str, Any]) -> str:
-    """Return what happened, in words."""
+    """Return what happened, in words; of a kind that is not known here, its own name as words."""
     if event_type == "order.executed" and payload.get("leaves_quantity") not in ("0", None):
         return "Partially filled"
-    if event_type == "order.accepted" and payload.get("base") == "held":
-        return "Held until the order that it closes is filled"
-    return _TITLES.get(event_type, event_type)
+    own = event_type.partition(".")[2].replace("_", " ").capitalize()
+    return _TITLES.get(event_type) or own or event_type
 
 
-def facts(payload: Mapping[str, Any]) -> dict[str, str]:
-    """Return the facts worth a line, in words; reasons as sentences."""
-    shown = {words: str(payload[name]) for name, words in _FACTS if payload.get(name) not in (None, "", "0")}
-    shown |= _changes(payload.get("was") or {}, payload.get("becomes") or {})
-    reasons = payload.get("reasons") or ([payload["reason"]] if payload.get("reason") else [])
-    if reasons:
-        shown["because"] = " ".join(sentence(why["code"], why.get("facts", {})) for why in reasons)
-    return shown
-
-
-def _changes(was: Mapping[str, str], becomes: Mapping[str, str]) -> dict[str, str]:
-    """Return what a replace changes, term by term."""
-    names = dict.fromkeys((*was, *becomes))
+def facts(event_type: str, payload: Mapping[str, Any]) -> dict[str, str]:
+    """Return the facts worth a line, in words; of a kind that is not known here, all it says of its own."""
+    if event_type in _TITLES:
+        is_booked = "fill_quantity" in payload
+        shown = {words: str(payload[name]) for name, words in _FACTS if payload.get(name) not in _NOTHING}
+        return {words: value for words, value in shown.items() if is_booked or words != _EXEC_ID}
+    own = {name: value for name, value in payload.items() if name not in _COMMON and value not in _NOTHING}
     return {
-        name.replace("_", " "): f"{was.get(name, 'none')} → {becomes.get(name, 'none')}"
-        for name in names
-        if was.get(name) != becomes.get(name)
+        name.replace("_", " "): str(value) for name, value in own.items() if not isinstance(value, list | tuple | dict)
     }
+
+
+def _due(event: EventRecord) -> dict[str, str]:
+    """Return when the venue will be told, where that is not at once."""
+    due_at = event.payload.get("due_at")
+    waits = bool(due_at) and datetime.fromisoformat(str(due_at)) - event.valid_at > _WAITS
+    return {"due at the venue": str(due_at)} if waits else {}
 
 
 def actor_words(actor: str, reader_id: UUID) -> str:

@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
+
+import msgspec
 
 from orders.domain.amending import as_asked, as_replaced
 from orders.domain.facts import OrderFacts, OrderTerms
 from orders.domain.types import TimeInForce
 from orders.selectors.sql import fetch
+
+
+class VersionShown(msgspec.Struct, frozen=True):
+    """One replace of an order: the id it has or would have had, and what came of it."""
+
+    id: UUID
+    number: int
+    client_order_id: str
+    state: str
+    answered_at: datetime | None
+
 
 _TERMS = """
 v.id, v.number, v.client_order_id, v.quantity, v.time_in_force, v.limit_price, v.stop_price, v.trail_price,
@@ -27,6 +41,10 @@ LEFT JOIN orders_orderversion successor
 _REPLACES = 9
 _LAST = "SELECT order_id, max(number) FROM orders_orderversion WHERE order_id = ANY(%s) GROUP BY order_id"
 _CURRENT = "SELECT v.id, v.client_order_id, v.replaces FROM orders_orderversion v WHERE v.id = ANY(%s)"
+_CHAIN = """
+SELECT v.id, v.number, v.client_order_id, v.state, coalesce(v.accepted_at, v.rejected_at)
+FROM orders_orderversion v WHERE v.order_id = %s ORDER BY v.number
+"""
 _CHAINS = """
 SELECT o.id, o.id, o.account_id FROM orders_order o WHERE o.id = ANY(%(ids)s)
 UNION ALL
@@ -81,6 +99,11 @@ def versions_current(version_ids: Collection[UUID]) -> dict[UUID, tuple[str, UUI
 def orders_named(public_ids: Collection[UUID]) -> dict[UUID, tuple[UUID, UUID]]:
     """Return, for ids that orders have or had or were to have, the order's own id and its account."""
     return {row[0]: (row[1], row[2]) for row in fetch(_CHAINS, {"ids": list(public_ids)})}
+
+
+def versions_chain(order_id: UUID) -> list[VersionShown]:
+    """Return every replace that was asked of an order, the first one first."""
+    return [VersionShown(*row) for row in fetch(_CHAIN, [order_id])]
 
 
 def terms_of(row: Sequence[Any]) -> OrderTerms:

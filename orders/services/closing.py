@@ -15,8 +15,8 @@ from marketdata.domain.types import FRACTION, US_EQUITY, InstrumentFacts
 from marketdata.selectors import instruments_by_id
 from orders.domain.commands import OrderFields
 from orders.domain.types import OrderType, TimeInForce
-from orders.selectors.orders import orders_open
-from orders.services.cancelling import orders_cancel_all
+from orders.selectors.orders import orders_open, orders_open_ids
+from orders.services.cancelling import orders_cancel
 from positions.domain.buying_power import quantity_committed
 from positions.domain.types import Side
 from positions.selectors import exposures
@@ -95,12 +95,24 @@ def closing_id(key: str, instrument_id: UUID) -> str:
 
 
 def orders_clear(
-    *, account_id: UUID, by: Actor, correlation_id: UUID, at: datetime, seconds: float | None = None
+    *,
+    account_id: UUID,
+    by: Actor,
+    correlation_id: UUID,
+    at: datetime,
+    instrument_id: UUID | None = None,
+    seconds: float | None = None,
 ) -> bool:
-    """Cancel an account's orders and wait until the venues have let go of them; tell whether all were in time."""
-    orders_cancel_all(account_id=account_id, by=by, correlation_id=correlation_id, at=at)
+    """Cancel an account's orders, or those in one instrument, and wait until the venues have let go of them.
+
+    Tell whether all were in time.
+    """
+    found = orders_open_ids(account_id=account_id, instrument_id=instrument_id, with_changing=True)
+    if found:
+        asked = [order_id for _, order_id in found]
+        orders_cancel(order_ids=asked, account_id=account_id, by=by, correlation_id=correlation_id, at=at)
     deadline = clock.monotonic() + (WAIT_SECONDS if seconds is None else seconds)
-    while orders_open([account_id]):
+    while any(instrument_id in (None, order.instrument_id) for order in orders_open([account_id])):
         if clock.monotonic() >= deadline:
             return False
         time.sleep(_POLL_SECONDS)

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 
 from audit.domain.types import Actor
 from audit.services import events_append
@@ -90,7 +91,7 @@ class Surroundings:
             return None
         if command.venue not in ADAPTERS:
             return reason("VENUE_UNKNOWN", venue=command.venue)
-        if any(fnmatchcase(command.venue, pattern) for pattern in settings.VENUES_OPEN_TO_ALL):
+        if _is_open_to_all(command.venue):
             return None
         leads = (r for r in self.routes if r.venue == command.venue and r.account_id in (None, command.account_id))
         return None if any(leads) else reason("VENUE_NOT_ALLOWED", venue=command.venue)
@@ -113,6 +114,16 @@ def surroundings(commands: Sequence[PlaceOrder]) -> Surroundings:
         else:
             found.routes.append(Route(account_id, asset_class, venue, flag))
     return found
+
+
+def venues_offered(account_id: UUID) -> list[str]:
+    """Return the venues that an account's orders may name: those open to all, and where its routes lead."""
+    leads = set(VenueRoute.objects.filter(Q(account=None) | Q(account=account_id)).values_list("venue", flat=True))
+    return [venue for venue in ADAPTERS if venue in leads or _is_open_to_all(venue)]
+
+
+def _is_open_to_all(venue: str) -> bool:
+    return any(fnmatchcase(venue, pattern) for pattern in settings.VENUES_OPEN_TO_ALL)
 
 
 def venue_route_set(*, route: VenueRoute, by: Actor, at: datetime) -> None:

@@ -102,7 +102,7 @@ def cancel(request: HttpRequest, order_id: UUID) -> HttpResponse:
         order_id=order.id,
         account_id=order.account_id,
         by=Actor.user(user_id),
-        correlation_id=_correlation(request),
+        correlation_id=correlation_of(request),
         at=clock.now(),
     )
     problem = cancel_problem(outcome)
@@ -122,7 +122,7 @@ def amend(request: HttpRequest, order_id: UUID) -> HttpResponse:
         order_id=order.id,
         account_id=order.account_id,
         by=Actor.user(user_id),
-        correlation_id=_correlation(request),
+        correlation_id=correlation_of(request),
     )
     if isinstance(outcome, Problem) or outcome.order is None:
         return problem_response(outcome if isinstance(outcome, Problem) else NO_ORDER, request)
@@ -147,25 +147,37 @@ def _command(request: HttpRequest, user_id: UUID) -> PlaceOrder:
         account_id=account.id,
         by=Actor.user(user_id),
         source="web",
-        correlation_id=_correlation(request),
+        correlation_id=correlation_of(request),
         placed_at=clock.now(),
     )
 
 
 def _read(request: HttpRequest, user_id: UUID) -> tuple[AccountFacts, OrderFields]:
     """Return the account that a body names, which the person may trade in, and the order it describes."""
+    body = body_read(request)
+    account = account_traded(user_id, body)
+    fields = parse_order({name: value for name, value in body.items() if name != "account_id"})
+    if isinstance(fields, list):
+        raise ProblemError(unreadable(fields))
+    return account, fields
+
+
+def body_read(request: HttpRequest) -> dict[str, object]:
+    """Return the JSON object that a request holds; raise ProblemError for anything else."""
     body = decode_json_body(request.body)
     if isinstance(body, Reason):
         raise ProblemError(unreadable([body]))
     if not isinstance(body, dict):
         raise ProblemError(unreadable([reason("BODY_NOT_AN_OBJECT")]))
+    return body
+
+
+def account_traded(user_id: UUID, body: Mapping[str, object]) -> AccountFacts:
+    """Return the account that a body names; raise ProblemError unless the person may trade in it."""
     account = account_for_trading(user_id, _account_id(body))
     if account is None:
         raise ProblemError(NO_ACCOUNT)
-    fields = parse_order({name: value for name, value in body.items() if name != "account_id"})
-    if isinstance(fields, list):
-        raise ProblemError(unreadable(fields))
-    return account, fields
+    return account
 
 
 def _account_id(given: Mapping[str, object]) -> UUID:
@@ -192,6 +204,7 @@ def _order_of(user_id: UUID, order_id: UUID, may: Callable[[UUID, UUID], Account
     return order
 
 
-def _correlation(request: HttpRequest) -> UUID:
+def correlation_of(request: HttpRequest) -> UUID:
+    """Return what ties everything that follows from a request together."""
     correlation_id: UUID = request.correlation_id  # type: ignore[attr-defined]
     return correlation_id

@@ -15,9 +15,16 @@ from django.views.decorators.http import require_safe
 from accounts.domain.types import AccountFacts
 from accounts.selectors import account_for_trading, account_visible, accounts_visible
 from audit.selectors import events_of_stream
+from marketdata.selectors import instruments_by_id
 from orders.broadcasts import order_json
+from orders.domain.facts import OrderFacts
 from orders.domain.timeline import timeline
-from orders.selectors import order_now
+from orders.selectors import order_now, orders_by_id, orders_seen
+from orders.selectors.orders import legs_by_root
+from orders.selectors.versions import versions_chain
+from orders.services.routing import venues_offered
+from risk.selectors import decision_of
+from trading_portal.kernel.money import plain
 
 
 @never_cache
@@ -40,6 +47,7 @@ def trade(request: HttpRequest) -> HttpResponse:
             "accounts": accounts,
             "can_trade": can_trade,
             "symbol": request.GET.get("symbol", "")[:24],
+            "venues": venues_offered(account.id) if account and can_trade else [],
         },
     )
 
@@ -65,8 +73,26 @@ def order_page(request: HttpRequest, order_id: UUID) -> HttpResponse:
             "order": order_json(order),
             "events": timeline(events_of_stream(f"order:{order.id}"), reader_id=user_id),
             "correlation_id": order.correlation_id,
+            "tick": plain(instruments_by_id([order.instrument_id])[order.instrument_id].tick_size),
+            **_around(order),
         },
     )
+
+
+def _around(order: OrderFacts) -> dict[str, object]:
+    """Return what an order belongs to: its legs, what it is a leg of, the ids it had, and why risk let it through."""
+    root_id = order.parent_id if order.leg else order.id
+    found = orders_by_id({root_id} if root_id else ())
+    root = found.get(root_id) if root_id else None
+    group = [root, *legs_by_root([root]).get(root.id, ())] if root else []
+    first = orders_seen({order.id: order}).get(order.id, order)
+    decision = decision_of(root_id or order.id)
+    return {
+        "group": [order_json(each) for each in group] if len(group) > 1 else [],
+        "first_client_order_id": first.client_order_id,
+        "versions": versions_chain(order.id),
+        "decision": decision,
+    }
 
 
 def _chosen(accounts: list[AccountFacts], number: str | None) -> AccountFacts | None:

@@ -103,7 +103,7 @@ def test_an_order_s_story_opens_in_its_row_and_on_its_own_page(desk: Desk) -> No
     expect(story.last).to_contain_text("Filled")
     desk.page.get_by_role("link", name="Open the order's page").click()
     expect(desk.page.get_by_role("heading", level=1)).to_have_text(re.compile("Buy 5 AAPL"))
-    expect(desk.page.locator("tp-order-events li").last).to_contain_text("price")
+    expect(desk.page.locator("tp-order-events li").last).to_contain_text("5 of 5 filled")
     expect(desk.page.locator("tp-order-head [data-part=status]")).to_have_text("Filled")
 
 

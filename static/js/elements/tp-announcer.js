@@ -4,12 +4,21 @@ import { desk } from "../lib/desk.js";
 import { make } from "../lib/dom.js";
 import * as numbers from "../lib/numbers.js";
 import { Panel, define } from "../lib/panel.js";
+import { amountText } from "../lib/sentences.js";
 import { CONNECTION, SIDES, orderText, reasonText, statusText } from "../lib/words.js";
 
 const TOLD = new Set([
   "order.acknowledged", "order.canceled", "order.expired", "order.cancel_rejected", "order.replaced", "order.replace_rejected",
 ]);
 const ALERTED = new Set(["order.refused", "order.rejected", "order.dropped"]);
+
+/** Return what to say of an order: of a request that was refused that it was, else where it stands now. */
+function saidOf(type, order, facts) {
+  if (type === "order.replaced") return `changed, ${statusText(order)}`;
+  if (type === "order.replace_rejected") return `change rejected ${facts.text ?? ""}`.trim();
+  if (type === "order.cancel_rejected") return `cancel rejected ${facts.text ?? ""}`.trim();
+  return statusText(order);
+}
 
 class Announcer extends Panel {
   start() {
@@ -28,8 +37,8 @@ class Announcer extends Panel {
       if (type === "order.executed") {
         const did = order.side === "buy" ? "Bought" : "Sold";
         const text = `${did} ${numbers.quantity(facts.fill_quantity)} ${order.symbol} at ${numbers.quantity(facts.fill_price)}.`;
-        this.#say(this.polite, `${text} ${numbers.quantity(order.filled_qty)} of ${numbers.quantity(order.qty)} filled.`);
-      } else if (TOLD.has(type)) this.#say(this.polite, `${orderText(order, numbers.quantity(order.qty))}: ${statusText(order)}.`);
+        this.#say(this.polite, `${text} ${numbers.quantity(order.filled_qty)}${order.qty ? ` of ${numbers.quantity(order.qty)}` : ""} filled.`);
+      } else if (TOLD.has(type)) this.#say(this.polite, `${orderText(order, amountText(order))}: ${saidOf(type, order, facts)}.`);
       else if (ALERTED.has(type)) this.#say(this.alert, `${SIDES[order.side]} ${order.symbol} rejected. ${reasonText(order)}`);
     }
   }

@@ -13,6 +13,8 @@ class Blotter extends Panel {
     this.listen(this.cells.tabs, "click", (event) => this.show(event.target.closest("[data-view]")?.dataset.view));
     this.listen(this.cells.tabs, "keydown", (event) => this.#arrow(event));
     this.listen(this.cells.filter, "click", (event) => this.#filter(event.target.closest("[data-filter]")));
+    this.listen(this.cells["cancel-all"], "click", () => desk.emit("cancel-all"));
+    this.listen(this.cells["close-all"], "click", () => desk.emit("close-all"));
     this.listen(desk, "view", (event) => this.show(event.detail));
     this.listen(desk, "orders positions fills", () => this.#count());
     this.listen(desk, "refused", ({ detail }) => {
@@ -31,6 +33,7 @@ class Blotter extends Panel {
     }
     mark(this.cells.filter, "hidden", view !== "orders");
     this.dataset.view = view;
+    this.#count();
   }
 
   #arrow(event) {
@@ -50,6 +53,10 @@ class Blotter extends Panel {
 
   #count() {
     const open = [...desk.orders.values()].filter(isOpen).length;
+    const view = this.dataset.view ?? "orders";
+    const canTrade = desk.config.canTrade !== false;
+    mark(this.cells["cancel-all"], "hidden", view !== "orders" || !canTrade || !open);
+    mark(this.cells["close-all"], "hidden", view !== "positions" || !canTrade || !desk.positions.size);
     put(this.cells["count-orders"], open ? `${open} open` : "");
     put(this.cells["count-positions"], desk.positions.size ? String(desk.positions.size) : "");
     put(this.cells["count-fills"], desk.fills.length ? String(desk.fills.length) : "");

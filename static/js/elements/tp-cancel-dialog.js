@@ -5,6 +5,7 @@ import { desk } from "../lib/desk.js";
 import { make, put } from "../lib/dom.js";
 import * as numbers from "../lib/numbers.js";
 import { Panel, define } from "../lib/panel.js";
+import { amountText, priceText, typeText } from "../lib/sentences.js";
 import { orderText } from "../lib/words.js";
 
 class CancelDialog extends Panel {
@@ -28,8 +29,10 @@ class CancelDialog extends Panel {
   #ask(order) {
     this.order = order;
     const filled = numbers.signOf(order.filled_qty) ? ` ${numbers.quantity(order.filled_qty)} of it is filled and stays.` : "";
-    const price = order.limit_price ? ` at ${numbers.quantity(order.limit_price)}` : "";
-    put(this.text, `${orderText(order, numbers.quantity(order.qty))}${price}.${filled}`);
+    const legs = desk.legsOf(order).filter((leg) => leg.status === "held");
+    const exits = legs.length ? " Its exits end with it." : "";
+    const price = order.type === "market" ? "" : `, ${typeText(order).toLowerCase()} ${priceText(order, desk.priceplaces(order.symbol))}`;
+    put(this.text, `${orderText(order, amountText(order))}${price}.${filled}${exits}`);
     put(this.problem, "");
     this.go.disabled = false;
     this.dialog.showModal();

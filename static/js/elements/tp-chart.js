@@ -8,18 +8,22 @@ import {
 } from "../../vendor/lightweight-charts/lightweight-charts.js";
 import { get } from "../lib/api.js";
 import { desk } from "../lib/desk.js";
-import { colour, dress, mark, put } from "../lib/dom.js";
+import { colour, dress, make, mark, put } from "../lib/dom.js";
 import * as numbers from "../lib/numbers.js";
 import { Panel, define } from "../lib/panel.js";
 import { age, day, minute, shortDay, month, zoneName } from "../lib/time.js";
+import { legText } from "../lib/sentences.js";
 import { isWorking, SIDES } from "../lib/words.js";
 
 const CANDLES = 500;
 const SECONDS = { "1m": 60, "5m": 300, "1h": 3600, "1d": 86_400 };
+/** How far from the candles, in their own height, a line may lie and still be shown. */
+const NEAR = 1.5;
 const TICK_MARKS = [month, month, shortDay, minute, minute];
 
 class Chart extends Panel {
   #lines = new Map();
+  #wanted = new Map();
   #candles = [];
   #asked = 0;
 
@@ -62,7 +66,8 @@ class Chart extends Panel {
       },
       crosshair: { mode: 0 },
     });
-    this.series = this.chart.addSeries(CandlestickSeries, { borderVisible: true, priceLineVisible: true });
+    const autoscaleInfoProvider = (original) => this.#scale(original());
+    this.series = this.chart.addSeries(CandlestickSeries, { borderVisible: true, priceLineVisible: true, autoscaleInfoProvider });
     this.markers = createSeriesMarkers(this.series, []);
     this.chart.subscribeCrosshairMove((move) => this.#showLegend(move.seriesData?.get(this.series)));
     this.#dress();
@@ -205,31 +210,59 @@ class Chart extends Panel {
     if (!this.series) return;
     const wanted = new Map();
     for (const order of desk.openOrders(desk.symbol).filter(isWorking)) {
-      const left = numbers.quantity(order.leaves_qty ?? order.qty);
-      wanted.set(order.id, {
-        price: numbers.geometry(order.limit_price), title: `${SIDES[order.side]} ${left}`,
-        color: colour(order.side === "buy" ? "up" : "down"), lineStyle: LineStyle.Dashed,
-      });
+      for (const { key, price, word } of orderLines(order)) {
+        wanted.set(key, {
+          price: numbers.geometry(price), title: `${word} ${numbers.quantity(order.leaves_qty ?? order.qty)}`, text: price, side: order.side,
+          color: colour(order.side === "buy" ? "up" : "down"), lineStyle: order.status === "held" ? LineStyle.SparseDotted : LineStyle.Dashed,
+        });
+      }
     }
     const isSmall = this.cells.canvas.clientWidth < 480;
     const position = desk.positions.get(desk.symbol);
     if (position?.avg_entry_price) {
       wanted.set("cost", {
-        price: numbers.geometry(position.avg_entry_price), title: "Average cost", color: colour("info"), lineStyle: LineStyle.Dotted,
+        price: numbers.geometry(position.avg_entry_price), title: "Average cost", text: position.avg_entry_price, color: colour("info"), lineStyle: LineStyle.Dotted,
       });
     }
+    this.#wanted = wanted;
     for (const [key, line] of this.#lines) {
       if (isAnew || !wanted.has(key)) {
         this.series.removePriceLine(line);
         this.#lines.delete(key);
       }
     }
-    for (const [key, options] of wanted) {
+    for (const [key, line] of wanted) {
+      const { price, title, color, lineStyle } = line;
+      const options = { price, title, color, lineStyle };
+      line.word = title;
       if (isSmall) options.title = "";
-      const line = this.#lines.get(key);
-      if (line) line.applyOptions(options);
+      const drawn = this.#lines.get(key);
+      if (drawn) drawn.applyOptions(options);
       else this.#lines.set(key, this.series.createPriceLine({ ...options, lineWidth: 1, axisLabelVisible: true }));
     }
+  }
+
+  /** Make room for own lines near the candles; one far away would flatten them, and is named above the chart. */
+  #scale(info) {
+    if (!info?.priceRange) return info;
+    const { minValue: low, maxValue: high } = info.priceRange;
+    const room = Math.max(high - low, high * 0.002) * NEAR;
+    const [near, far] = [[low, high], []];
+    for (const line of this.#wanted.values()) {
+      if (line.price > low - room && line.price < high + room) near.push(line.price);
+      else far.push({ ...line, isAbove: line.price > high });
+    }
+    queueMicrotask(() => this.guard(() => this.#showFar(far)));
+    return { ...info, priceRange: { minValue: Math.min(...near), maxValue: Math.max(...near) } };
+  }
+
+  #showFar(far) {
+    const texts = far.map((line) => `${line.isAbove ? "\u2191" : "\u2193"} ${line.word} at ${numbers.fixed(line.text, desk.priceplaces(desk.symbol))}`);
+    mark(this.cells.off, "hidden", !texts.length);
+    const said = texts.join("\n");
+    if (said === this.saidFar) return;
+    this.saidFar = said;
+    this.cells.off.replaceChildren(...texts.map((text, index) => make("span", { class: far[index].side === "buy" ? "up" : far[index].side === "sell" ? "down" : "muted" }, text)));
   }
 
   #showFills() {
@@ -252,6 +285,15 @@ class Chart extends Panel {
       })),
     );
   }
+}
+
+/** Return the prices that an order waits for, each a line: its limit, its stop, both of a stop limit; a trail has none. */
+function orderLines(order) {
+  const name = legText(order) || SIDES[order.side];
+  const held = order.status === "held" ? ", held," : "";
+  const stop = order.stop_price && { key: `${order.chain_id} stop`, price: order.stop_price, word: `${order.leg ? name : `${name} stop`}${held}` };
+  const limit = order.limit_price && { key: order.chain_id, price: order.limit_price, word: `${stop ? `${name} limit` : name}${held}` };
+  return [stop, limit].filter(Boolean);
 }
 
 function plotted(candle) {

@@ -4,7 +4,7 @@ import { desk } from "../lib/desk.js";
 import { make, mark, put } from "../lib/dom.js";
 import * as numbers from "../lib/numbers.js";
 import { Panel, define } from "../lib/panel.js";
-import { isWorking } from "../lib/words.js";
+import { isResting } from "../lib/words.js";
 
 const MOST_LEVELS = 20;
 
@@ -99,7 +99,7 @@ class Depth extends Panel {
 
   #own() {
     const own = new Map();
-    for (const order of desk.openOrders(desk.symbol).filter(isWorking)) {
+    for (const order of desk.openOrders(desk.symbol).filter(isResting)) {
       const side = order.side === "buy" ? "bid" : "ask";
       const shown = numbers.fixed(order.limit_price, desk.priceplaces(desk.symbol));
       const key = `${side} ${shown}`;

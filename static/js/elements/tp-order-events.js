@@ -1,13 +1,15 @@
-// An order's events as they come; the list from the server stands until the first new one.
+// An order's events as they come, and its life as a picture; the list from the server stands until the first new one.
 
 import { get } from "../lib/api.js";
 import { desk } from "../lib/desk.js";
+import { lifePicture } from "../lib/life.js";
 import { Panel, define } from "../lib/panel.js";
 import { timelineItem } from "../lib/timeline.js";
 
 class OrderEvents extends Panel {
   start() {
-    this.list = this.querySelector("ol");
+    this.list = this.querySelector("ol.timeline");
+    this.life = this.querySelector('[data-part="life"]');
     this.listen(desk, "events", ({ detail }) => {
       if (detail.some((event) => event.order_id === this.dataset.orderId)) return this.#load();
       return undefined;
@@ -17,6 +19,8 @@ class OrderEvents extends Panel {
 
   async #load() {
     const answer = await get(`/orders/${this.dataset.orderId}/events`, { signal: this.signal });
+    const picture = lifePicture(answer.events);
+    this.life.replaceChildren(...(picture ? [picture] : []));
     this.list.replaceChildren(...answer.events.map(timelineItem));
   }
 }

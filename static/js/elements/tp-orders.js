@@ -9,11 +9,12 @@ import { Panel, define } from "../lib/panel.js";
 import { RowCursor } from "../lib/rowkeys.js";
 import { brief } from "../lib/time.js";
 import { timelineItem } from "../lib/timeline.js";
-import { isCancelable, isOpen, reasonText, SIDES, statusText, steps, TIMES_IN_FORCE } from "../lib/words.js";
+import { legText, priceText, timeText, typeText } from "../lib/sentences.js";
+import { isCancelable, isChangeable, isOpen, reasonText, SIDES, statusText, steps } from "../lib/words.js";
 
 const COLUMNS = [
-  ["", "turn"], ["Time", "time"], ["Symbol", "symbol"], ["Side", "side"], ["Filled / Qty", "number quantity"], ["Type", "type"],
-  ["Limit", "number limit"], ["Avg price", "number average"], ["TIF", "tif"], ["Status", "status"], ["Reason", "reason"], ["", "act"],
+  ["", "turn"], ["Time", "time"], ["Symbol", "symbol"], ["Side", "side"], ["Filled / Qty", "number quantity"], ["Left", "number left"], ["Type", "type"],
+  ["Price", "number limit"], ["Avg price", "number average"], ["TIF", "tif"], ["Status", "status"], ["Reason", "reason"], ["", "act"],
 ];
 
 class Orders extends Panel {
@@ -21,7 +22,7 @@ class Orders extends Panel {
     this.filter = "all";
     this.open = new Set();
     this.replaceChildren(skeleton());
-    this.listen(desk, "orders", () => this.show());
+    this.listen(desk, "orders instruments", () => this.show());
     this.listen(desk, "filter", (event) => {
       this.filter = event.detail;
       this.show();
@@ -33,9 +34,7 @@ class Orders extends Panel {
 
   show() {
     if (!desk.hasSnapshot) return;
-    const orders = [...desk.orders.values()]
-      .filter((order) => this.filter === "all" || isOpen(order))
-      .sort((a, b) => (a.created_at < b.created_at ? 1 : -1));
+    const orders = this.#shown();
     if (!orders.length) {
       this.#blank();
       return;
@@ -43,6 +42,17 @@ class Orders extends Panel {
     if (!this.body) this.#table();
     this.rows.sync(orders.flatMap((order) => (this.open.has(order.chain_id) ? [order, { detail: order }] : [order])), keyOf);
     this.cursor.show();
+  }
+
+  /** Return the orders to show, newest first, each with its exits under it. */
+  #shown() {
+    const isShown = (order) => this.filter === "all" || isOpen(order);
+    const roots = [...desk.orders.values()].filter((order) => !order.leg || !desk.orders.has(order.parent_id));
+    roots.sort((a, b) => (a.created_at < b.created_at ? 1 : -1));
+    return roots.flatMap((root) => {
+      const legs = desk.legsOf(root).filter(isShown);
+      return legs.length || isShown(root) ? [root, ...legs] : [];
+    });
   }
 
   #blank() {
@@ -69,36 +79,44 @@ class Orders extends Panel {
     row.steps_ = make("span", { class: "steps", "aria-hidden": "true" }, make("i"), make("i"), make("i"));
     row.word_ = make("span");
     status.append(row.steps_, " ", row.word_);
+    row.change_ = make("button", { class: "button button-small", type: "button", "data-do": "amend" }, "Change");
     row.cancel_ = make("button", { class: "button button-small button-danger", type: "button", "data-do": "cancel" }, "Cancel");
-    act.append(row.cancel_);
+    act.append(make("span", { class: "acts" }, row.change_, row.cancel_));
     return row;
   }
 
   #showRow(row, order) {
     const cells = row.cells_;
-    const decimals = Math.max(desk.priceplaces(order.symbol), numbers.places(order.limit_price));
     put(cells.time, brief(order.created_at));
-    put(cells.symbol, order.symbol);
+    put(cells.symbol, order.leg ? `\u2514 ${legText(order)}` : order.symbol);
+    mark(cells.symbol, "title", order.leg ? `${legText(order)} of an order in ${order.symbol}` : null);
     put(cells.side, `${order.side === "buy" ? "\u25B2" : "\u25BC"} ${SIDES[order.side]}`);
     dress(cells.side, `side ${order.side === "buy" ? "up" : "down"}`);
-    put(cells.quantity, `${numbers.quantity(order.filled_qty)} / ${numbers.quantity(order.qty)}`);
-    put(cells.type, order.type === "limit" ? "Limit" : "Market");
-    put(cells.limit, order.limit_price ? numbers.fixed(order.limit_price, decimals) : numbers.DASH);
+    // An exit that is held will have the quantity that its entry fills.
+    const held = order.status === "held" ? desk.orders.get(order.parent_id) : null;
+    const quantity = held?.qty ?? order.qty;
+    put(cells.quantity, `${numbers.quantity(order.filled_qty)} / ${quantity ? numbers.quantity(quantity) : numbers.DASH}`);
+    mark(cells.quantity, "title", order.notional ? `Ordered for ${numbers.quantity(order.notional)}` : null);
+    put(cells.left, isOpen(order) ? numbers.quantity(held?.qty ?? order.leaves_qty) : numbers.DASH);
+    put(cells.type, typeText(order));
+    put(cells.limit, priceText(order, desk.priceplaces(order.symbol)));
     put(cells.average, numbers.signOf(order.filled_qty) ? numbers.fixed(order.filled_avg_price, desk.priceplaces(order.symbol)) : numbers.DASH);
-    put(cells.tif, TIMES_IN_FORCE[order.time_in_force] ?? order.time_in_force);
-    put(row.word_, statusText(order));
-    dress(row.word_, order.status === "rejected" ? "danger" : order.outcome === "unknown" ? "warn" : "");
+    put(cells.tif, timeText(order));
+    put(row.word_, statusText(order, desk.sessionOf(order)));
+    dress(row.word_, order.status === "rejected" ? "danger" : order.outcome === "unknown" ? "warn" : order.status.startsWith("pending_") && order.status !== "pending_new" ? "pending" : "");
     steps(order).forEach((step, index) => {
       const dot = row.steps_.children[index];
       mark(dot, "data-done", step === "done" ? "" : null);
       mark(dot, "data-now", step === "now" ? "" : null);
       mark(dot, "data-end", ["filled", "failed", "gone"].includes(step) ? step : null);
     });
-    const why = reasonText(order);
+    const why = desk.answers.get(order.chain_id) ?? reasonText(order);
     put(cells.reason, why);
     mark(cells.reason, "title", why || null);
     dress(cells.reason, order.status === "rejected" ? "reason" : "reason soft");
-    mark(row.cancel_, "hidden", !isCancelable(order));
+    mark(row.cancel_, "hidden", !isCancelable(order) || desk.config.canTrade === false);
+    mark(row.change_, "hidden", !isChangeable(order) || desk.config.canTrade === false);
+    mark(row, "data-leg", order.leg || null);
     mark(row.querySelector(".turner"), "aria-expanded", String(this.open.has(order.chain_id)));
     mark(row, "data-status", order.status);
     mark(row, "data-traded", numbers.signOf(order.filled_qty) ? "" : null);
@@ -143,7 +161,7 @@ class Orders extends Panel {
     const order = desk.orders.get(row.dataset.key);
     const what = event.target.closest("[data-do]")?.dataset.do;
     this.cursor.set(order.chain_id);
-    if (what === "cancel") desk.emit("cancel", order);
+    if (what === "cancel" || what === "amend") desk.emit(what, order);
     else if (what === "turn") this.#turn(order.chain_id);
     else desk.select(order.symbol);
   }
@@ -159,6 +177,7 @@ class Orders extends Panel {
     if (key === "next" || key === "previous") this.cursor.move(key === "next" ? 1 : -1);
     const order = desk.orders.get(this.cursor.key);
     if (key === "cancel" && order && isCancelable(order)) desk.emit("cancel", order);
+    if (key === "change" && order && isChangeable(order)) desk.emit("amend", order);
     if (key === "open" && order) this.#turn(order.chain_id);
   }
 }

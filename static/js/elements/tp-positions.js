@@ -50,7 +50,7 @@ class Positions extends Panel {
   #make() {
     const row = make("tr", {}, ...COLUMNS.map(([, name]) => make("td", { class: name })));
     row.cells_ = Object.fromEntries(COLUMNS.map(([, name], index) => [name.split(" ").at(-1), row.children[index]]));
-    row.cells_.act.append(make("button", { class: "button button-small", type: "button", "data-do": "close", title: "Put the closing order into the ticket" }, "Close…"));
+    row.cells_.act.append(make("button", { class: "button button-small", type: "button", "data-do": "close", title: "Close this position; asks first" }, "Close…"));
     return row;
   }
 
@@ -59,6 +59,7 @@ class Positions extends Panel {
     const decimals = desk.priceplaces(position.symbol);
     const money = numbers.currencyPlaces(position.currency);
     put(cells.symbol, position.symbol);
+    mark(cells.act.firstChild, "hidden", desk.config.canTrade === false);
     put(cells.quantity, numbers.quantity(position.qty));
     put(cells.cost, position.avg_entry_price ? numbers.fixed(position.avg_entry_price, decimals) : numbers.DASH);
     put(cells.price, position.current_price ? numbers.fixed(position.current_price, decimals) : numbers.DASH);
@@ -84,10 +85,7 @@ class Positions extends Panel {
     const position = desk.positions.get(row.dataset.key);
     this.cursor.set(position.symbol);
     desk.select(position.symbol);
-    if (event.target.closest("[data-do]")) {
-      const side = numbers.signOf(position.qty) > 0 ? "sell" : "buy";
-      desk.emit("ticket", { symbol: position.symbol, side, type: "market", quantity: (position.qty_available ?? position.qty).replace("-", "") });
-    }
+    if (event.target.closest("[data-do]")) desk.emit("close", position);
   }
 }
 

@@ -1,13 +1,16 @@
 // The ticket: a draft, its preview, a review, one command. Nothing is sent but by Confirm, and only once.
 
 import { desk } from "../lib/desk.js";
-import { dress, icon, make, mark, put } from "../lib/dom.js";
+import { dress, mark, put } from "../lib/dom.js";
 import { Draft } from "../lib/draft.js";
 import * as numbers from "../lib/numbers.js";
 import { Panel, define } from "../lib/panel.js";
 import { Placing } from "../lib/placing.js";
+import { placingMessage } from "../lib/placing-message.js";
 import { showPreview, Preview } from "../lib/preview.js";
-import { reasonText, SIDES, statusText, TIMES_IN_FORCE } from "../lib/words.js";
+import { amountText, orderSentence } from "../lib/sentences.js";
+import { fillTicket } from "../lib/ticket-fields.js";
+import { wallText } from "../lib/time.js";
 
 const DOUBLE_CLICK = 400;
 
@@ -35,7 +38,7 @@ class Ticket extends Panel {
   }
 
   #listenToFields() {
-    const { side, type, quantity, limit, tif, form } = this.cells;
+    const { side, type, form } = this.cells;
     const press = (group, name) =>
       this.listen(group, "click", (event) => {
         const value = event.target.closest("button")?.dataset[name];
@@ -43,16 +46,24 @@ class Ticket extends Panel {
       });
     press(side, "side");
     press(type, "type");
-    this.listen(quantity, "input", () => this.#change({ quantity: quantity.value }));
-    this.listen(limit, "input", () => this.#change({ limit: limit.value }));
-    this.listen(tif, "change", () => this.#change({ tif: tif.value }));
+    this.listen(form, "input", (event) => this.#typed(event.target));
     this.listen(form, "submit", (event) => event.preventDefault());
+    this.listen(this.cells.basis, "click", () => this.#change({ basis: this.draft.basis === "amount" ? "quantity" : "amount", quantity: "" }));
     this.listen(this.cells["pick-bid"], "click", () => this.#pick(desk.quote?.bid));
     this.listen(this.cells["pick-ask"], "click", () => this.#pick(desk.quote?.ask));
   }
 
+  #typed(field) {
+    const name = field.dataset.field;
+    if (!name) return;
+    const value = field.type === "checkbox" ? (field.checked ? "yes" : "") : field.value;
+    const until = name === "tif" && value === "gtd" && !this.draft.until ? { until: wallText(new Date(Date.now() + 7 * 86_400_000)) } : {};
+    this.#change({ [name]: value, ...until });
+  }
+
   #listenToDesk() {
-    this.listen(desk, "symbol", () => this.#change({ symbol: desk.symbol, limit: "" }));
+    this.listen(desk, "symbol", () => this.#look());
+    this.listen(desk, "instruments", () => this.#fill());
     this.listen(desk, "price", (event) => this.#pick(event.detail));
     this.listen(desk, "side", (event) => this.#change({ side: event.detail }));
     this.listen(desk, "ticket", (event) => this.#take(event.detail));
@@ -75,8 +86,18 @@ class Ticket extends Panel {
     this.cells.quantity.focus();
   }
 
+  /** A price picked from book or quote goes where the type has a limit, else into the stop. */
   #pick(price) {
-    if (price && this.isEditing) this.#change({ type: "limit", limit: price });
+    if (!price || !this.isEditing) return;
+    const { type } = this.draft;
+    if (type === "stop") this.#change({ stop: price });
+    else this.#change({ type: type === "stop_limit" ? type : "limit", limit: price });
+  }
+
+  /** Look at another symbol: prices and an amount typed for the old one mean nothing there. */
+  #look() {
+    if (this.draft.symbol && this.draft.symbol !== desk.symbol) this.draft.clearPrices();
+    this.#change({ symbol: desk.symbol });
   }
 
   #change(values) {
@@ -90,14 +111,9 @@ class Ticket extends Panel {
   }
 
   #fill() {
-    const { draft, cells } = this;
-    for (const button of cells.side.children) mark(button, "aria-pressed", String(button.dataset.side === draft.side));
-    for (const button of cells.type.children) mark(button, "aria-pressed", String(button.dataset.type === draft.type));
-    if (cells.quantity.value !== draft.quantity) cells.quantity.value = draft.quantity;
-    if (cells.limit.value !== draft.limit) cells.limit.value = draft.limit;
-    cells.tif.value = draft.tif;
-    mark(cells["limit-field"], "hidden", draft.type !== "limit");
-    put(cells.symbol, desk.symbol);
+    const form = this.draft.chosen(desk.instrument);
+    fillTicket(this.cells, this.draft, form, desk.instrument);
+    put(this.cells.symbol, desk.symbol);
     this.#showHeld();
     this.#showQuote();
     this.#showSubmit();
@@ -107,9 +123,8 @@ class Ticket extends Panel {
   #showSubmit() {
     const { draft, cells } = this;
     const amount = numbers.typed(draft.quantity);
-    put(cells.review, `Review ${draft.side} ${amount ? `${numbers.quantity(amount)} ` : ""}${desk.symbol}`);
-    mark(cells.quantity, "aria-invalid", draft.quantity && !amount ? "true" : null);
-    mark(cells.limit, "aria-invalid", draft.type === "limit" && draft.limit && !numbers.typed(draft.limit) ? "true" : null);
+    const order = draft.order(desk);
+    put(cells.review, `Review ${draft.side} ${amount ? `${amountText(order, desk.instrument?.currency)} ` : ""}${desk.symbol}`);
     this.#showLocks();
   }
 
@@ -120,6 +135,16 @@ class Ticket extends Panel {
     const lot = `Lot ${numbers.quantity(instrument.lot_size)}`;
     const holds = held ? `You hold ${numbers.quantity(held.qty)}` : "You hold none";
     put(this.cells["quantity-note"], `${holds} · ${lot} · Tick ${numbers.quantity(instrument.tick_size)}`);
+    const isShort = this.draft.side === "sell" && this.#sellsMore(held?.qty ?? "0");
+    mark(this.cells.short, "hidden", !isShort);
+  }
+
+  /** Tell whether the order sells more than is held: it then borrows the rest. */
+  #sellsMore(held) {
+    const amount = numbers.typed(this.draft.quantity);
+    const { exits, isAmount } = this.draft.chosen(desk.instrument);
+    if (!amount || isAmount || exits === "oco" || desk.instrument?.asset_class !== "us_equity") return false;
+    return numbers.compare(amount, held) > 0;
   }
 
   #showQuote() {
@@ -135,7 +160,7 @@ class Ticket extends Panel {
     put(cells.lock, problem?.text ?? "");
     mark(cells.lock, "hidden", !problem);
     cells.fields.disabled = state === "offline" || desk.config.canTrade === false;
-    const isReady = draft.isComplete && desk.symbol && !problem?.isHard;
+    const isReady = draft.isComplete(desk.instrument) && desk.symbol && !problem?.isHard;
     cells.review.disabled = !isReady;
     cells.confirm.disabled = Boolean(problem?.isHard) || this.placing.isBusy;
   }
@@ -155,7 +180,7 @@ class Ticket extends Panel {
 
   #ask() {
     if (!this.isEditing) return;
-    const isAskable = this.draft.isComplete && desk.symbol && desk.config.canTrade !== false;
+    const isAskable = this.draft.isComplete(desk.instrument) && desk.symbol && desk.config.canTrade !== false;
     if (isAskable && document.visibilityState === "visible") this.preview.ask(this.draft.order(desk));
     else if (!isAskable) this.preview.clear();
   }
@@ -172,10 +197,9 @@ class Ticket extends Panel {
     this.reviewedAt = performance.now();
     this.#enter("review");
     const { order } = this.placing;
-    const price = order.type === "limit" ? `at ${numbers.fixed(order.limit_price, Math.max(numbers.places(order.limit_price), desk.priceplaces(order.symbol)))} or better` : "at the market";
-    const amount = numbers.quantity(order.qty);
-    put(this.cells.sentence, `${SIDES[order.side]} ${amount} ${order.symbol} ${price}, ${TIMES_IN_FORCE[order.time_in_force]}.`);
-    put(this.cells.confirm, `Confirm: ${order.side} ${amount} ${order.symbol}`);
+    const currency = desk.instrument?.currency;
+    put(this.cells.sentence, `${orderSentence(order, desk.priceplaces(order.symbol), currency)}${this.cells.short.hidden ? "" : " This is a short sale."}`);
+    put(this.cells.confirm, `Confirm: ${order.side} ${amountText(order, currency)} ${order.symbol}`);
     dress(this.cells.confirm, `button button-block button-${order.side}`);
     this.#showMessage();
     this.#showLocks();
@@ -213,7 +237,8 @@ class Ticket extends Panel {
     if (state === "placed" || state === "refused") {
       this.#edit({ focus: false });
       if (state === "placed") {
-        this.draft.change({ quantity: "" });
+        const tif = this.draft.tif === "gtd" ? { tif: "day" } : {};
+        this.draft.change({ ...tif, quantity: "", exits: "none", profit: "", loss: "", lossLimit: "", algorithm: "none" });
         this.#fill();
       }
     } else if (state === "invalid" || state === "none") this.#edit({ focus: false });
@@ -225,39 +250,12 @@ class Ticket extends Panel {
 
   #showMessage() {
     const { message } = this.cells;
-    const content = this.#message();
+    const content = placingMessage(this.placing, {
+      again: () => this.guard(() => this.placing.send()),
+      leave: () => this.guard(() => { this.placing.leave(); this.#edit(); }),
+    });
     message.replaceChildren(...(content ? [content] : []));
     mark(message, "hidden", !content);
-  }
-
-  #message() {
-    const { placing } = this;
-    const say = (level, name, ...content) => make("div", { class: `callout callout-${level}` }, icon(name), make("div", {}, ...content.filter(Boolean)));
-    const again = (text) => make("button", { class: "button button-small", type: "button", onclick: () => this.guard(() => placing.send()) }, text);
-    const leave = make("button", { class: "button button-small button-quiet", type: "button", onclick: () => this.guard(() => { placing.leave(); this.#edit(); }) }, "Leave it");
-    if (placing.state === "sending") return say("info", "loader-circle", "Sending…");
-    if (placing.state === "checking") return say("info", "loader-circle", "Checking… No answer yet; asking whether the order arrived.");
-    if (placing.state === "unsure") {
-      return say("warn", "triangle-alert", placing.detail ? make("p", {}, placing.detail) : null, make("p", {}, "It is not known whether the order arrived. Sending it again is safe: it carries the same identity and is placed once."), again("Send the same order again"), leave);
-    }
-    if (placing.state === "invalid" || placing.state === "refused") return say("danger", "circle-x", make("strong", {}, placing.title), this.#reasons());
-    if (placing.state === "placed") return this.#placed(say);
-    return null;
-  }
-
-  #reasons() {
-    const { reasons, detail } = this.placing;
-    const texts = reasons.map((reason) => numbers.readable(reason.sentence || reason.message || reason.code || "")).filter(Boolean);
-    return texts.length ? make("ul", {}, ...texts.map((text) => make("li", {}, text))) : make("p", {}, detail);
-  }
-
-  #placed(say) {
-    const order = desk.orders.get(this.placing.orderId);
-    if (!order) return null;
-    const filled = `${numbers.quantity(order.filled_qty)} of ${numbers.quantity(order.qty)}`;
-    const isBad = order.status === "rejected";
-    const text = `${SIDES[order.side]} ${order.symbol}: ${statusText(order)}${/[1-9]/.test(order.filled_qty) ? `, ${filled}` : ""}.`;
-    return say(isBad ? "danger" : "info", isBad ? "circle-x" : "circle-check", text, isBad ? make("p", {}, reasonText(order)) : null);
   }
 
   /** The order placed last is followed in the ticket too. */

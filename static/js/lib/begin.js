@@ -3,7 +3,7 @@
 import { desk } from "./desk.js";
 import { useZone } from "./time.js";
 
-const { accountId, currency, canTrade, zone, symbol } = document.querySelector("#main").dataset;
+const { accountId, currency, canTrade, zone, symbol, tick } = document.querySelector("#main").dataset;
 
 useZone(zone);
-desk.open({ accountId, currency, canTrade: canTrade === "yes", symbol });
+desk.open({ accountId, currency, canTrade: canTrade === "yes", symbol, tick });

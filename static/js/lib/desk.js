@@ -9,6 +9,8 @@ const ORDERS_KEPT = 500;
 const FILLS_KEPT = 200;
 const QUOTES_A_SECOND = 5;
 const LIVE_WITHIN = 6000;
+const REFUSED = { "order.replace_rejected": "Change rejected", "order.replace_refused": "Change refused by risk", "order.cancel_rejected": "Cancel rejected" };
+const ASKED_ANEW = new Set(["order.replace_requested", "order.replaced", "order.cancel_requested", "order.canceled"]);
 
 class Desk extends EventTarget {
   account = null;
@@ -23,6 +25,9 @@ class Desk extends EventTarget {
   config = {};
   socket = null;
   hasSnapshot = false;
+  notices = [];
+  /** Why the last request for an order came to nothing, by its chain: told by events, gone with the next one. */
+  answers = new Map();
   #fillIds = new Set();
   #changed = new Set();
   #isFlushing = false;
@@ -95,9 +100,20 @@ class Desk extends EventTarget {
     return this.socket?.state === "live";
   }
 
+  /** Return the session of an order's instrument, where it is known. */
+  sessionOf(order) {
+    return this.instruments.get(order.symbol)?.session ?? null;
+  }
+
+  /** Return the orders that hang on an order: its exits, the take-profit first. */
+  legsOf(order) {
+    const legs = [...this.orders.values()].filter((one) => one.leg && one.parent_id === order.chain_id);
+    return legs.sort((a, b) => (a.leg < b.leg ? 1 : -1));
+  }
+
   /** Return how many decimals an instrument's prices have. */
   priceplaces(symbol) {
-    return Math.max(2, places(this.instruments.get(symbol)?.tick_size ?? "0.01"));
+    return Math.max(2, places(this.instruments.get(symbol)?.tick_size ?? (this.config.tick || "0.01")));
   }
 
   /** Return how old a symbol's price is by the server's clock, in milliseconds; null without one, or out of session. */
@@ -150,15 +166,31 @@ class Desk extends EventTarget {
       this.account = { ...this.account, ...frame.account };
       this.#later("account");
     }
+    if (frame.notices) this.#takeNotices(frame.notices);
     if (frame.type === "snapshot") return;
     for (const order of frame.orders ?? []) this.takeOrder(order);
     this.#takePositions(frame);
     if (frame.events?.length) {
       this.#takeRestated(frame.events);
+      this.#takeAnswers(frame.events);
       this.#takeFills(frame.events.filter((event) => event.type === "order.executed").map((event) => this.#fillOf(event)));
       this.emit("events", frame.events);
     }
     this.#trim();
+  }
+
+  #takeNotices(notices) {
+    if (JSON.stringify(notices) === JSON.stringify(this.notices)) return;
+    this.notices = notices;
+    this.#later("notices");
+  }
+
+  /** Keep why a change or a cancel was refused: the order itself is as it was, and does not say. */
+  #takeAnswers(events) {
+    for (const { type, order_id: id, facts } of events) {
+      if (REFUSED[type]) this.answers.set(id, `${REFUSED[type]}${facts.text ? `: ${facts.text}` : ""}.`);
+      else if (ASKED_ANEW.has(type)) this.answers.delete(id);
+    }
   }
 
   #takeSnapshot(frame) {

@@ -1,9 +1,14 @@
 // What the person has typed into the ticket; kept over a reload and over a session that ended.
 
-import { typed } from "./numbers.js";
+import { chosen, isDraftComplete, orderOf } from "./order-form.js";
 
 const KEY = "portal.draft";
-const EMPTY = { symbol: "", side: "buy", type: "limit", quantity: "", limit: "", tif: "day" };
+const EMPTY = {
+  symbol: "", side: "buy", type: "limit", basis: "quantity", quantity: "", limit: "", stop: "", trail: "", trailUnit: "price",
+  tif: "day", until: "", extended: "", exits: "none", profit: "", loss: "", lossLimit: "", algorithm: "none", minutes: "30", venue: "",
+};
+/** What belongs to one order only: cleared when it is placed, or another symbol is looked at. */
+const PRICES = { limit: "", stop: "", trail: "", profit: "", loss: "", lossLimit: "" };
 
 export class Draft {
   constructor() {
@@ -20,21 +25,23 @@ export class Draft {
     }
   }
 
-  get isComplete() {
-    return typed(this.quantity) !== null && (this.type === "market" || typed(this.limit) !== null);
+  /** Forget every price: they were another symbol's. */
+  clearPrices(values = {}) {
+    this.change({ ...PRICES, ...values });
+  }
+
+  /** Return the choices as they hold together for an instrument: what does not apply is not there. */
+  chosen(instrument) {
+    return chosen(this, instrument);
+  }
+
+  isComplete(instrument) {
+    return isDraftComplete(this, instrument);
   }
 
   /** Return the draft as the server takes an order. */
   order(desk) {
-    return {
-      account_id: desk.config.accountId,
-      symbol: desk.symbol,
-      side: this.side,
-      type: this.type,
-      time_in_force: this.tif,
-      qty: typed(this.quantity),
-      ...(this.type === "limit" ? { limit_price: typed(this.limit) } : {}),
-    };
+    return { account_id: desk.config.accountId, symbol: desk.symbol, ...orderOf(this, desk.instrument) };
   }
 }
 

@@ -11,6 +11,7 @@ export const ACTIONS = [
   { name: "previous", keys: "k", text: "Previous row" },
   { name: "open", keys: "o", text: "Open or close the row's story" },
   { name: "cancel", keys: "c", text: "Cancel the row's order (asks first)" },
+  { name: "change", keys: "m", text: "Change the row's order (opens its form)" },
   { name: "go-ticket", keys: "g t", text: "Go to the ticket" },
   { name: "go-orders", keys: "g o", text: "Go to orders" },
   { name: "go-positions", keys: "g p", text: "Go to positions" },

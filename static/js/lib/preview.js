@@ -49,11 +49,14 @@ export function showPreview(cells, answer, problem, desk) {
   const decimals = numbers.currencyPlaces(currency);
   const money = (value, unit = currency) => (value ? `${numbers.fixed(value, decimals)} ${unit}` : numbers.DASH);
   put(cells.notional, money(answer?.notional));
+  put(cells["preview-quantity"], answer?.qty ? `about ${numbers.quantity(answer.qty)} ${desk.symbol}` : numbers.DASH);
   put(cells.fees, money(answer?.fees));
   put(cells.slippage, answer?.slippage ? `${numbers.signed(answer.slippage, decimals)} ${currency}` : numbers.DASH);
   put(cells["power-after"], money(answer?.buying_power_after, desk.config.currency));
   dress(cells["power-after"], numbers.signOf(answer?.buying_power_after) < 0 ? "danger" : "");
-  put(cells["position-after"], answer?.position_after ? `${numbers.quantity(answer.position_after)} ${desk.symbol}` : numbers.DASH);
+  const isShort = numbers.signOf(answer?.position_after) < 0;
+  put(cells["position-after"], answer?.position_after ? `${numbers.quantity(answer.position_after)} ${desk.symbol}${isShort ? " short" : ""}` : numbers.DASH);
+  dress(cells["position-after"], isShort ? "warn strong" : "");
   showChecks(cells, answer, problem);
 }
 

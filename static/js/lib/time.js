@@ -30,6 +30,27 @@ export function useZone(timeZone) {
   }
 }
 
+/** Return the instant of a wall clock's time in the zone, as "2026-11-20T16:00" writes it, in UTC; null for none. */
+export function instantOf(text) {
+  const wall = /^\d{4}-\d\d-\d\dT\d\d:\d\d$/.test(text ?? "") ? Date.parse(`${text}Z`) : Number.NaN;
+  if (Number.isNaN(wall)) return null;
+  // Twice: the first guess may lie on the other side of a change of the clocks.
+  let guess = wall;
+  for (let turn = 0; turn < 2; turn += 1) guess = wall - (wallOf(guess) - guess);
+  return new Date(guess).toISOString();
+}
+
+/** Return an instant as a wall clock in the zone shows it: "2026-11-20T16:00". */
+export function wallText(value) {
+  return new Date(wallOf(at(value).getTime())).toISOString().slice(0, 16);
+}
+
+/** Return what a wall clock in the zone shows at an instant, read as if it were UTC. */
+function wallOf(instant) {
+  const date = new Date(instant);
+  return Date.parse(`${formats.day.format(date)}T${formats.clock.format(date)}Z`);
+}
+
 /** Return the zone's name as people read it, such as "New York (EST)". */
 export function zoneName(at = new Date()) {
   if (zone === UTC) return UTC;

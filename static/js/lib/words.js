@@ -1,6 +1,6 @@
 // The words of an order on screen, and its three steps.
 
-import { readable } from "./numbers.js";
+import { quantity, readable } from "./numbers.js";
 
 const OVER = new Set(["filled", "canceled", "expired", "rejected", "replaced", "calculated"]);
 const FAILED = new Set(["rejected"]);
@@ -8,23 +8,23 @@ const GONE = new Set(["canceled", "expired", "replaced"]);
 const STATUS = {
   accepted: "Pending",
   pending_new: "Pending",
-  held: "Pending",
+  held: "Held until the entry fills",
   new: "Working",
-  stopped: "Working",
-  suspended: "Working",
-  done_for_day: "Working",
+  stopped: "Working, price guaranteed",
+  suspended: "Suspended by the venue",
+  done_for_day: "Done for the day",
   partially_filled: "Partially filled",
   filled: "Filled",
-  calculated: "Filled",
+  calculated: "Filled, being settled",
   pending_cancel: "Cancelling",
-  pending_replace: "Working",
+  pending_replace: "Change pending",
   canceled: "Cancelled",
   replaced: "Replaced",
   rejected: "Rejected",
   expired: "Expired",
 };
+const AUCTIONS = { opg: "Waiting for the opening auction", cls: "Waiting for the closing auction" };
 
-export const TIMES_IN_FORCE = { day: "Day", gtc: "GTC", ioc: "IOC", fok: "FOK", opg: "OPG", cls: "CLS" };
 export const SIDES = { buy: "Buy", sell: "Sell" };
 export const CONNECTION = {
   connecting: "Connecting",
@@ -46,13 +46,28 @@ export const CONNECTION_ICONS = {
 };
 
 export const isOpen = (order) => !OVER.has(order.status);
-export const isCancelable = (order) => isOpen(order) && order.status !== "pending_cancel";
+export const isCancelable = (order) => isOpen(order) && !["pending_cancel", "pending_replace", "done_for_day", "calculated"].includes(order.status);
 export const isWorking = (order) => isOpen(order) && order.type !== "market";
+/** Tell whether an order stands in a book at its limit price. */
+export const isResting = (order) => isOpen(order) && order.type === "limit" && !["held", "accepted"].includes(order.status);
+/** Tell whether a venue can be asked for other terms of an order now. */
+export const isChangeable = (order) => ["new", "partially_filled", "stopped"].includes(order.status) && order.outcome !== "unknown" && order.type !== "market";
 
-/** Return an order's status in words. */
-export function statusText(order) {
-  if (order.outcome === "unknown") return "Unknown, being confirmed";
-  return order.status_text || STATUS[order.status] || order.status;
+/** Return an order's status in words; `session` is that of its instrument, where it is known. */
+export function statusText(order, session = null) {
+  if (order.outcome === "unknown") return "Unknown \u2013 asking the venue";
+  if (order.status === "accepted" && session?.is_open === false) return "Waiting for the open";
+  if (order.status === "new") return waitText(order);
+  if (order.status === "done_for_day" && order.time_in_force === "gtc") return "Done for the day, back at the open";
+  return STATUS[order.status] ?? order.status_text ?? order.status;
+}
+
+/** Return what an order at the venue waits for. */
+function waitText(order) {
+  if (order.type === "trailing_stop") return `Trailing by ${order.trail_percent ? `${quantity(order.trail_percent)}%` : quantity(order.trail_price)}`;
+  if (order.stop_price) return `Stop waiting at ${quantity(order.stop_price)}`;
+  if (order.algorithm) return `Working by ${order.algorithm.name.toUpperCase()}`;
+  return AUCTIONS[order.time_in_force] ?? STATUS.new;
 }
 
 /** Return the marks of an order's three steps: sent in, at the venue, ended. */

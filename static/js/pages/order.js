@@ -1,7 +1,9 @@
 // An order's own page: the same socket, this order's events.
 
 import "../lib/begin.js";
+import "../elements/tp-amend-dialog.js";
 import "../elements/tp-announcer.js";
+import "../elements/tp-banner.js";
 import "../elements/tp-cancel-dialog.js";
 import "../elements/tp-connection.js";
 import "../elements/tp-copy.js";

@@ -2,12 +2,14 @@
 
 import "../lib/begin.js";
 import "../elements/tp-account-strip.js";
+import "../elements/tp-amend-dialog.js";
 import "../elements/tp-announcer.js";
 import "../elements/tp-banner.js";
 import "../elements/tp-blotter.js";
 import "../elements/tp-cancel-dialog.js";
 import "../elements/tp-chart.js";
 import "../elements/tp-clock.js";
+import "../elements/tp-close-dialog.js";
 import "../elements/tp-connection.js";
 import "../elements/tp-depth.js";
 import "../elements/tp-display-menu.js";
@@ -60,6 +62,7 @@ const ACTS = {
   previous: () => desk.emit("row-key", { view: view(), key: "previous" }),
   open: () => desk.emit("row-key", { view: view(), key: "open" }),
   cancel: () => desk.emit("row-key", { view: view(), key: "cancel" }),
+  change: () => desk.emit("row-key", { view: view(), key: "change" }),
   "go-ticket": () => openTicket(),
   "go-orders": () => go("orders"),
   "go-positions": () => go("positions"),
