@@ -128,7 +128,7 @@ def _cancelled(outcome: CancelOutcome) -> dict[str, object]:
     return {
         "order": order_json(outcome.order) if outcome.order else None,
         "status": outcome.status,
-        "message": problem.detail if problem else "",
+        "message": problem.message if problem else "",
     }
 
 
@@ -137,5 +137,5 @@ def _closing(position: OpenPosition, placement: Placement) -> dict[str, object]:
     return {
         "symbol": position.instrument.symbol,
         "order": order_json(placement.order) if placement.order else None,
-        "message": problem.detail if problem else "",
+        "message": problem.message if problem else "",
     }
