@@ -18,6 +18,7 @@ from orders.brokers.registry import ADAPTERS
 from orders.domain.reasons import sentence
 from orders.models import Breaker, Execution, Order, OrderVersion, ParkedReport, VenueAlert, VenueRoute
 from orders.services.alerting import alerts_resolve, parked_reports_resolve
+from orders.services.reapplying import parked_reports_apply
 from orders.services.routing import venue_route_remove, venue_route_set
 from trading_portal.kernel import clock
 
@@ -103,7 +104,7 @@ class ResolvingAdmin(ReadOnlyAdmin):
     """Show what a person must look at, and let who may say that it is dealt with."""
 
     list_filter = ("venue", "code", ("resolved_at", admin.EmptyFieldListFilter))
-    actions = ("mark_resolved",)
+    actions: Sequence[str] = ("mark_resolved",)
 
     def has_resolve_permission(self, request: HttpRequest) -> bool:
         """Tell whether this person may resolve."""
@@ -126,6 +127,15 @@ class ParkedReportAdmin(ResolvingAdmin):
 
     list_display = ("recorded_at", "venue", "code", "order_id", "resolved_at")
     ordering = ("-recorded_at",)
+    actions = ("mark_resolved", "apply_again")
+
+    @admin.action(description="Apply again", permissions=["resolve"])
+    def apply_again(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """Apply the chosen reports as if they came now, as the signed-in person."""
+        keys = list(queryset.values_list("pk", flat=True))
+        by = Actor.user(_person(request))
+        applied, left = parked_reports_apply(report_ids=keys, by=by, at=clock.now())
+        (messages.warning if left else messages.success)(request, f"{applied} applied, {left} still cannot be.")
 
     def resolve(self, keys: Sequence[UUID], by: Actor) -> int:
         """Note that a person has dealt with parked reports."""

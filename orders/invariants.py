@@ -18,7 +18,7 @@ from trading_portal.kernel.invariants import Invariant
 from trading_portal.kernel.money import ZERO
 
 _FILLS = """
-SELECT fill.*, parent.account_id, parent.instrument_id,
+SELECT fill.*, coalesce(fill.restated_quantity, fill.quantity) AS counted, parent.account_id, parent.instrument_id,
        CASE parent.side WHEN 'buy' THEN fill.quantity ELSE -fill.quantity END AS change
 FROM orders_execution AS fill JOIN orders_order AS parent ON parent.id = fill.order_id
 WHERE fill.is_live AND fill.kind <> 'trade_cancel'
@@ -50,7 +50,7 @@ _KINDS: Mapping[str, tuple[EventKind, ...]] = {
     "order.done_for_day": (EventKind.DONE_FOR_DAY,),
     "order.calculated": (EventKind.CALCULATED,),
     "order.route_decided": (EventKind.STATUS,),
-    "order.restated": (EventKind.RELEASED, EventKind.RENEWED, EventKind.STATUS),
+    "order.restated": (EventKind.RELEASED, EventKind.RENEWED, EventKind.SPLIT),
     "order.unknown": (EventKind.TIMED_OUT,),
 }
 _BEGINS: Mapping[str, tuple[BaseState, ...]] = {
@@ -104,6 +104,7 @@ def _move(kind: EventKind, payload: Mapping[str, Any]) -> OrderEvent:
         price=Decimal(payload.get("fill_price", 0)),
         was_quantity=Decimal(payload.get("was_quantity", 0)),
         was_price=Decimal(payload.get("was_price", 0)),
+        ratio=Decimal(payload.get("ratio") or 1),
         time_in_force=TimeInForce(becomes["time_in_force"]) if kind is EventKind.REPLACED else None,
     )
 
@@ -151,10 +152,10 @@ INVARIANTS = (
         "I01",
         "net fills of an order >= 0, and > qty only where an over-fill anomaly names the fill",
         f"""
-        SELECT parent.account_id, parent.id, parent.quantity, sum(fill.quantity) AS filled
+        SELECT parent.account_id, parent.id, parent.quantity, sum(fill.counted) AS filled
         FROM orders_order AS parent JOIN ({_FILLS}) AS fill ON fill.order_id = parent.id
         GROUP BY parent.id
-        HAVING sum(fill.quantity) < 0 OR sum(fill.quantity) > parent.quantity AND NOT EXISTS (
+        HAVING sum(fill.counted) < 0 OR sum(fill.counted) > parent.quantity AND NOT EXISTS (
             SELECT FROM audit_event AS anomaly
             WHERE anomaly.stream = 'order:' || parent.id AND anomaly.type = 'order.anomaly'
               AND anomaly.payload #>> '{{reason,code}}' = 'OVER_FILL'
@@ -167,7 +168,7 @@ INVARIANTS = (
         f"""
         SELECT parent.account_id, parent.id, parent.filled_quantity, fills.quantity
         FROM orders_order AS parent
-        LEFT JOIN (SELECT order_id, sum(quantity) AS quantity, sum(quantity * price) AS value
+        LEFT JOIN (SELECT order_id, sum(counted) AS quantity, sum(quantity * price) AS value
                    FROM ({_FILLS}) AS fill GROUP BY order_id) AS fills ON fills.order_id = parent.id
         WHERE (parent.filled_quantity, parent.filled_value) <> (coalesce(fills.quantity, 0), coalesce(fills.value, 0))
         """,

@@ -271,8 +271,8 @@ class OrderRestated(ReportedMove, frozen=True, kw_only=True):
     TYPE: ClassVar[str] = "order.restated"
     restatement: str = ""
     ratio: str | None = None
-    was: Mapping[str, str] = {}
-    becomes: Mapping[str, str] = {}
+    was: TermsDict = {}
+    becomes: TermsDict = {}
     reserved_quantity: str | None = None
 
 

@@ -119,7 +119,7 @@ SENTENCES: Mapping[str, str] = {
     "EXECUTION_NOT_LIVE": "The execution was already busted or corrected.",
     "REPORT_INCOMPLETE": "The report lacks {field}.",
     "SPLIT_NOT_TELLABLE": "The split by {ratio} leaves amounts that make no sense.",
-    "PARKED_REPORT_APPLIED": "A report that had to wait ({was}) is applied now.",
+    "PARKED_REPORT_APPLIED": "The venue's report ({report}) had to wait, and is applied now.",
     "RESTATEMENT_NOT_BOOKED": "A corporate action restated the order and must be booked by a person.",
     "REPORT_FROM_ELSEWHERE": "The order is at {venue}, and another venue reported on it.",
 }

@@ -93,6 +93,16 @@ class ParkedResolved(EventPayload, frozen=True, kw_only=True):
     code: str
 
 
+class ParkedReapplied(EventPayload, frozen=True, kw_only=True):
+    """A person had a report applied again that could not be; where it still cannot, it stays parked."""
+
+    TYPE: ClassVar[str] = "venue.report_reapplied"
+    venue: str
+    parked_report_id: str
+    code: str
+    is_applied: bool
+
+
 class RouteSet(EventPayload, frozen=True, kw_only=True):
     """Somebody said where orders go; without an account everybody's, without an asset class all of them."""
 

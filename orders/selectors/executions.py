@@ -14,15 +14,27 @@ from positions.domain.types import Side
 
 _COLUMNS = """
 SELECT e.id, e.order_id, o.account_id, o.instrument_id, o.side, e.venue, e.exec_id, e.ref_exec_id, e.kind, e.is_live,
-       e.quantity, e.price, e.fee, e.executed_at, e.recorded_at
+       e.quantity, e.price, e.fee, e.executed_at, e.recorded_at, e.restated_quantity, e.trade_id
 FROM orders_execution e JOIN orders_order o ON o.id = e.order_id
+"""
+_LIVE = """
+SELECT e.id, e.order_id, o.account_id, o.instrument_id, o.side, e.venue, e.exec_id, e.ref_exec_id, e.kind, e.is_live,
+       e.quantity, e.price, e.fee, coalesce(traded.executed_at, e.executed_at), e.recorded_at, e.restated_quantity,
+       e.trade_id
+FROM orders_execution e JOIN orders_order o ON o.id = e.order_id
+LEFT JOIN orders_execution traded ON traded.id = e.trade_id
+WHERE e.is_live AND (o.account_id, o.instrument_id) IN (SELECT * FROM unnest(%s::uuid[], %s::uuid[]))
+ORDER BY coalesce(traded.recorded_at, e.recorded_at), coalesce(traded.id, e.id)
 """
 _SIDE = 4
 
 
 @dataclass(frozen=True, slots=True)
 class ExecutionFacts:
-    """One execution; only live ones count, a busted or corrected one is kept but no longer stands."""
+    """One execution; only live ones count, a busted or corrected one is kept but no longer stands.
+
+    `trade_id` is the trade that a correction stands for.
+    """
 
     id: UUID
     order_id: UUID
@@ -39,6 +51,13 @@ class ExecutionFacts:
     fee: Decimal
     executed_at: datetime
     recorded_at: datetime
+    restated_quantity: Decimal | None
+    trade_id: UUID | None
+
+    @property
+    def counted(self) -> Decimal:
+        """Return what it counts for in its order, splits since then included."""
+        return self.quantity if self.restated_quantity is None else self.restated_quantity
 
 
 def _facts(rows: list[tuple[Any, ...]]) -> list[ExecutionFacts]:
@@ -67,10 +86,15 @@ def executions_by_exec_id(venue: str, exec_ids: Collection[str]) -> dict[str, Ex
     return {execution.exec_id: execution for execution in found}
 
 
+def executions_live_of(order_ids: Collection[UUID]) -> list[ExecutionFacts]:
+    """Return every live execution of these orders, in the order they were recorded."""
+    tail = "WHERE e.is_live AND e.order_id = ANY(%s) ORDER BY e.recorded_at, e.id"
+    return _facts(fetch(_COLUMNS + tail, [list(order_ids)]))
+
+
 def executions_live(holdings: Collection[tuple[UUID, UUID]]) -> list[ExecutionFacts]:
-    """Return every live execution of these (account, instrument), in the order they were recorded."""
-    tail = """
-    WHERE e.is_live AND (o.account_id, o.instrument_id) IN (SELECT * FROM unnest(%s::uuid[], %s::uuid[]))
-    ORDER BY e.recorded_at, e.id
+    """Return every live execution of these (account, instrument), in the order they were traded.
+
+    A correction has the place, and the time, of the trade that it stands for.
     """
-    return _facts(fetch(_COLUMNS + tail, [[each[0] for each in holdings], [each[1] for each in holdings]]))
+    return _facts(fetch(_LIVE, [[each[0] for each in holdings], [each[1] for each in holdings]]))

@@ -10,6 +10,7 @@ from orders.services.executions import executions_record
 from orders.services.expiring import orders_expire_due
 from orders.services.leasing import lease_acquire, lease_release, lease_renew
 from orders.services.placing import orders_place
+from orders.services.reapplying import parked_reports_apply
 from orders.services.reconciling import drop_copy_compared
 from orders.services.repairing import groups_repair
 from orders.services.replacing import order_replace, orders_replace
@@ -32,6 +33,7 @@ __all__ = [
     "orders_place",
     "orders_replace",
     "orders_unknown_mark",
+    "parked_reports_apply",
     "sends_retry",
     "venue_claim",
     "venue_waker_set",

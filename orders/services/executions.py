@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
-import msgspec
 from django.db import transaction
 
 from accounts.domain.types import LockedAccounts
@@ -16,18 +16,21 @@ from marketdata.domain.types import InstrumentFacts
 from marketdata.selectors import instruments_by_id
 from orders.domain.facts import RecordOutcome
 from orders.domain.order import EventKind
-from orders.domain.reports import VenueReport
+from orders.domain.reports import Restatement, VenueReport
 from orders.domain.types import PendingOperation
-from orders.selectors.executions import executions_by_exec_id, executions_live
+from orders.selectors.executions import executions_by_exec_id, executions_live, executions_live_of
 from orders.selectors.rows import orders_fetch
 from orders.selectors.sql import as_json, execute, fetch, pipelined
 from orders.selectors.versions import versions_pending
+from orders.services.filling import Fill, fill_fact
 from orders.services.groups import Followed, groups_follow, is_grouped
 from orders.services.intents import intents_settle
 from orders.services.leasing import lease_require
 from orders.services.narrating import Outcomes, narrate
-from orders.services.reporting import BOOKED, Batch, Fill, Known, Move, Parked, changed_orders, fill_fact
+from orders.services.parking import parked_applied, parked_lock, recorded_and_early, reports_park
+from orders.services.reporting import BOOKED, Batch, Incoming, Known, Move, Parked, changed_orders
 from orders.services.reserving import reservations_follow
+from orders.services.splitting import splits_write
 from orders.services.versions import versions_settle
 from orders.services.working import Journal, orders_save
 from positions.domain.errors import Unbookable
@@ -36,28 +39,22 @@ from positions.services import FillRestatement, fills_apply, fills_restate
 from trading_portal.kernel.errors import Reason
 from trading_portal.kernel.failpoints import failpoint
 from trading_portal.kernel.ids import uuid7
-from trading_portal.kernel.money import ZERO
 
 _OWNERS = "SELECT DISTINCT account_id FROM orders_order WHERE id = ANY(%s)"
-_RECORDED = "SELECT exec_id, order_id FROM orders_recordedreport WHERE venue = %s AND exec_id = ANY(%s)"
 _REMEMBER = """
 INSERT INTO orders_recordedreport (venue, exec_id, order_id)
 SELECT %s, exec_id, order_id FROM unnest(%s::text[], %s::uuid[]) AS new(exec_id, order_id) ON CONFLICT DO NOTHING
 """
 _EXECUTIONS = """
-INSERT INTO orders_execution (id, order_id, venue, exec_id, ref_exec_id, kind, is_live, quantity, price, fee,
-                              executed_at, recorded_at)
-SELECT id, order_id, %s, exec_id, ref_exec_id, kind, is_live, quantity, price, fee, executed_at, %s
+INSERT INTO orders_execution (id, order_id, venue, exec_id, ref_exec_id, kind, trade_id, is_live, quantity,
+                              restated_quantity, price, fee, executed_at, recorded_at)
+SELECT id, order_id, %s, exec_id, ref_exec_id, kind, trade_id, is_live, quantity, restated_quantity, price, fee,
+       executed_at, %s
 FROM json_to_recordset(%s::json) AS new(
-    id uuid, order_id uuid, exec_id text, ref_exec_id text, kind text, is_live boolean, quantity numeric,
-    price numeric, fee numeric, executed_at timestamptz)
+    id uuid, order_id uuid, exec_id text, ref_exec_id text, kind text, trade_id uuid, is_live boolean,
+    quantity numeric, restated_quantity numeric, price numeric, fee numeric, executed_at timestamptz)
 """
 _NO_LONGER_LIVE = "UPDATE orders_execution SET is_live = false WHERE id = ANY(%s)"
-_PARK = """
-INSERT INTO orders_parkedreport (id, venue, order_id, code, report, recorded_at)
-SELECT id, %s, order_id, code, report, %s
-FROM json_to_recordset(%s::json) AS new(id uuid, order_id uuid, code text, report jsonb)
-"""
 
 
 def executions_record(*, venue: str, reports: Sequence[VenueReport], fence: int | None, at: datetime) -> RecordOutcome:
@@ -70,23 +67,28 @@ def executions_record(*, venue: str, reports: Sequence[VenueReport], fence: int 
         return RecordOutcome()
     with transaction.atomic():
         lease_require(venue=venue, fence=fence)
-        outcome = _record(venue, reports, at)
+        outcome = reports_apply(venue, [Incoming(report, uuid7()) for report in reports], at)
         failpoint("record.before_commit")
     failpoint("record.after_commit")
     return outcome
 
 
-def _record(venue: str, reports: Sequence[VenueReport], at: datetime) -> RecordOutcome:
+def reports_apply(venue: str, incoming: Sequence[Incoming], at: datetime) -> RecordOutcome:
+    """Apply reports in the caller's transaction; one that was parked and has been dealt with meanwhile is left out."""
+    reports = [each.report for each in incoming]
     ids = list({report.order_id for report in reports})
     owners = [row[0] for row in fetch(_OWNERS, [ids])]
     locked = accounts_lock(owners) if owners else LockedAccounts(())
     known = _known(venue, ids, reports)
     instruments = instruments_by_id({order.instrument_id for order in known.orders.values()}) if known.orders else {}
-    execution_ids = [uuid7() for _ in reports]
+    again = [each.parked_id for each in incoming if each.parked_id is not None]
+    if again:
+        waiting = parked_lock(again)
+        incoming = [each for each in incoming if each.parked_id is None or each.parked_id in waiting]
     unbookable: dict[UUID, Reason] = {}
     while True:
-        batch = Batch(known, at, unbookable, execution_ids)
-        batch.run(reports)
+        batch = Batch(known, at, unbookable)
+        batch.run(incoming)
         try:
             # Only a batch with busts or corrections writes in two steps, which a savepoint then holds together.
             with transaction.atomic() if _restating(batch) else nullcontext():
@@ -101,14 +103,20 @@ def _record(venue: str, reports: Sequence[VenueReport], at: datetime) -> RecordO
 def _known(venue: str, ids: Sequence[UUID], reports: Sequence[VenueReport]) -> Known:
     orders = orders_fetch("FROM orders_order o WHERE o.id = ANY(%s) ORDER BY o.id FOR NO KEY UPDATE", [ids])
     asked = versions_pending([order.id for order in orders if order.pending is PendingOperation.REPLACE])
-    recorded = fetch(_RECORDED, [venue, [report.exec_id for report in reports if report.exec_id is not None]])
-    referred = [report.ref_exec_id for report in reports if report.ref_exec_id is not None]
+    recorded, early = recorded_and_early(venue, reports)
+    waiting = [each.report for waiting in early.values() for each in waiting]
+    referred = [report.ref_exec_id for report in (*reports, *waiting) if report.ref_exec_id is not None]
+    executions = executions_by_exec_id(venue, referred) if referred else {}
+    # A split restates every fill of its order, and only then are they read.
+    split = [report.order_id for report in reports if report.restatement is Restatement.SPLIT]
+    executions |= {each.exec_id: each for each in executions_live_of(split)} if split else {}
     return Known(
         venue=venue,
         orders={order.id: order for order in orders},
-        recorded={row[0]: row[1] for row in recorded},
-        executions=executions_by_exec_id(venue, referred) if referred else {},
+        recorded=recorded,
+        executions=executions,
         asked=asked,
+        early=early,
     )
 
 
@@ -130,7 +138,7 @@ def _blamed(batch: Batch, execution_id: UUID) -> UUID:
 
 def _book(batch: Batch, locked: LockedAccounts, instruments: Mapping[UUID, InstrumentFacts], at: datetime) -> Outcomes:
     """Book fills, then busts and corrections, and return what each left behind; Unbookable leaves nothing booked."""
-    fills = [_fill_fact(move, _fill(move), instruments) for move in _moves(batch, EventKind.TRADED)]
+    fills = [_fill_fact(move, _fill(batch, move), instruments) for move in _moves(batch, EventKind.TRADED)]
     booked = fills_apply(fills=fills, locked=locked, at=at)
     _executions_insert(batch, at)
     restating = _restating(batch)
@@ -138,7 +146,7 @@ def _book(batch: Batch, locked: LockedAccounts, instruments: Mapping[UUID, Instr
     if restating:
         execute(_NO_LONGER_LIVE, [[move.referred.execution_id for move in restating if move.referred]])
         restated = fills_restate(
-            restatements=[_restatement(move, instruments) for move in restating],
+            restatements=[_restatement(batch, move, instruments) for move in restating],
             live=_live(restating, instruments),
             locked=locked,
             at=at,
@@ -149,17 +157,11 @@ def _book(batch: Batch, locked: LockedAccounts, instruments: Mapping[UUID, Instr
     )
 
 
-def _fill(move: Move) -> Fill:
-    report = move.report
-    return Fill(
-        move.execution_id,
-        report.order_id,
-        report.quantity or ZERO,
-        report.price or ZERO,
-        report.fee,
-        report.executed_at,
-        is_live=True,
-    )
+def _fill(batch: Batch, move: Move) -> Fill:
+    """Return the fill that a move made."""
+    if move.report.exec_id is None:
+        raise LookupError(f"a fill of order {move.report.order_id} has no exec_id")
+    return batch.fills[move.report.exec_id]
 
 
 def _fill_fact(move: Move, fill: Fill, instruments: Mapping[UUID, InstrumentFacts]) -> FillFact:
@@ -167,19 +169,19 @@ def _fill_fact(move: Move, fill: Fill, instruments: Mapping[UUID, InstrumentFact
     return fill_fact(facts, fill, currency=instruments[facts.instrument_id].currency)
 
 
-def _restatement(move: Move, instruments: Mapping[UUID, InstrumentFacts]) -> FillRestatement:
+def _restatement(batch: Batch, move: Move, instruments: Mapping[UUID, InstrumentFacts]) -> FillRestatement:
     if move.referred is None:
         raise LookupError(f"{move.report.exec_id} refers to no fill")
     is_correction = move.kind is EventKind.CORRECTED
     return FillRestatement(
         transaction_id=move.execution_id,
         removed=_fill_fact(move, move.referred, instruments),
-        added=_fill_fact(move, _fill(move), instruments) if is_correction else None,
+        added=_fill_fact(move, _fill(batch, move), instruments) if is_correction else None,
     )
 
 
 def _live(restating: Sequence[Move], instruments: Mapping[UUID, InstrumentFacts]) -> list[FillFact]:
-    """Return every fill that now stands in the holdings touched, in the order they were booked."""
+    """Return every fill that now stands in the holdings touched, in the order they were traded."""
     holdings = {(move.order.facts.account_id, move.order.facts.instrument_id) for move in restating}
     return [
         FillFact(
@@ -199,15 +201,17 @@ def _live(restating: Sequence[Move], instruments: Mapping[UUID, InstrumentFacts]
 
 
 def _executions_insert(batch: Batch, at: datetime) -> None:
-    rows = [_execution_row(move) for move in _moves(batch, *BOOKED)]
+    rows = [_execution_row(move, _fill(batch, move)) for move in _moves(batch, *BOOKED)]
     if rows:
         execute(_EXECUTIONS, [batch.known.venue, at, as_json(rows)])
 
 
-def _execution_row(move: Move) -> dict[str, object]:
+def _execution_row(move: Move, fill: Fill) -> dict[str, object]:
     report, is_bust = move.report, move.kind is EventKind.BUSTED
     taken_back = move.referred if is_bust else None
     return {
+        "trade_id": None if fill.trade_id == fill.execution_id else fill.trade_id,
+        "restated_quantity": None if fill.counted == fill.quantity else fill.counted,
         "id": move.execution_id,
         "order_id": report.order_id,
         "exec_id": report.exec_id,
@@ -235,12 +239,14 @@ def _store(
     fresh = {key: order_id for key, order_id in batch.recorded.items() if key not in batch.known.recorded}
     journal = Journal(locked, at=at)
     narrate(batch, outcomes, journal)
+    split = _moves(batch, EventKind.SPLIT)
     # Alone, so that it costs only who has groups: what follows in them depends on what all the others hold.
     followed = Followed()
     has_groups = is_grouped(batch.orders.values())
     if has_groups:
         reservations_follow(orders, locked=locked, instruments=instruments, at=at)
-        followed = groups_follow(batch.orders.values(), locked, journal, at=at, spared=_refused(batch))
+        splits = {move.order.facts.id: move.event.ratio for move in split}
+        followed = groups_follow(batch.orders.values(), locked, journal, at=at, spared=_refused(batch), splits=splits)
     with pipelined():
         if fresh:
             execute(_REMEMBER, [batch.known.venue, list(fresh), list(fresh.values())])
@@ -248,8 +254,10 @@ def _store(
             reservations_follow(orders, locked=locked, instruments=instruments, at=at)
         intents_settle(waits, at=at)
         versions_settle([move.settled for move in batch.moves if isinstance(move, Move) and move.settled], at=at)
-        if parked:
-            execute(_PARK, [batch.known.venue, at, as_json([_parked_row(each) for each in parked])])
+        if split:
+            splits_write(list({id(move.order): move.order for move in split}.values()), _restated(batch, split))
+        reports_park(batch.known.venue, parked, at=at)
+        parked_applied(batch.unparked, at=at)
         orders_save([order for order in batch.orders.values() if order.sequence > order.facts.event_sequence], at=at)
         followed.write(at=at)
         journal.write()
@@ -266,10 +274,12 @@ def _refused(batch: Batch) -> set[UUID]:
     return {move.report.order_id for move in _moves(batch, EventKind.CANCEL_REJECTED, EventKind.REPLACE_REJECTED)}
 
 
-def _parked_row(parked: Parked) -> dict[str, object]:
+def _restated(batch: Batch, split: Sequence[Move]) -> dict[UUID, Decimal]:
+    """Return what the fills of split orders count for now; those made in this batch are there already."""
+    orders = {move.report.order_id for move in split}
+    stored = {each.id for each in batch.known.executions.values()}
     return {
-        "id": parked.id,
-        "order_id": parked.order.facts.id if parked.order else None,
-        "code": parked.why.code,
-        "report": {**msgspec.to_builtins(parked.report), "why": parked.why.as_dict()},
+        fill.execution_id: fill.counted
+        for fill in batch.fills.values()
+        if fill.order_id in orders and fill.execution_id in stored and fill.is_live
     }

@@ -29,13 +29,15 @@ from orders.domain.brackets import (
     own_end,
     steps,
 )
-from orders.domain.events import OrderActivated, OrderAnomaly, OrderCanceled, OrderCancelRequested
+from orders.domain.events import OrderActivated, OrderAnomaly, OrderCanceled, OrderCancelRequested, OrderRestated
 from orders.domain.order import EventKind, OrderEvent
+from orders.domain.reports import Restatement
 from orders.domain.types import BaseState, IntentKind, OrderClass, PendingOperation
 from orders.selectors.rows import orders_fetch
 from orders.selectors.versions import versions_last, versions_pending
 from orders.services.intents import intents_drop, intents_insert, replaces_insert
 from orders.services.reserving import exits_reservation
+from orders.services.splitting import order_split, split_facts, splits_write
 from orders.services.versions import NewVersion, replace_for_less, versions_insert
 from orders.services.waking import venues_wake_on_commit
 from orders.services.working import Journal, WorkingOrder, orders_save, reasons_stored
@@ -64,6 +66,7 @@ class Followed:
     released: list[UUID] = field(default_factory=list)
     opened: list[NewReservation] = field(default_factory=list)
     versions: list[NewVersion] = field(default_factory=list)
+    split: list[WorkingOrder] = field(default_factory=list)
 
     def write(self, *, at: datetime) -> None:
         """Store it, after what the caller stored of the orders it moved itself."""
@@ -73,6 +76,7 @@ class Followed:
         replaces_insert([(each.order.id, each.order.venue, each.terms.version_id) for each in self.versions], at=at)
         reservations_release(order_ids=self.released)
         reservations_open(reservations=self.opened, at=at)
+        splits_write(self.split, {})
         orders_save(self.orders, at=at)
 
 
@@ -88,16 +92,20 @@ def groups_follow(
     *,
     at: datetime,
     spared: Collection[UUID] = (),
+    splits: Mapping[UUID, Decimal] | None = None,
 ) -> Followed:
     """Carry out what the moves of a transaction ask of the orders that hang on them, and return what to write.
 
     The caller holds the accounts' locks and has stored fills and the reservations of all other orders. What a venue
-    has just refused of `spared` is not asked of them again here: the sweep comes back to it.
+    has just refused of `spared` is not asked of them again here: the sweep comes back to it. `splits` are the ratios by
+    which orders were split: legs that no venue has heard of follow.
     """
     orders = {order.facts.id: order for order in moved if order.facts.order_class is not OrderClass.SIMPLE}
     if not orders:
         return Followed()
     work = _Work(_with_others(orders), locked, journal, at, frozenset(spared))
+    for order_id, ratio in (splits or {}).items():
+        work.split(order_id, ratio)
     work.run()
     return work.followed
 
@@ -129,20 +137,34 @@ class _Work:
         self.followed = Followed()
         self.instruments = instruments_by_id({order.facts.instrument_id for order in orders.values()})
         self.free: dict[tuple[UUID, UUID, Side], Decimal] | None = None
+        self.told = {key: order.sequence for key, order in orders.items()}
         self.roots = [key for key, order in orders.items() if order.facts.parent_id is None]
 
     def run(self) -> None:
         """Follow until nothing more is asked; every step leaves its order where it cannot be asked again."""
-        told = {key: order.sequence for key, order in self.orders.items()}
         for root in self.roots:
             self._note_oddities(root)
             while todo := self._todo(root):
                 self._take(root, todo)
-        self.followed.orders = [order for key, order in self.orders.items() if order.sequence > told[key]]
+        self.followed.orders = [order for key, order in self.orders.items() if order.sequence > self.told[key]]
         for root in self.roots:
             self._reserve(self._group(root), self.followed)
         due = [venue for _, venue, _, due_at in self.followed.intents if due_at <= self.at]
         venues_wake_on_commit([*due, *(each.order.venue for each in self.followed.versions)])
+
+    def split(self, root: UUID, ratio: Decimal) -> None:
+        """Restate the held legs of an order that was split; those at a venue are the venue's to restate."""
+        for leg in self.orders.values():
+            if leg.facts.parent_id != root or leg.state.base is not BaseState.HELD:
+                continue
+            terms = order_split(leg, OrderEvent(EventKind.SPLIT, ratio=ratio), None, at=self.at)
+            if isinstance(terms, Reason):
+                self._note_anomaly(leg.facts.id, terms)
+                continue
+            told: dict[str, Any] = {"venue": leg.facts.venue, "venue_order_id": None, "exec_id": None, "text": ""}
+            told |= {"restatement": Restatement.SPLIT.value} | split_facts(terms)
+            self.journal.note(leg, OrderRestated, by=_BY, **told)
+            self.followed.split.append(leg)
 
     def _group(self, root: UUID, *, is_before: bool = False) -> Group:
         """Return a group as it stands, or as it stood before this transaction."""

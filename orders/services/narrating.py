@@ -13,10 +13,11 @@ from orders.domain.order import EventKind
 from orders.domain.reports import RouteTold
 from orders.domain.types import BaseState
 from orders.services.reporting import BOOKED, Batch, Move, Parked
+from orders.services.splitting import split_facts
 from orders.services.versions import terms_facts
 from orders.services.working import Journal
 from positions.domain.types import FillOutcome
-from trading_portal.kernel.errors import Reason
+from trading_portal.kernel.errors import Reason, reason
 from trading_portal.kernel.ids import uuid7
 from trading_portal.kernel.money import ZERO, plain
 
@@ -34,6 +35,7 @@ _PAYLOADS: Mapping[EventKind, type[events.ReportedMove]] = {
     EventKind.SUSPENDED: events.OrderSuspended,
     EventKind.RELEASED: events.OrderRestated,
     EventKind.RENEWED: events.OrderRestated,
+    EventKind.SPLIT: events.OrderRestated,
     EventKind.STOPPED: events.OrderStopped,
     EventKind.CALCULATED: events.OrderCalculated,
     EventKind.BUSTED: events.OrderBusted,
@@ -79,9 +81,13 @@ def _note_move(move: Move, outcomes: Outcomes, journal: Journal, by: Actor) -> N
         facts["reasons"] = tuple(move.order.facts.reasons)
     if payload is events.OrderRestated and report.restatement is not None:
         facts["restatement"] = report.restatement.value
+    if move.split is not None:
+        facts |= split_facts(move.split) | {"reserved_quantity": plain(move.reserved)}
     journal.note(move.order, payload, by=by, valid_at=report.executed_at, described=move.described, **facts)
     for why in move.odd:
         _note_anomaly(move, why, journal, by)
+    if move.unparked is not None:
+        _note_anomaly(move, reason("PARKED_REPORT_APPLIED", report=report.kind.value), journal, by)
 
 
 def _payload(move: Move) -> type[events.ReportedMove]:
@@ -97,8 +103,8 @@ def _booked_facts(move: Move, outcomes: Outcomes) -> dict[str, Any]:
     is_bust = move.kind is EventKind.BUSTED
     facts: dict[str, Any] = {
         "execution_id": str(move.execution_id),
-        "fill_quantity": "0" if is_bust or report.quantity is None else plain(report.quantity),
-        "fill_price": "0" if is_bust or report.price is None else plain(report.price),
+        "fill_quantity": "0" if is_bust else plain(move.event.quantity),
+        "fill_price": "0" if is_bust else plain(move.event.price),
         "currency": outcome.currency,
         "position_quantity": plain(outcome.quantity_after),
         "position_average_cost": plain(outcome.average_cost),
@@ -111,8 +117,8 @@ def _booked_facts(move: Move, outcomes: Outcomes) -> dict[str, Any]:
     return {
         **facts,
         "ref_execution_id": str(referred.execution_id),
-        "was_quantity": plain(referred.quantity),
-        "was_price": plain(referred.price),
+        "was_quantity": plain(move.event.was_quantity),
+        "was_price": plain(move.event.was_price),
     }
 
 
@@ -163,7 +169,7 @@ def _note_anomaly(move: Move, why: Reason, journal: Journal, by: Actor) -> None:
         reason=why.as_dict(),
         exec_id=move.report.exec_id,
         execution_id=str(move.execution_id),
-        parked_report_id=None,
+        parked_report_id=str(move.unparked) if move.unparked else None,
     )
 
 

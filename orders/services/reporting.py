@@ -14,48 +14,56 @@ from msgspec.structs import replace
 
 from orders.domain.facts import OrderFacts, OrderTerms
 from orders.domain.order import EventKind, OrderEvent
+from orders.domain.ratios import shares_after
 from orders.domain.reports import ReportKind, VenueReport
 from orders.domain.states import InvalidTransition, anomalies
 from orders.domain.translating import REFERRING, translate
 from orders.domain.types import BaseState
 from orders.selectors.executions import ExecutionFacts
+from orders.services.filling import Fill, event_of_fill
+from orders.services.splitting import SplitTerms, order_split
 from orders.services.versions import Settled, version_settle
 from orders.services.working import WorkingOrder, reasons_stored
-from positions.domain.types import FillFact
 from trading_portal.kernel.errors import Reason, reason
 from trading_portal.kernel.ids import uuid7
+from trading_portal.kernel.money import ZERO
 
 BOOKED = (EventKind.TRADED, EventKind.BUSTED, EventKind.CORRECTED)
+EARLY = "EXECUTION_UNKNOWN"
+"""Why a bust or correction is parked that came before its trade: it is applied when that comes."""
 _ANSWERS = (ReportKind.REPLACED, ReportKind.REPLACE_REJECTED)
 
 
-class Fill(msgspec.Struct, frozen=True):
-    """A fill that a later report may bust or correct."""
+class Incoming(msgspec.Struct, frozen=True):
+    """A report to be applied, and the id of the execution it may make; `parked_id` where it is parked already."""
 
+    report: VenueReport
     execution_id: UUID
-    order_id: UUID
-    quantity: Decimal
-    price: Decimal
-    fee: Decimal
-    executed_at: datetime
-    is_live: bool
+    parked_id: UUID | None = None
 
 
 class Move(msgspec.Struct, frozen=True):
     """One report applied: the order as it then stood and what it held, the execution made, the fill spoken of.
 
-    `settled` is the replace that it ended.
+    `settled` is the replace that it ended, `split` the terms that a split left; `unparked` is the parked report it was.
     """
 
     order: WorkingOrder
     report: VenueReport
-    kind: EventKind
+    event: OrderEvent
     described: Mapping[str, Any]
     execution_id: UUID
     referred: Fill | None
     odd: Sequence[Reason]
     reserved: Decimal
-    settled: Settled | None
+    settled: Settled | None = None
+    split: SplitTerms | None = None
+    unparked: UUID | None = None
+
+    @property
+    def kind(self) -> EventKind:
+        """Return what happened."""
+        return self.event.kind
 
 
 class Parked(msgspec.Struct, frozen=True):
@@ -70,13 +78,17 @@ class Parked(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the database knows of a batch's orders and executions, read under the accounts' lock."""
+    """What the database knows of a batch's orders and executions, read under the accounts' lock.
+
+    `early` are parked busts and corrections of trades that may come in this batch, by the trade's exec_id.
+    """
 
     venue: str
     orders: Mapping[UUID, OrderFacts]
     recorded: Mapping[str, UUID]
     executions: Mapping[str, ExecutionFacts]
     asked: Mapping[UUID, OrderTerms]
+    early: Mapping[str, Sequence[Incoming]]
 
 
 @dataclass(slots=True)
@@ -86,11 +98,12 @@ class Batch:
     known: Known
     at: datetime
     unbookable: Mapping[UUID, Reason]
-    execution_ids: Sequence[UUID]
     orders: dict[UUID, WorkingOrder] = field(init=False)
     fills: dict[str, Fill] = field(init=False)
     recorded: dict[str, UUID] = field(init=False)
+    early: dict[str, list[Incoming]] = field(init=False)
     moves: list[Move | Parked] = field(default_factory=list)
+    unparked: list[UUID] = field(default_factory=list)
     repeats: int = 0
 
     def __post_init__(self) -> None:
@@ -98,32 +111,41 @@ class Batch:
         asked = self.known.asked
         self.orders = {key: WorkingOrder(facts, asked.get(key)) for key, facts in self.known.orders.items()}
         self.recorded = dict(self.known.recorded)
-        self.fills = {
-            exec_id: Fill(e.id, e.order_id, e.quantity, e.price, e.fee, e.executed_at, e.is_live)
-            for exec_id, e in self.known.executions.items()
-        }
+        self.early = {exec_id: list(each) for exec_id, each in self.known.early.items()}
+        self.fills = {exec_id: fill_of(each) for exec_id, each in self.known.executions.items()}
 
-    def run(self, reports: Sequence[VenueReport]) -> None:
+    def run(self, incoming: Sequence[Incoming]) -> None:
         """Apply every report, park those that cannot be."""
-        for report, execution_id in zip(reports, self.execution_ids, strict=True):
-            if report.exec_id is not None and self.recorded.get(report.exec_id) == report.order_id:
-                self.repeats += 1
-                continue
-            why = self._take(report, execution_id)
-            if why is not None:
-                self._park(report, why)
-            if report.exec_id is not None:
-                self.recorded.setdefault(report.exec_id, report.order_id)
+        for each in incoming:
+            self._hear(each)
 
-    def _take(self, report: VenueReport, execution_id: UUID) -> Reason | None:
+    def _hear(self, each: Incoming) -> None:
+        report, is_new = each.report, each.parked_id is None
+        if is_new and report.exec_id is not None and self.recorded.get(report.exec_id) == report.order_id:
+            self.repeats += 1
+            return
+        why = self._take(each)
+        if why is not None and is_new:
+            self._park(each, why)
+        if why is None and each.parked_id is not None:
+            self.unparked.append(each.parked_id)
+        if report.exec_id is not None:
+            self.recorded.setdefault(report.exec_id, report.order_id)
+            # What spoke of this execution before it came has waited for it.
+            for waiting in self.early.pop(report.exec_id, ()) if why is None else ():
+                self._hear(waiting)
+
+    def _take(self, each: Incoming) -> Reason | None:
         """Apply one report, or return why it cannot be."""
+        report, execution_id = each.report, each.execution_id
         order = self.orders.get(report.order_id)
         if order is None:
             return reason("ORDER_UNKNOWN", order_id=report.order_id)
         if order.facts.venue != self.known.venue or report.venue != self.known.venue:
             return reason("REPORT_FROM_ELSEWHERE", venue=order.facts.venue, reported_by=report.venue)
-        if report.exec_id is not None and report.exec_id in self.recorded:
-            return reason("EXEC_ID_REUSED", exec_id=report.exec_id, first_order=self.recorded[report.exec_id])
+        first = self.recorded.get(report.exec_id or "", report.order_id)
+        if first != report.order_id:
+            return reason("EXEC_ID_REUSED", exec_id=report.exec_id, first_order=first)
         if why := _stray_answer(report, order):
             return why
         if execution_id in self.unbookable:
@@ -136,12 +158,12 @@ class Batch:
             return event
         if event.kind is EventKind.STATUS and report.route is not None:
             told, reserved = order.described(), order.held.quantity
-            self.moves.append(Move(order, report, event.kind, told, execution_id, None, (), reserved, None))
+            self.moves.append(Move(order, report, event, told, execution_id, None, (), reserved))
             return None
         if event.kind is EventKind.STATUS or (referred is not None and not referred.is_live):
             self.repeats += 1
             return None
-        return self._move(order, event, report, execution_id, referred)
+        return self._move(order, event, each, referred)
 
     def _event(self, report: VenueReport, order: WorkingOrder, referred: Fill | None) -> OrderEvent | Reason:
         if report.kind is ReportKind.STATUS_UNKNOWN_ORDER and not order.state.is_unknown:
@@ -152,7 +174,7 @@ class Batch:
             return taken if isinstance(taken, Reason) else replace(taken, time_in_force=order.asked.time_in_force)
         if referred is None:
             return translate(report)
-        return translate(report, was_quantity=referred.quantity, was_price=referred.price)
+        return event_of_fill(translate(report, was_quantity=referred.counted, was_price=referred.price), referred)
 
     def _referred(self, report: VenueReport) -> Fill | Reason | None:
         """Return the fill that a bust or correction speaks of."""
@@ -160,24 +182,37 @@ class Batch:
             return None
         fill = self.fills.get(report.ref_exec_id)
         if fill is None or fill.order_id != report.order_id:
-            return reason("EXECUTION_UNKNOWN", ref_exec_id=report.ref_exec_id)
+            return reason(EARLY, ref_exec_id=report.ref_exec_id)
         return fill
 
-    def _move(
-        self, order: WorkingOrder, event: OrderEvent, report: VenueReport, execution_id: UUID, referred: Fill | None
-    ) -> Reason | None:
-        before = order.state
+    def _move(self, order: WorkingOrder, event: OrderEvent, each: Incoming, referred: Fill | None) -> Reason | None:
+        before, report, execution_id, split = order.state, each.report, each.execution_id, None
         try:
-            order.apply(event, at=report.executed_at)
+            if event.kind is EventKind.SPLIT:
+                split = order_split(order, event, report, at=report.executed_at)
+            else:
+                order.apply(event, at=report.executed_at)
         except InvalidTransition as error:
             return error.reason
+        if isinstance(split, Reason):
+            return split
         settled = version_settle(order, before, event.kind, report)
         order.facts = _told(order.facts, report, order.state.base, event.kind)
         odd, told = anomalies(before, event, order.state), order.described()
         reserved = order.held.quantity
-        self.moves.append(Move(order, report, event.kind, told, execution_id, referred, odd, reserved, settled))
+        move = Move(order, report, event, told, execution_id, referred, odd, reserved, settled, split, each.parked_id)
+        self.moves.append(move)
+        if split is not None:
+            self._restate_fills(report.order_id, event)
         self._keep_fill(event, report, execution_id, referred)
         return None
+
+    def _restate_fills(self, order_id: UUID, event: OrderEvent) -> None:
+        """Have an order's live fills count for what they became; their sum is the order's."""
+        live = {exec_id: fill for exec_id, fill in self.fills.items() if fill.order_id == order_id and fill.is_live}
+        counted = shares_after([fill.counted for fill in live.values()], event.ratio)
+        for (exec_id, fill), quantity in zip(live.items(), counted, strict=True):
+            self.fills[exec_id] = replace(fill, counted=quantity)
 
     def _keep_fill(self, event: OrderEvent, report: VenueReport, execution_id: UUID, referred: Fill | None) -> None:
         """Keep what later reports of this batch may refer to."""
@@ -185,14 +220,20 @@ class Batch:
             self.fills[report.ref_exec_id] = replace(referred, is_live=False)
         if event.kind in BOOKED and report.exec_id is not None:
             is_live = event.kind is not EventKind.BUSTED
-            quantity, price = (event.quantity, event.price) if is_live else (event.was_quantity, event.was_price)
+            stands = report if is_live or referred is None else referred
+            trade_id = execution_id if referred is None else referred.trade_id
             self.fills[report.exec_id] = Fill(
-                execution_id, report.order_id, quantity, price, report.fee, report.executed_at, is_live
-            )
+                execution_id, report.order_id, stands.quantity or ZERO, stands.price or ZERO, report.fee,
+                report.executed_at, is_live, event.quantity if is_live else event.was_quantity, trade_id,
+            )  # fmt: skip
 
-    def _park(self, report: VenueReport, why: Reason) -> None:
-        order = self.orders.get(report.order_id)
-        self.moves.append(Parked(uuid7(), report, why, order, order.described() if order else None))
+    def _park(self, each: Incoming, why: Reason) -> None:
+        report, order = each.report, self.orders.get(each.report.order_id)
+        parked = Parked(uuid7(), report, why, order, order.described() if order else None)
+        self.moves.append(parked)
+        if why.code == EARLY and report.ref_exec_id is not None:
+            waiting = Incoming(report, each.execution_id, parked.id)
+            self.early.setdefault(report.ref_exec_id, []).append(waiting)
 
 
 def _stray_answer(report: VenueReport, order: WorkingOrder) -> Reason | None:
@@ -214,22 +255,6 @@ def _told(facts: OrderFacts, report: VenueReport, base: BaseState, kind: EventKi
     if reasons is facts.reasons and report.venue_order_id in (None, facts.venue_order_id):
         return facts
     return replace(facts, reasons=reasons, venue_order_id=report.venue_order_id or facts.venue_order_id)
-
-
-def fill_fact(order: OrderFacts, fill: Fill, *, currency: str) -> FillFact:
-    """Return a fill as positions book it."""
-    return FillFact(
-        fill.execution_id,
-        order.id,
-        order.account_id,
-        order.instrument_id,
-        order.side,
-        fill.quantity,
-        fill.price,
-        fill.fee,
-        currency,
-        fill.executed_at,
-    )
 
 
 def changed_orders(batch: Batch) -> Collection[WorkingOrder]:

@@ -292,10 +292,10 @@ def test_the_end_of_the_day_pauses_a_gtc_order_and_ends_a_day_order(desk, time_i
     assert desk.parked() == ([] if is_gtc else ["MOVE_NOT_ALLOWED"])
 
 
-def test_a_split_waits_for_a_person(desk):
+def test_a_split_that_does_not_say_its_ratio_waits_for_a_person(desk):
     order_id = desk.working(quantity="10")
     desk.record(desk.report(order_id, ReportKind.RESTATED, restatement=Restatement.SPLIT))
-    assert (desk.status(order_id), desk.parked()) == ("new", ["RESTATEMENT_NOT_BOOKED"])
+    assert (desk.status(order_id), desk.parked()) == ("new", ["REPORT_INCOMPLETE"])
 
 
 def test_a_status_report_is_no_move(desk):

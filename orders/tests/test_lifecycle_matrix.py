@@ -7,6 +7,7 @@ is not allowed; `+c` and `+r` are a pending cancel and replace, `?` the unknown 
 
 import csv
 from decimal import Decimal
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -84,8 +85,10 @@ def name(row: dict[str, str]) -> str:
 
 
 def test_the_matrix_names_every_base_overlay_and_event():
-    pairs = {(row["base"], row["overlay"]) for row in ROWS}
-    assert pairs == {(base.value, pending.value) for base in BaseState for pending in PendingOperation}
+    pairs = {(row["base"], row["overlay"], row["unknown"]) for row in ROWS}
+    every = product((base.value for base in BaseState), (pending.value for pending in PendingOperation), ("no", "yes"))
+    assert pairs == set(every)
+    assert all(row[heading] for row in ROWS for heading in HEADINGS)
     assert {heading.partition(" ")[0] for heading in HEADINGS} == {kind.value for kind in EventKind}
     assert len({name(row) for row in ROWS}) == len(ROWS)
 
