@@ -20,7 +20,7 @@ from orders.domain.states import InvalidTransition, anomalies
 from orders.domain.translating import REFERRING, translate
 from orders.domain.types import BaseState
 from orders.selectors.executions import ExecutionFacts
-from orders.services.filling import Fill, event_of_fill
+from orders.services.filling import Fill, event_of_fill, fill_of
 from orders.services.splitting import SplitTerms, order_split
 from orders.services.versions import Settled, version_settle
 from orders.services.working import WorkingOrder, reasons_stored
