@@ -193,7 +193,14 @@ class PlacementQueue:
         at = clock.now()
         try:
             self._prepare()
-            allowed, answers = self._allowed(batch, at)
+            try:
+                allowed, answers = self._allowed(batch, at)
+            except (OperationalError, InterfaceError) as error:
+                # The connection was lost while nothing happened; nothing was asked of the database before this.
+                log.warning("placements.connected_again", requests=len(batch), error=str(error))
+                connection.close()
+                self._prepare()
+                allowed, answers = self._allowed(batch, at)
             return answers + self._split(allowed, at, is_retry=False)
         except PortalError as error:
             return [(waiting, error) for waiting in batch]

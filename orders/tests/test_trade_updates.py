@@ -136,7 +136,7 @@ def test_an_unknown_outcome_keeps_the_last_known_status():
 
 
 def test_every_event_of_an_order_is_told_or_known_to_have_no_word():
-    silent = {"order.unknown", "order.anomaly", "order.activated", "order.replace_refused"}
+    silent = {"order.unknown", "order.anomaly", "order.activated", "order.replace_refused", "order.route_decided"}
     kinds = [kind for kind in vars(events).values() if isinstance(kind, type) and issubclass(kind, events.OrderPayload)]
     types = {kind.TYPE for kind in kinds if kind.TYPE}
     said = executed("new", "0")

@@ -23,6 +23,7 @@ import psycopg
 from trading_portal.kernel.ids import uuid7
 
 ROOT = Path(__file__).parent.parent.parent
+STALE = {"PRICE_STALE", "PRICE_MISSING"}
 SYMBOLS = ("SOL/USD", "ETH/USD", "BTC/USD")
 UNITS = {"SOL/USD": Decimal("0.01"), "ETH/USD": Decimal("0.001"), "BTC/USD": Decimal("0.0001")}
 STUBBORN_SECONDS = 60.0
@@ -42,6 +43,14 @@ class Placed:
     def acknowledged(self) -> set[str]:
         """Return the orders that were answered 200."""
         return {name for name, (status, _) in self.answers.items() if status == 200}
+
+
+def is_stale(answer: httpx.Response) -> bool:
+    """Tell whether an order was refused for want of a fresh price, and for nothing else."""
+    return answer.status_code == 403 and {why["code"] for why in answer.json()["errors"]} <= {
+        "PRICE_STALE",
+        "PRICE_MISSING",
+    }
 
 
 class Partner:
@@ -77,7 +86,10 @@ class Partner:
         while True:
             try:
                 answer = self._http.post("/v2/orders", json=order)
-                if answer.status_code not in (429, 500, 502, 503):
+                if is_stale(answer):
+                    # Rightly refused while the feed comes back: another order, once there are prices again.
+                    order = {**order, "client_order_id": f"drill-{uuid7()}"}
+                elif answer.status_code not in (429, 500, 502, 503):
                     placed.answers[order["client_order_id"]] = (answer.status_code, answer.json())
                     return
             except httpx.TransportError:

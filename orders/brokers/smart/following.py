@@ -98,9 +98,18 @@ class Following:
             parent = self._desk.parents.get(child.parent_id)
             if parent is None or child.state is not ChildState.SENT or child.sent_mono != sent_mono:
                 continue
-            self._desk.health[child.venue].failed(monotonic, "SLOW")
-            self._desk.recall_child(parent, child)
+            self._desk.health[child.venue].suspect(monotonic)
+            if self._is_there_another(child.venue, monotonic):
+                self._desk.recall_child(parent, child)
             self._desk.ask_later(child, monotonic)
+
+    def _is_there_another(self, slow: str, monotonic: float) -> bool:
+        """Tell whether some venue is trusted: while all are slow, moving from one to the next helps nobody."""
+        return any(
+            monotonic >= health.suspect_until and not health.is_away(monotonic)
+            for venue, health in self._desk.health.items()
+            if venue != slow
+        )
 
     def ask_due(self, monotonic: float) -> None:
         """Ask again about parts that were not answered."""
