@@ -24,7 +24,6 @@ _TIMES = {
 _RESTATEMENTS = {
     "release": "Released from its suspension; it works again.",
     "renewal": "Renewed by the venue for the next session.",
-    "split": "Quantity and prices follow a split.",
 }
 _ROUTES = {
     "first": "Shared out",
@@ -64,6 +63,12 @@ def order_sentence(taken: Payload) -> str:
     return ", ".join(part for part in said if part) + "."
 
 
+def child_venue(payload: Payload) -> str:
+    """Return at which of its venues a router traded; "" for what a venue reports of itself."""
+    venue, found, _ = str(payload.get("exec_id") or "").partition(":")
+    return venue if found and payload.get("venue") == SMART_VENUE else ""
+
+
 def _accepted(payload: Payload, taken: Payload) -> str:
     held = " Held until the entry fills." if payload.get("base") == "held" else ""
     return f"{order_sentence(payload)}{held}"
@@ -86,7 +91,8 @@ def _acknowledged(payload: Payload, taken: Payload) -> str:
 
 def _executed(payload: Payload, taken: Payload) -> str:
     did = _DID.get(str(taken.get("side")), "Traded")
-    traded = f"{did} {payload.get('fill_quantity')} at {_price(payload.get('fill_price'))}"
+    where = f" on {child_venue(payload)}" if child_venue(payload) else ""
+    traded = f"{did} {payload.get('fill_quantity')} at {_price(payload.get('fill_price'))}{where}"
     return f"{traded}; {payload.get('filled_quantity')} of {payload.get('quantity')} filled."
 
 
@@ -131,7 +137,10 @@ def _corrected(payload: Payload, taken: Payload) -> str:
 
 
 def _restated(payload: Payload, taken: Payload) -> str:
-    return _RESTATEMENTS.get(str(payload.get("restatement", "")), "")
+    told = _RESTATEMENTS.get(str(payload.get("restatement", "")), "")
+    if payload.get("restatement") == "split":
+        return f"{payload.get('ratio')} new for one old: {_changes(payload)}."
+    return told
 
 
 def _route(payload: Payload, taken: Payload) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from audit.domain.types import Actor, EventRecord
-from orders.domain.telling import event_sentence
+from orders.domain.telling import child_venue, event_sentence
 
 _TITLES = {
     "order.accepted": "Accepted: stored and risk-checked",
@@ -83,6 +83,8 @@ def timeline(events: Sequence[EventRecord], *, reader_id: UUID) -> list[dict[str
                 "correlation_id": str(event.correlation_id),
                 "facts": facts(event.type, payload) | _due(event),
                 "venues_seen": payload.get("venues_seen") or (),
+                "slices": payload.get("slices") or (),
+                "fill": _fill(event.type, payload),
             }
         )
         before = event.recorded_at
@@ -107,6 +109,13 @@ def facts(event_type: str, payload: Mapping[str, Any]) -> dict[str, str]:
     return {
         name.replace("_", " "): str(value) for name, value in own.items() if not isinstance(value, list | tuple | dict)
     }
+
+
+def _fill(event_type: str, payload: Mapping[str, Any]) -> dict[str, object] | None:
+    """Return what was traded, and where of a router's venues."""
+    if event_type != "order.executed":
+        return None
+    return {"quantity": payload["fill_quantity"], "price": payload["fill_price"], "venue": child_venue(payload)}
 
 
 def _due(event: EventRecord) -> dict[str, str]:

@@ -55,6 +55,15 @@ def test_a_change_says_from_what_to_what() -> None:
     assert refused.endswith("the order stays as it was. The venue says: too late.")
 
 
+def test_a_router_s_fill_names_the_venue_it_came_from_and_a_split_its_ratio() -> None:
+    fill = {"venue": "smart", "exec_id": "beta:7", "fill_quantity": "4", "fill_price": "9.5"}
+    fill |= {"filled_quantity": "4", "quantity": "10"}
+    assert event_sentence("order.executed", fill, TAKEN) == "Sold 4 at 9.50 on beta; 4 of 10 filled."
+    assert event_sentence("order.executed", fill | {"venue": "paper"}, TAKEN) == "Sold 4 at 9.50; 4 of 10 filled."
+    split = {"restatement": "split", "ratio": "2", "was": {"quantity": "10"}, "becomes": {"quantity": "20"}}
+    assert event_sentence("order.restated", split, TAKEN) == "2 new for one old: quantity 10 → 20."
+
+
 def test_an_event_of_a_kind_nobody_knows_yet_is_told_by_its_name_and_its_own_facts() -> None:
     payload = {"order_id": "x", "status": "new", "child_venue": "alpha", "depth": "3", "levels": [1, 2]}
     assert title("order.child_sent", payload) == "Child sent"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from playwright.sync_api import Locator, expect
@@ -125,3 +126,87 @@ def test_an_order_for_an_amount_says_what_it_buys_and_more_than_is_held_is_a_sho
     desk.fill_ticket(quantity="7", side="sell")
     expect(desk.part("tp-ticket", "short")).to_be_visible()
     expect(desk.part("tp-ticket", "position-after")).to_contain_text("short", timeout=WAIT)
+
+
+@pytest.fixture(scope="module")
+def plain_page(browser: Any, portal: dict[str, Any]) -> Any:
+    page = browser.new_page()
+    page.goto(f"{portal['url']}/sign-in")
+    yield page
+    page.close()
+
+
+_SHARE = {"asset_class": "us_equity", "is_fractionable": True, "lot_size": "1", "currency": "USD"}
+_COIN = {"asset_class": "crypto", "is_fractionable": False, "lot_size": "0.0001", "currency": "USD"}
+
+
+@pytest.mark.parametrize(
+    ("draft", "instrument", "sent"),
+    [
+        (
+            {"type": "stop", "tif": "ioc", "stop": "9", "limit": "8", "extended": "yes"},
+            _SHARE,
+            {"type": "stop", "time_in_force": "day", "qty": "5", "stop_price": "9"},
+        ),
+        (
+            {"type": "market", "basis": "amount", "tif": "gtc", "algorithm": "twap"},
+            _SHARE,
+            {"type": "market", "time_in_force": "day", "notional": "5"},
+        ),
+        (
+            {"type": "market", "basis": "amount", "tif": "opg"},
+            _COIN,
+            {"type": "market", "time_in_force": "day", "notional": "5"},
+        ),
+        (
+            {"type": "limit", "limit": "8", "tif": "gtd", "until": "2026-07-01T16:00", "extended": "yes"},
+            _SHARE,
+            {
+                "type": "limit",
+                "time_in_force": "gtc",
+                "qty": "5",
+                "limit_price": "8",
+                "good_till": "2026-07-01T20:00:00.000Z",
+                "extended_hours": True,
+            },
+        ),
+        (
+            {
+                "type": "limit",
+                "limit": "8",
+                "tif": "fok",
+                "exits": "oco",
+                "profit": "11",
+                "loss": "9",
+                "lossLimit": "8",
+            },
+            _SHARE,
+            {
+                "type": "limit",
+                "time_in_force": "day",
+                "qty": "5",
+                "order_class": "oco",
+                "take_profit": {"limit_price": "11"},
+                "stop_loss": {"stop_price": "9", "limit_price": "8"},
+            },
+        ),
+        (
+            {"type": "trailing_stop", "tif": "gtc", "trail": "2", "trailUnit": "percent", "exits": "bracket"},
+            _SHARE,
+            {"type": "trailing_stop", "time_in_force": "gtc", "qty": "5", "trail_percent": "2"},
+        ),
+    ],
+)
+def test_only_what_applies_to_an_order_is_sent(
+    plain_page: Any, draft: dict[str, str], instrument: dict[str, Any], sent: dict[str, Any]
+) -> None:
+    empty = {"side": "buy", "basis": "quantity", "quantity": "5", "exits": "none", "algorithm": "none", "venue": ""}
+    found = plain_page.evaluate(
+        """async ([draft, instrument]) => {
+          (await import("/static/js/lib/time.js")).useZone("America/New_York");
+          const form = await import("/static/js/lib/order-form.js");
+          return [form.isDraftComplete(draft, instrument), form.orderOf(draft, instrument)];
+        }""",
+        [{**empty, **draft}, instrument],
+    )
+    assert found == [True, {"side": "buy", **sent}]

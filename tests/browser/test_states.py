@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 
@@ -57,6 +58,7 @@ class _Line:
         self.is_cut = False
         self.lose: Callable[[str], bool] = lambda _: False
         self.lost: list[str] = []
+        self.change: Callable[[str], str] = lambda text: text
         self._open: list[WebSocketRoute] = []
 
     def take(self, page_side: WebSocketRoute) -> None:
@@ -70,7 +72,7 @@ class _Line:
             if self.lose(str(message)):
                 self.lost.append(str(message))
             else:
-                page_side.send(message)
+                page_side.send(self.change(str(message)))
 
         server_side.on_message(forward)
 
@@ -130,6 +132,37 @@ def test_a_feed_that_fell_silent_is_shown_although_the_line_lives(
     expect(desk.connection).to_contain_text("Live")
     line.lose = lambda _: False
     expect(desk.part("tp-chart", "quality")).to_be_hidden(timeout=WAIT)
+
+
+def _with_notice(text: str) -> str:
+    frame = json.loads(text)
+    if "notices" in frame:
+        sentence = "Venue paper does not answer: new orders are refused until it does."
+        frame["notices"] = [{"code": "VENUE_AWAY", "venue": "paper", "sentence": sentence, "since": frame.get("ts")}]
+        for order in frame.get("orders", []):
+            order["outcome"] = "unknown"
+    return json.dumps(frame)
+
+
+def test_a_venue_that_is_away_and_orders_nobody_knows_of_are_told_above_everything(
+    open_desk: Callable[..., Desk], trader: Trader, line: _Line
+) -> None:
+    desk = open_desk()
+    desk.page.route_web_socket("**/ws", line.take)
+    desk.sign_in(trader)
+    banner = desk.page.locator("tp-banner")
+    desk.place(quantity="5", limit=desk.price_away(4))
+    expect(desk.orders().first).to_have_attribute("data-status", "new", timeout=WAIT)
+    expect(banner).to_be_hidden()
+    line.change = _with_notice
+    desk.page.reload()
+    expect(banner).to_contain_text("Venue paper does not answer", timeout=WAIT)
+    expect(banner).to_contain_text("Buy 5 AAPL: paper has not answered")
+    expect(desk.orders().first.locator("td.status")).to_contain_text("Unknown \u2013 asking the venue")
+    line.change = lambda text: text
+    desk.page.reload()
+    expect(desk.orders().first.locator("td.status")).to_contain_text("Working", timeout=WAIT)
+    expect(banner).to_be_hidden()
 
 
 def test_an_ended_session_is_taken_up_again_in_place_with_the_draft(desk: Desk, trader: Trader) -> None:

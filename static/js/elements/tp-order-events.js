@@ -4,6 +4,7 @@ import { get } from "../lib/api.js";
 import { desk } from "../lib/desk.js";
 import { lifePicture } from "../lib/life.js";
 import { Panel, define } from "../lib/panel.js";
+import { routeTable } from "../lib/route.js";
 import { timelineItem } from "../lib/timeline.js";
 
 class OrderEvents extends Panel {
@@ -19,8 +20,7 @@ class OrderEvents extends Panel {
 
   async #load() {
     const answer = await get(`/orders/${this.dataset.orderId}/events`, { signal: this.signal });
-    const picture = lifePicture(answer.events);
-    this.life.replaceChildren(...(picture ? [picture] : []));
+    this.life.replaceChildren(...[lifePicture(answer.events), routeTable(answer.events)].filter(Boolean));
     this.list.replaceChildren(...answer.events.map(timelineItem));
   }
 }

@@ -117,6 +117,7 @@ class Orders extends Panel {
     mark(row.cancel_, "hidden", !isCancelable(order) || desk.config.canTrade === false);
     mark(row.change_, "hidden", !isChangeable(order) || desk.config.canTrade === false);
     mark(row, "data-leg", order.leg || null);
+    mark(row, "data-priced", order.limit_price || order.status === "held" ? "" : null);
     mark(row.querySelector(".turner"), "aria-expanded", String(this.open.has(order.chain_id)));
     mark(row, "data-status", order.status);
     mark(row, "data-traded", numbers.signOf(order.filled_qty) ? "" : null);

@@ -62,7 +62,7 @@ function showWork(cells, draft, form) {
 
 function showAmount(cells, draft, form, instrument) {
   mark(cells.basis, "hidden", !form.canAmount);
-  put(cells["quantity-label"], form.isAmount ? `Amount in ${instrument?.currency ?? ""}` : "Quantity");
+  put(cells["quantity-label"], form.isAmount ? `Amount, ${instrument?.currency ?? ""}` : "Quantity");
   put(cells.basis, form.isAmount ? "as quantity" : "as amount");
   mark(cells.basis, "aria-label", form.isAmount ? "Order a quantity instead of an amount of money" : "Order an amount of money instead of a quantity");
   mark(cells["preview-quantity-row"], "hidden", !form.isAmount);
