@@ -1,4 +1,4 @@
-.PHONY: run stop test check bench lock
+.PHONY: run stop test check bench mutants lock
 
 run:
 	@python3 manage.py up
@@ -14,6 +14,9 @@ check:
 
 bench:
 	@python3 manage.py bench $(ARGS)
+
+mutants:
+	@python3 manage.py mutants $(ARGS)
 
 lock:
 	@python3 manage.py lock

@@ -22,6 +22,7 @@ HELP = """Portal commands (any Python 3.11 or newer will do; the rest is install
   test     run the checks, then the tests (further words go to pytest)
   check    run the checks: ruff, import-linter, mypy, migrations, OpenAPI, deployment
   bench    measure, and print each figure beside its floor
+  mutants  plant known bugs in a copy, one by one, and see that the order machine finds each
   lock     pin the Python packages anew
 """
 
@@ -82,6 +83,12 @@ def bench(rest: Sequence[str]) -> int:
     bootstrap.install(bootstrap.DEVELOPMENT)
     assets.install()
     return _in_venv("quality", "bench", rest)
+
+
+def mutants(rest: Sequence[str]) -> int:
+    """Install the development packages and see that planted bugs are found; further words name some of them."""
+    bootstrap.install(bootstrap.DEVELOPMENT)
+    return _in_venv("mutants", "run", rest)
 
 
 def lock(rest: Sequence[str]) -> int:
@@ -155,5 +162,6 @@ COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {
     "test": test,
     "check": check,
     "bench": bench,
+    "mutants": mutants,
     "lock": lock,
 }
