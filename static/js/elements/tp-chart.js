@@ -4,16 +4,14 @@ import {
   CandlestickSeries,
   createChart,
   createSeriesMarkers,
-  LineStyle,
 } from "../../vendor/lightweight-charts/lightweight-charts.js";
 import { get } from "../lib/api.js";
+import { ownLines } from "../lib/chart-lines.js";
 import { desk } from "../lib/desk.js";
 import { colour, dress, make, mark, put } from "../lib/dom.js";
 import * as numbers from "../lib/numbers.js";
 import { Panel, define } from "../lib/panel.js";
 import { age, day, minute, shortDay, month, zoneName } from "../lib/time.js";
-import { legText } from "../lib/sentences.js";
-import { isWorking, SIDES } from "../lib/words.js";
 
 const CANDLES = 500;
 const SECONDS = { "1m": 60, "5m": 300, "1h": 3600, "1d": 86_400 };
@@ -24,6 +22,7 @@ const TICK_MARKS = [month, month, shortDay, minute, minute];
 class Chart extends Panel {
   #lines = new Map();
   #wanted = new Map();
+  #scaled = null;
   #candles = [];
   #asked = 0;
 
@@ -208,22 +207,8 @@ class Chart extends Panel {
 
   #showLines(isAnew = false) {
     if (!this.series) return;
-    const wanted = new Map();
-    for (const order of desk.openOrders(desk.symbol).filter(isWorking)) {
-      for (const { key, price, word } of orderLines(order)) {
-        wanted.set(key, {
-          price: numbers.geometry(price), title: `${word} ${numbers.quantity(order.leaves_qty ?? order.qty)}`, text: price, side: order.side,
-          color: colour(order.side === "buy" ? "up" : "down"), lineStyle: order.status === "held" ? LineStyle.SparseDotted : LineStyle.Dashed,
-        });
-      }
-    }
+    const wanted = ownLines();
     const isSmall = this.cells.canvas.clientWidth < 480;
-    const position = desk.positions.get(desk.symbol);
-    if (position?.avg_entry_price) {
-      wanted.set("cost", {
-        price: numbers.geometry(position.avg_entry_price), title: "Average cost", text: position.avg_entry_price, color: colour("info"), lineStyle: LineStyle.Dotted,
-      });
-    }
     this.#wanted = wanted;
     for (const [key, line] of this.#lines) {
       if (isAnew || !wanted.has(key)) {
@@ -240,11 +225,13 @@ class Chart extends Panel {
       if (drawn) drawn.applyOptions(options);
       else this.#lines.set(key, this.series.createPriceLine({ ...options, lineWidth: 1, axisLabelVisible: true }));
     }
+    this.#scale(this.#scaled);
   }
 
   /** Make room for own lines near the candles; one far away would flatten them, and is named above the chart. */
   #scale(info) {
     if (!info?.priceRange) return info;
+    this.#scaled = info;
     const { minValue: low, maxValue: high } = info.priceRange;
     const room = Math.max(high - low, high * 0.002) * NEAR;
     const [near, far] = [[low, high], []];
@@ -265,35 +252,28 @@ class Chart extends Panel {
     this.cells.off.replaceChildren(...texts.map((text, index) => make("span", { class: far[index].side === "buy" ? "up" : far[index].side === "sell" ? "down" : "muted" }, text)));
   }
 
+  /** Mark what was bought and sold in each candle: many fills of one candle are one mark. */
   #showFills() {
     if (!this.markers) return;
     const step = SECONDS[desk.interval];
     const first = this.#candles[0]?.time ?? Infinity;
-    const shown = desk.fills
-      .filter((fill) => fill.symbol === desk.symbol)
-      .map((fill) => ({ fill, time: Math.floor(Date.parse(fill.executed_at) / 1000 / step) * step }))
-      .filter(({ time }) => time >= first)
-      .sort((a, b) => a.time - b.time);
+    const marks = new Map();
+    for (const fill of desk.fills.filter((one) => one.symbol === desk.symbol)) {
+      const time = Math.floor(Date.parse(fill.executed_at) / 1000 / step) * step;
+      const key = `${time} ${fill.side}`;
+      if (time >= first) marks.set(key, { time, side: fill.side, texts: [...(marks.get(key)?.texts ?? []), fill.qty] });
+    }
     const [up, down] = [colour("up"), colour("down")];
     this.markers.setMarkers(
-      shown.map(({ fill, time }) => ({
+      [...marks.values()].sort((a, b) => a.time - b.time).map(({ time, side, texts }) => ({
         time,
-        position: fill.side === "buy" ? "belowBar" : "aboveBar",
-        shape: fill.side === "buy" ? "arrowUp" : "arrowDown",
-        color: fill.side === "buy" ? up : down,
-        text: this.cells.canvas.clientWidth < 480 ? "" : `${fill.side === "buy" ? "B" : "S"} ${numbers.quantity(fill.qty)}`,
+        position: side === "buy" ? "belowBar" : "aboveBar",
+        shape: side === "buy" ? "arrowUp" : "arrowDown",
+        color: side === "buy" ? up : down,
+        text: this.cells.canvas.clientWidth < 480 ? "" : `${side === "buy" ? "B" : "S"} ${numbers.quantity(numbers.total(texts))}`,
       })),
     );
   }
-}
-
-/** Return the prices that an order waits for, each a line: its limit, its stop, both of a stop limit; a trail has none. */
-function orderLines(order) {
-  const name = legText(order) || SIDES[order.side];
-  const held = order.status === "held" ? ", held," : "";
-  const stop = order.stop_price && { key: `${order.chain_id} stop`, price: order.stop_price, word: `${order.leg ? name : `${name} stop`}${held}` };
-  const limit = order.limit_price && { key: order.chain_id, price: order.limit_price, word: `${stop ? `${name} limit` : name}${held}` };
-  return [stop, limit].filter(Boolean);
 }
 
 function plotted(candle) {

@@ -4,6 +4,7 @@ import { desk } from "../lib/desk.js";
 import { mark, put } from "../lib/dom.js";
 import * as numbers from "../lib/numbers.js";
 import { Panel, define } from "../lib/panel.js";
+import { figuresText } from "../lib/preview.js";
 import { priceText, timeText, typeText } from "../lib/sentences.js";
 import { brief } from "../lib/time.js";
 import { isCancelable, isChangeable, statusText } from "../lib/words.js";
@@ -13,6 +14,7 @@ const WORDED = { type: typeText, prices: (order) => priceText(order, desk.pricep
 class OrderHead extends Panel {
   start() {
     this.cells = this.parts();
+    for (const figures of document.querySelectorAll(".risk-checks [data-rule]")) put(figures, figuresText(figures.dataset));
     this.listen(desk, "orders", () => this.show());
     this.listen(this.cells.cancel, "click", () => this.order && desk.emit("cancel", this.order));
     this.listen(this.cells.change, "click", () => this.order && desk.emit("amend", this.order));

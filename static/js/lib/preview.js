@@ -92,12 +92,15 @@ function figure(rule, value) {
   return numbers.places(value) > most ? numbers.fixed(value, most) : numbers.quantity(value);
 }
 
+/** Return how much of its limit a check found used, in the check's unit. */
+export function figuresText({ rule, value, limit, percent }) {
+  return `${figure(rule, value)} / ${figure(rule, limit)}${percent ? ` · ${numbers.fixed(percent, 0)}%` : ""}`;
+}
+
 function item(check) {
   const label = make("span", { class: "label-text", title: check.label }, check.label);
   const known = check.limit !== null && check.limit !== undefined;
-  const figures = known
-    ? `${figure(check.rule, check.value)} / ${figure(check.rule, check.limit)}${check.percent ? ` · ${numbers.fixed(check.percent, 0)}%` : ""}`
-    : "";
+  const figures = known ? figuresText(check) : "";
   const element = make("li", { "data-passed": check.passed ? "yes" : "no" }, icon(check.passed ? "check" : "circle-x", check.passed ? "Passes" : "Would refuse", "small"), label, make("span", { class: "figures" }, figures));
   if (check.percent !== null && check.percent !== undefined) {
     const meter = make("meter", { min: "0", max: "100", low: "80", high: "99", optimum: "0", "aria-label": `${check.label} used` });

@@ -18,9 +18,9 @@ export function typeText(order) {
   return order.algorithm ? `${name}, ${order.algorithm.name.toUpperCase()}` : name;
 }
 
-/** Return what a leg is to its order, or "". */
+/** Return what an exit is to what it leaves, or ""; the first order of an OCO takes the profit itself. */
 export function legText(order) {
-  return LEGS[order.leg] ?? "";
+  return LEGS[order.leg] ?? (order.order_class === "oco" ? LEGS.take_profit : "");
 }
 
 /** Return how far a trailing stop trails, or "". */
