@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Locator, Route, expect
 
 from tests.browser.desk import WAIT, Desk
 
@@ -45,6 +46,44 @@ def test_a_change_is_asked_for_in_its_form_and_arrives_by_push(desk: Desk) -> No
     expect(events.locator("li[data-type='order.replaced']")).to_contain_text("Now quantity 10 → 12", timeout=WAIT)
     expect(events.get_by_role("group", name="The order's states over time")).to_contain_text("Working")
     expect(desk.page.locator(".id-list")).to_contain_text("Change 1, accepted: the id now")
+
+
+def _play(desk: Desk, scenario: str) -> None:
+    """Have the paper venue play a scenario with the next orders."""
+
+    def rename(route: Route) -> None:
+        body = json.loads(route.request.post_data or "{}")
+        route.continue_(post_data=json.dumps({**body, "client_order_id": f"scn-{scenario}-{body['client_order_id']}"}))
+
+    desk.page.unroute_all()
+    desk.page.route("**/orders/commands", rename)
+
+
+def test_what_a_venue_refuses_or_takes_back_is_said_where_one_looks(desk: Desk) -> None:
+    page = desk.page
+    price = desk.price_away(4)
+    _play(desk, "replace_reject")
+    desk.place(quantity="8", limit=price)
+    row = desk.orders().first
+    expect(row).to_have_attribute("data-status", "new", timeout=WAIT)
+    row.get_by_role("button", name="Change").click()
+    form = page.get_by_role("dialog", name="Change this order")
+    form.get_by_label("Quantity").fill("9")
+    form.get_by_role("button", name="Ask for the change").click()
+    expect(form.get_by_role("alert")).to_contain_text("The venue rejected the change", timeout=WAIT)
+    form.get_by_role("button", name="Leave it as it is").click()
+    expect(row.locator("td.reason")).to_contain_text("Change rejected")
+    expect(row.locator("td.quantity")).to_have_text("0 / 8")
+
+    _play(desk, "bust")
+    desk.place(quantity="3", limit=desk.price_away(-2))
+    expect(desk.orders()).to_have_count(2, timeout=WAIT)
+    busted = desk.orders().first
+    busted.locator(".turner").click()
+    story = page.locator("tr.detail .timeline")
+    expect(story).to_contain_text("The venue took back the fill of 3 at", timeout=WAIT)
+    expect(busted.locator("td.reason")).to_contain_text("A fill was taken back")
+    expect(page.locator("#tab-fills")).to_have_text(re.compile(r"^Fills\s*$"))
 
 
 def test_a_bracket_s_exits_stand_under_their_entry_and_end_when_the_position_is_closed(desk: Desk) -> None:

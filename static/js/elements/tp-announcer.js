@@ -8,12 +8,15 @@ import { amountText } from "../lib/sentences.js";
 import { CONNECTION, SIDES, orderText, reasonText, statusText } from "../lib/words.js";
 
 const TOLD = new Set([
-  "order.acknowledged", "order.canceled", "order.expired", "order.cancel_rejected", "order.replaced", "order.replace_rejected",
+  "order.acknowledged", "order.busted", "order.corrected", "order.canceled", "order.expired", "order.cancel_rejected", "order.replaced", "order.replace_rejected",
 ]);
 const ALERTED = new Set(["order.refused", "order.rejected", "order.dropped"]);
+const ODD = "order.anomaly";
 
 /** Return what to say of an order: of a request that was refused that it was, else where it stands now. */
 function saidOf(type, order, facts) {
+  if (type === "order.busted") return `a fill was taken back, ${numbers.quantity(order.filled_qty)} filled`;
+  if (type === "order.corrected") return "a fill was corrected";
   if (type === "order.replaced") return `changed, ${statusText(order)}`;
   if (type === "order.replace_rejected") return `change rejected ${facts.text ?? ""}`.trim();
   if (type === "order.cancel_rejected") return `cancel rejected ${facts.text ?? ""}`.trim();
@@ -39,6 +42,7 @@ class Announcer extends Panel {
         const text = `${did} ${numbers.quantity(facts.fill_quantity)} ${order.symbol} at ${numbers.quantity(facts.fill_price)}.`;
         this.#say(this.polite, `${text} ${numbers.quantity(order.filled_qty)}${order.qty ? ` of ${numbers.quantity(order.qty)}` : ""} filled.`);
       } else if (TOLD.has(type)) this.#say(this.polite, `${orderText(order, amountText(order))}: ${saidOf(type, order, facts)}.`);
+      else if (type === ODD) this.#say(this.alert, `${orderText(order, amountText(order))}: something odd was reported. Its story says what.`);
       else if (ALERTED.has(type)) this.#say(this.alert, `${SIDES[order.side]} ${order.symbol} rejected. ${reasonText(order)}`);
     }
   }

@@ -9,7 +9,11 @@ const ORDERS_KEPT = 500;
 const FILLS_KEPT = 200;
 const QUOTES_A_SECOND = 5;
 const LIVE_WITHIN = 6000;
-const REFUSED = { "order.replace_rejected": "Change rejected", "order.replace_refused": "Change refused by risk", "order.cancel_rejected": "Cancel rejected" };
+/** What an order's own fields do not say after such an event, so that its row does. */
+const SAID = {
+  "order.replace_rejected": "Change rejected", "order.replace_refused": "Change refused by risk", "order.cancel_rejected": "Cancel rejected",
+  "order.busted": "A fill was taken back", "order.corrected": "A fill was corrected", "order.anomaly": "Something odd was reported; the story says what",
+};
 const ASKED_ANEW = new Set(["order.replace_requested", "order.replaced", "order.cancel_requested", "order.canceled"]);
 
 class Desk extends EventTarget {
@@ -26,7 +30,7 @@ class Desk extends EventTarget {
   socket = null;
   hasSnapshot = false;
   notices = [];
-  /** Why the last request for an order came to nothing, by its chain: told by events, gone with the next one. */
+  /** What became of the last request for an order, or of its fills, by its chain: gone with the next request. */
   answers = new Map();
   #fillIds = new Set();
   #changed = new Set();
@@ -185,10 +189,10 @@ class Desk extends EventTarget {
     this.#later("notices");
   }
 
-  /** Keep why a change or a cancel was refused: the order itself is as it was, and does not say. */
+  /** Keep why a change or a cancel was refused, and what a venue took back: the order itself does not say. */
   #takeAnswers(events) {
     for (const { type, order_id: id, facts } of events) {
-      if (REFUSED[type]) this.answers.set(id, `${REFUSED[type]}${facts.text ? `: ${facts.text}` : ""}.`);
+      if (SAID[type]) this.answers.set(id, `${SAID[type]}${facts.text ? `: ${facts.text}` : ""}.`);
       else if (ASKED_ANEW.has(type)) this.answers.delete(id);
     }
   }
