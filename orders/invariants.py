@@ -29,6 +29,17 @@ _LIVE = """(parent.base IN ('accepted', 'pending_new', 'new', 'partially_filled'
 # Take-profit and stop close the same units, which one of them holds for both.
 _IS_EXIT = "parent.leg <> '' OR parent.order_class = 'oco'"
 
+# What the venues that keep a drop copy with us say they traded. What is newer than this may still be on its way.
+_DROP_COPIES = """
+SELECT venue, order_id, exec_id, kind, quantity, price, executed_at FROM orders_paperreport
+WHERE kind IN ('trade', 'trade_cancel', 'trade_correct')
+UNION ALL
+SELECT venue, order_id, exec_id, report ->> 'kind', (report ->> 'quantity')::numeric, (report ->> 'price')::numeric,
+       (report ->> 'executed_at')::timestamptz
+FROM orders_venuereportcopy WHERE report ->> 'kind' IN ('trade', 'trade_cancel', 'trade_correct')
+"""
+_ON_ITS_WAY = "interval '30 seconds'"
+
 _KINDS: Mapping[str, tuple[EventKind, ...]] = {
     "order.activated": (EventKind.ACTIVATED,),
     "order.routed": (EventKind.ROUTED,),
@@ -346,6 +357,32 @@ INVARIANTS = (
             SELECT parent.account_id, version.client_order_id
             FROM orders_orderversion AS version JOIN orders_order AS parent ON parent.id = version.order_id
         ) AS every_key GROUP BY account_id, client_order_id HAVING count(*) > 1
+        """,
+    ),
+    Invariant(
+        "I19",
+        "every trade, bust and correction in a venue's drop copy is recorded",
+        f"""
+        WITH copies AS ({_DROP_COPIES})
+        SELECT parent.account_id, parent.id, copy.venue, copy.exec_id, copy.kind
+        FROM copies AS copy JOIN orders_order AS parent ON parent.id = copy.order_id AND parent.venue = copy.venue
+        WHERE copy.executed_at < now() - {_ON_ITS_WAY} AND NOT EXISTS (
+            SELECT FROM orders_recordedreport AS recorded
+            WHERE recorded.venue = copy.venue AND recorded.exec_id = copy.exec_id)
+        """,
+    ),
+    Invariant(
+        "I19",
+        "every fill of an order that a drop copy knows is in it, as it was traded",
+        f"""
+        WITH copies AS ({_DROP_COPIES})
+        SELECT parent.account_id, fill.order_id, fill.venue, fill.exec_id, fill.quantity, copy.quantity AS theirs
+        FROM orders_execution AS fill JOIN orders_order AS parent ON parent.id = fill.order_id
+        JOIN (SELECT DISTINCT venue, order_id FROM copies) AS known
+            ON known.venue = fill.venue AND known.order_id = fill.order_id
+        LEFT JOIN copies AS copy ON copy.venue = fill.venue AND copy.exec_id = fill.exec_id
+        WHERE copy.exec_id IS NULL
+           OR fill.kind <> 'trade_cancel' AND (copy.quantity, copy.price) IS DISTINCT FROM (fill.quantity, fill.price)
         """,
     ),
 )

@@ -278,6 +278,18 @@ CORRUPTIONS = [
         "UPDATE orders_order SET version_id = uuidv7() WHERE id = %(order_id)s",
     ),
     ("I13", "a pending replace holds what it asks for", VERSION.format(state="pending")),
+    (
+        "I19", "every trade, bust and correction in a venue's drop copy is recorded",
+        "INSERT INTO orders_paperreport (venue, order_id, exec_id, kind, quantity, price, fee, reason, executed_at) "
+        "SELECT venue, id, 'not-recorded', 'trade', 1, 99, 0, '', now() - interval '1 hour' "
+        "FROM orders_order WHERE id = %(order_id)s",
+    ),
+    (
+        "I19", "every fill of an order that a drop copy knows is in it, as it was traded",
+        "INSERT INTO orders_paperreport (venue, order_id, exec_id, kind, quantity, price, fee, reason, executed_at) "
+        "SELECT venue, id, 'not-recorded', 'trade', 1, 99, 0, '', now() - interval '1 hour' "
+        "FROM orders_order WHERE id = %(order_id)s",
+    ),
 ]  # fmt: skip
 
 

@@ -47,6 +47,7 @@ PLAIN = (
     ReportKind.REPLACED, ReportKind.REPLACE_REJECTED, ReportKind.STOPPED, ReportKind.SUSPENDED,
     ReportKind.DONE_FOR_DAY, ReportKind.CALCULATED,
 )  # fmt: skip
+PAUSES = [(ReportKind.SUSPENDED, Restatement.RELEASE), (ReportKind.DONE_FOR_DAY, Restatement.RENEWAL)]
 KINDS = st.sampled_from([*PLAIN, *Restatement])
 PROMISES = ("I01", "I02", "I03", "I04", "I05", "I06", "I07", "I08", "I09", "I10", "I13", "I16")
 
@@ -208,6 +209,13 @@ class OrderMachine(RuleBasedStateMachine):
         if kind is Restatement.SPLIT and self.models[order_id].splits > 5:
             return
         self.tell(self.said(order_id, kind), "now" if kind is Restatement.SPLIT else how)
+
+    @precondition(lambda self: is_any_sent(self))
+    @rule(index=INDEX, pause=st.sampled_from(PAUSES), is_over=st.booleans())
+    def venue_pauses(self, index: int, pause: tuple[ReportKind, Restatement], is_over: bool) -> None:
+        """Halt an order, or end its day; perhaps let it go on."""
+        order_id = self.pick_sent(index)
+        self.record([self.said(order_id, each) for each in pause[: 1 + is_over]])
 
     @precondition(lambda self: any(model.asked for model in self.models.values()))
     @rule(index=INDEX, is_willing=st.booleans())

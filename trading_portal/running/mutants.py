@@ -46,11 +46,8 @@ def run(names: Sequence[str]) -> int:
         # The sound tree must pass, or a failure would say nothing.
         is_sound = _tell("(no bug)", "the tree as it is", tree, examples=10) is Verdict.SILENT
         missed = [path.stem for path in patches if not _try(path, tree)] if is_sound else []
-        say(
-            f"  {len(patches) - len(missed)} of {len(patches)} caught"
-            if is_sound
-            else "  The tree itself does not pass."
-        )
+        caught = f"{len(patches) - len(missed)} of {len(patches)} caught"
+        say(f"  {caught if is_sound else 'The tree itself does not pass: nothing was tried.'}")
         return 0 if is_sound and not missed else 1
 
 
