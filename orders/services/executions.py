@@ -22,6 +22,7 @@ from orders.selectors.executions import executions_by_exec_id, executions_live, 
 from orders.selectors.rows import orders_fetch
 from orders.selectors.sql import as_json, execute, fetch, pipelined
 from orders.selectors.versions import versions_pending
+from orders.services.alerting import Alert, alerts_raise
 from orders.services.filling import Fill, fill_fact
 from orders.services.groups import Followed, groups_follow, is_grouped
 from orders.services.intents import intents_settle
@@ -236,6 +237,9 @@ def _store(
     orders = changed_orders(batch)
     waits = {order.facts.id: order.state.pending is not PendingOperation.NONE for order in orders}
     parked = [move for move in batch.moves if isinstance(move, Parked)]
+    # A venue that works an order which nobody here placed is for a person to look at.
+    strays = {str(each.report.order_id): each.why for each in parked if each.order is None}
+    alerts_raise(venue=batch.known.venue, alerts=[Alert(why, subject) for subject, why in strays.items()], at=at)
     fresh = {key: order_id for key, order_id in batch.recorded.items() if key not in batch.known.recorded}
     journal = Journal(locked, at=at)
     narrate(batch, outcomes, journal)

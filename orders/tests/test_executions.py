@@ -138,7 +138,9 @@ def test_a_report_on_an_order_that_is_not_ours_is_parked_raw(desk):
     raw = rows("SELECT report ->> 'exec_id', order_id FROM orders_parkedreport WHERE venue = %s", desk.venue)
     assert raw == [(stranger.exec_id, None)]
     told = rows("SELECT type FROM audit_event WHERE stream = %s", f"venue:{desk.venue}")
-    assert told == [("venue.report_unmatched",)]
+    assert sorted(told) == [("venue.alert_raised",), ("venue.report_unmatched",)]
+    alerts = rows("SELECT code, subject FROM orders_venuealert WHERE venue = %s", desk.venue)
+    assert alerts == [("ORDER_UNKNOWN", str(stranger.order_id))]
 
 
 def test_only_strangers_in_a_batch_are_parked_too(desk):

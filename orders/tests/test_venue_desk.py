@@ -10,7 +10,8 @@ from django.urls import reverse
 from audit.selectors import events_of_stream
 from orders.brokers import registry
 from orders.domain.breaker import BreakerState, Line
-from orders.models import VenueAlert, VenueRoute
+from orders.domain.reports import ReportKind, Restatement
+from orders.models import ParkedReport, VenueAlert, VenueRoute
 from orders.services import routing
 from orders.services.alerting import Alert, alerts_raise
 from orders.services.breaking import Health, venue_health_store
@@ -57,6 +58,18 @@ def test_an_officer_resolves_alerts_and_the_log_names_them(desk: Desk, who: Clie
     who.post(page, {"action": "mark_resolved", "_selected_action": [str(alert.id)]})
     alert.refresh_from_db()
     assert alert.resolved_at is not None
+    assert events_of_stream(f"venue:{desk.venue}")[-1].actor.startswith("user:")
+
+
+def test_an_officer_has_a_parked_report_applied_again(desk: Desk, who: Client):
+    order_id = desk.working(quantity="10")
+    desk.record(desk.report(order_id, ReportKind.RESTATED, restatement=Restatement.RELEASE))
+    desk.record(desk.report(order_id, ReportKind.SUSPENDED))
+    parked = ParkedReport.objects.get(venue=desk.venue)
+    page = reverse("admin:orders_parkedreport_changelist")
+    who.post(page, {"action": "apply_again", "_selected_action": [str(parked.id)]})
+    parked.refresh_from_db()
+    assert (parked.resolved_at is not None, desk.status(order_id)) == (True, "new")
     assert events_of_stream(f"venue:{desk.venue}")[-1].actor.startswith("user:")
 
 
