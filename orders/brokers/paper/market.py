@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -119,25 +120,20 @@ class LiveMarket:
 
 
 class PriceTap:
-    """Listen to the pushed prices on a thread of its own, keeping the newest of each symbol until it is taken."""
+    """Keep the newest pushed price of each symbol for one venue, until it is taken."""
 
     def __init__(self, wake: Callable[[], None]) -> None:
         self._wake = wake
         self._pending: dict[str, PriceUpdate] = {}
         self._lock = threading.Lock()
-        self._stopping = threading.Event()
-        self._decoder = msgspec.json.Decoder(list[PriceUpdate])
-        self._thread = threading.Thread(target=self._run, name="paper-prices", daemon=True)
 
     def start(self) -> None:
-        """Begin to listen; a lost connection is made again until `stop`."""
-        self._thread.start()
+        """Begin to listen."""
+        _listener.add(self)
 
     def stop(self) -> None:
         """Stop listening, within about a second."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join(LISTEN_SECONDS * 3)
+        _listener.remove(self)
 
     def take(self) -> Mapping[str, PriceUpdate]:
         """Return what came since the last call."""
@@ -145,22 +141,60 @@ class PriceTap:
             taken, self._pending = self._pending, {}
         return taken
 
+    def keep(self, updates: Iterable[PriceUpdate]) -> None:
+        """Keep the newest price of each symbol until it is taken."""
+        with self._lock:
+            self._pending.update((update.symbol, update) for update in updates)
+        self._wake()
+
+
+class _Listener:
+    """Listen to the pushed prices once for all venues of this process, on a thread that lives as long as any."""
+
+    def __init__(self) -> None:
+        self._taps: frozenset[PriceTap] = frozenset()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._decoder = msgspec.json.Decoder(list[PriceUpdate])
+
+    def add(self, tap: PriceTap) -> None:
+        """Listen for one more."""
+        with self._lock:
+            self._taps |= {tap}
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="paper-prices", daemon=True)
+                self._thread.start()
+
+    def remove(self, tap: PriceTap) -> None:
+        """Listen for one less; after the last, not at all."""
+        with self._lock:
+            self._taps -= {tap}
+            if self._taps or self._thread is None:
+                return
+            ended, self._thread = self._thread, None
+        ended.join(LISTEN_SECONDS * 3)
+
+    def _is_wanted(self) -> bool:
+        return self._thread is threading.current_thread()
+
     def _run(self) -> None:
-        while not self._stopping.is_set():
+        while self._is_wanted():
             try:
                 self._listen()
             except RedisError as error:
                 log.warning("paper.prices_lost", error=str(error))
-                self._stopping.wait(RETRY_SECONDS)
+                time.sleep(RETRY_SECONDS)
 
     def _listen(self) -> None:
         client = Redis.from_url(settings.REDIS_URL, socket_connect_timeout=2, socket_timeout=5, health_check_interval=2)
         with client, client.pubsub(ignore_subscribe_messages=True) as channel:
             channel.subscribe(PRICES)
-            while not self._stopping.is_set():
+            while self._is_wanted():
                 message = channel.get_message(timeout=LISTEN_SECONDS)
                 if message is not None:
-                    self.keep(self._decode(message["data"]))
+                    updates = self._decode(message["data"])
+                    for tap in self._taps:
+                        tap.keep(updates)
 
     def _decode(self, data: bytes) -> list[PriceUpdate]:
         try:
@@ -169,8 +203,5 @@ class PriceTap:
             log.error("paper.price_unreadable", error=str(error))
             return []
 
-    def keep(self, updates: Iterable[PriceUpdate]) -> None:
-        """Keep the newest price of each symbol until it is taken."""
-        with self._lock:
-            self._pending.update((update.symbol, update) for update in updates)
-        self._wake()
+
+_listener = _Listener()
