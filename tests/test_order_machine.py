@@ -32,7 +32,7 @@ from trading_portal.management.commands.check_invariants import invariants_check
 
 DEEP = os.environ.get("HYPOTHESIS_PROFILE") == "deep"
 IS_HUNT = os.environ.get("HYPOTHESIS_PROFILE") == "hunt"
-EXAMPLES = int(os.environ.get("ORDER_MACHINE_EXAMPLES", "100" if DEEP else "8"))
+EXAMPLES = int(os.environ.get("ORDER_MACHINE_EXAMPLES", "100" if DEEP else "25"))
 STEPS = int(os.environ.get("ORDER_MACHINE_STEPS", "60" if DEEP else "45"))
 CASH = Decimal(1_000_000)
 ORDERS = 5

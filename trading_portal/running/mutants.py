@@ -22,9 +22,9 @@ _LEFT_OUT = shutil.ignore_patterns(".git", ".venv", ".data", "node_modules", "__
 
 
 class Verdict(StrEnum):
-    """Say what the machine made of a tree."""
+    """Say what the machine made of a tree; one with a planted bug must not pass."""
 
-    SILENT = "not caught"
+    SILENT = "passes"
     CAUGHT = "caught"
     BROKEN = "does not run"
 
