@@ -186,7 +186,7 @@ def test_a_page_amends_an_order_and_shows_what_changed(desk, page):
     assert (response.json()["id"], response.json()["status"]) == (str(order_id), "pending_replace")
     lines = page.get(f"/orders/{order_id}/events").json()["events"]
     assert lines[-1]["title"] == "Change requested"
-    assert lines[-1]["facts"]["limit price"] == "90 → 91"
+    assert "limit price 90.00 → 91.00" in lines[-1]["sentence"], lines[-1]
     refused = page.post(url, orjson.dumps({"limit_price": "92"}), content_type="application/json")
     assert (refused.status_code, refused.json()["errors"][0]["code"]) == (422, "REPLACE_ALREADY_PENDING")
     stranger = Client()

@@ -125,7 +125,7 @@ def test_what_a_venue_refuses_goes_to_another(routed):
 def test_a_venue_whose_line_breaks_delays_few_and_loses_none(routed):
     desk = routed({"alpha": PaperProfile(**QUICK, faults=Faults(fail=1.0)), "beta": PaperProfile(**QUICK)})
     placed = desk.place(30)
-    until(lambda: desk.bases(placed).count("filled") >= 26, lambda: desk.states(placed))
+    desk.until_base(placed, "filled")
     desk.assert_every_fill_booked_once()
 
 

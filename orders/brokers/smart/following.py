@@ -115,10 +115,13 @@ class Following:
         """Ask again about parts that were not answered."""
         while self._desk.asks and self._desk.asks[0][0] <= monotonic:
             child = heapq.heappop(self._desk.asks)[2]
-            if child.state is not ChildState.DONE and child.parent_id in self._desk.parents:
+            parent = self._desk.parents.get(child.parent_id)
+            if parent is not None and child.state is not ChildState.DONE:
                 self._desk.turn.asks.append(child)
                 if child.state is ChildState.CANCELING:
                     self._desk.turn.cancels.append(child)
+                elif child.state is ChildState.SENT and self._is_there_another(child.venue, monotonic):
+                    self._desk.recall_child(parent, child)
                 self._desk.ask_later(child, monotonic)
 
     def on_time(self, at: datetime) -> None:
