@@ -140,7 +140,7 @@ def test_every_request_class_is_taken_and_shown_back(live, market, caller, reque
         told = getattr(shown, name)
         assert (told if isinstance(value, bool | TimeInForce) else float(told)) == value
     assert placed.type.value == request_class(symbol="X", qty=1, **{**BUY, **asked}).type.value
-    client.cancel_order_by_id(placed.id)
+    client.cancel_orders()
 
 
 def test_an_amount_is_taken_and_its_quantity_shown(live, market, caller):

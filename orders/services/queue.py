@@ -167,9 +167,11 @@ class PlacementQueue:
         while not is_last:
             batch, is_last = self._gather()
             if batch:
-                self._answer(self._placed(batch))
+                answers = self._placed(batch)
+                # First the room, then the answers: whoever has one may send the next at once.
                 with self._lock:
                     self._size -= sum(waiting.size for waiting in batch)
+                self._answer(answers)
         connection.close()
 
     def _gather(self) -> tuple[list[_Waiting], bool]:
