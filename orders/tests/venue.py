@@ -44,7 +44,7 @@ class Venue:
         self.symbol = new_instrument().symbol
         self.accounts = [new_account(("USD", "1000000000")) for _ in range(accounts)]
         self.hosts: list[VenueHost] = []
-        self._quantities = count(1)
+        self.quantities = count(1)
         self._redis = redis.Redis.from_url(settings.REDIS_URL)
         self._shown = DEEP
         self._closing = threading.Event()
@@ -78,7 +78,7 @@ class Venue:
                 side=Side.BUY,
                 order_type=OrderType.LIMIT if limit else OrderType.MARKET,
                 time_in_force=TimeInForce.GTC,
-                quantity=Decimal(next(self._quantities)),
+                quantity=Decimal(next(self.quantities)),
                 limit_price=Decimal(limit) if limit else None,
                 stop_price=None,
                 extended_hours=False,

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 import time
@@ -19,7 +20,7 @@ from orders.tests.venue import until
 from positions.tests.helpers import rows
 
 ORDERS = int(os.environ.get("PORTAL_ROUTER_ORDERS", "400"))
-BATCH = 250
+BATCH = max(250, ORDERS // 10)
 _TOLD = """
 SELECT venue, count(*), sum(quantity) FROM orders_paperreport WHERE venue = ANY(%s) AND kind = 'trade' GROUP BY 1
 """
@@ -36,6 +37,7 @@ VENUES = {
 @pytest.fixture
 def desk() -> Iterator[Routed]:
     made = Routed(VENUES, accounts=ORDERS // 10)
+    made.quantities = itertools.cycle(range(1, 500))
     made.host()
     until(lambda: made.hosts[0].is_speaking)
     yield made
