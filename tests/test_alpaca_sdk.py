@@ -65,10 +65,10 @@ def _site(live):
         yield
 
 
-@pytest.fixture(scope="module")
-def market():
-    """Show a market of 100.00 to 100.02, deep enough, for as long as the module runs."""
-    symbol, stopping = new_instrument().symbol, threading.Event()
+@contextlib.contextmanager
+def showing(symbol):
+    """Show a market of 100.00 to 100.02, deep enough, for as long as the block runs."""
+    stopping = threading.Event()
 
     def show():
         client = redis.Redis.from_url(settings.REDIS_URL)
@@ -81,9 +81,25 @@ def market():
 
     thread = threading.Thread(target=show)
     thread.start()
-    yield symbol
-    stopping.set()
-    thread.join()
+    try:
+        yield symbol
+    finally:
+        stopping.set()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def market():
+    """Show something that trades round the clock."""
+    with showing(new_instrument().symbol) as symbol:
+        yield symbol
+
+
+@pytest.fixture(scope="module")
+def share():
+    """Show something that trades in the sessions of a stock exchange."""
+    with showing(new_instrument(calendar="XNYS").symbol) as symbol:
+        yield symbol
 
 
 @pytest.fixture
@@ -129,18 +145,17 @@ BUY = {"side": OrderSide.BUY, "time_in_force": TimeInForce.GTC}
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else "+".join(value),
 )
-def test_every_request_class_is_taken_and_shown_back(live, market, caller, request_class, asked):
+def test_every_request_class_is_taken_and_shown_back(live, market, share, caller, request_class, asked):
     client = sdk(live, caller)
-    if {"extended_hours"} & asked.keys() or asked.get("time_in_force"):
-        Instrument.objects.filter(symbol=market).update(calendar="XNYS")
-    placed = client.submit_order(request_class(symbol=market, qty=next(quantities), **{**BUY, **asked}))
+    symbol = share if {"extended_hours", "time_in_force"} & asked.keys() else market
+    placed = client.submit_order(request_class(symbol=symbol, qty=next(quantities), **{**BUY, **asked}))
     shown = client.get_order_by_id(placed.id)
     assert (shown.id, shown.client_order_id, shown.qty) == (placed.id, placed.client_order_id, placed.qty)
     for name, value in asked.items():
         told = getattr(shown, name)
         assert (told if isinstance(value, bool | TimeInForce) else float(told)) == value
     assert placed.type.value == request_class(symbol="X", qty=1, **{**BUY, **asked}).type.value
-    client.cancel_orders()
+    client.cancel_order_by_id(placed.id)
 
 
 def test_an_amount_is_taken_and_its_quantity_shown(live, market, caller):

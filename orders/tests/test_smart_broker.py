@@ -30,6 +30,8 @@ QUICK: dict[str, Any] = {"latency": 0.001, "resting": 0.0}
 class Routed(Venue):
     """A router with venues of its own; `profiles` says how each behaves."""
 
+    ask_working_seconds = 30.0
+
     def __init__(self, profiles: dict[str, PaperProfile], accounts: int = 1) -> None:
         super().__init__(accounts)
         mark = uuid7().hex[-8:]
@@ -38,7 +40,9 @@ class Routed(Venue):
 
     def adapter(self) -> SmartBroker:
         venues = {venue: PaperBroker(venue, profile) for venue, profile in self.profiles.items()}
-        return SmartBroker(self.name, venues, PaperViews(self.profiles, LiveMarket()))
+        return SmartBroker(
+            self.name, venues, PaperViews(self.profiles, LiveMarket()), ask_working_seconds=self.ask_working_seconds
+        )
 
     def place_one(self, **fields: Any) -> UUID:
         """Place one order to buy, market and gtc unless told otherwise."""
@@ -127,6 +131,24 @@ def test_a_venue_whose_line_breaks_delays_few_and_loses_none(routed):
     placed = desk.place(30)
     desk.until_base(placed, "filled")
     desk.assert_every_fill_booked_once()
+
+
+def test_what_a_venue_told_and_nobody_heard_is_asked_for(routed, monkeypatch):
+    monkeypatch.setattr(Routed, "ask_working_seconds", 0.2)
+    desk = routed({"alpha": PaperProfile(**QUICK, slice_share=Decimal("0.25"), faults=Faults(drop=0.4))})
+    placed = [desk.place_one(quantity=Decimal(8 + each)) for each in range(12)]
+    desk.until_base(placed, "filled")
+    desk.assert_every_fill_booked_once()
+
+
+def test_a_cancel_that_a_venue_never_got_is_sent_again(routed):
+    desk = routed({"alpha": PaperProfile(**QUICK, faults=Faults(lose=0.5))})
+    placed = desk.place(8, limit="99.5")
+    desk.until_base(placed, "new")
+    until(lambda: not rows("SELECT id FROM orders_smartchild WHERE order_id = ANY(%s) AND state = 'sent'", placed))
+    for order_id in placed:
+        desk.cancel(order_id)
+    desk.until_base(placed, "canceled")
 
 
 def test_a_cancel_takes_every_part_back(routed):

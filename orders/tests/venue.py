@@ -164,11 +164,13 @@ class Venue:
         assert rows("SELECT code FROM orders_parkedreport WHERE venue = %s", self.name) == []
 
 
-def until(holds: Callable[[], bool], seen: Callable[[], Any] = lambda: None, seconds: float = SECONDS) -> None:
+def until(
+    holds: Callable[[], bool], seen: Callable[[], Any] = lambda: None, seconds: float = SECONDS, every: float = 0.01
+) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, seen()
-        time.sleep(0.01)
+        time.sleep(every)
 
 
 class FaultyAdapter:

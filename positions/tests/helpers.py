@@ -36,7 +36,7 @@ def new_account(*deposits: tuple[str, str], base: str = "USD"):
     return account_id
 
 
-def new_instrument(symbol: str | None = None, currency: str = "USD"):
+def new_instrument(symbol: str | None = None, currency: str = "USD", calendar: str = "24/7"):
     model = apps.get_model("marketdata", "Instrument")
     return model.objects.create(
         symbol=symbol or f"T{uuid7().hex[-10:].upper()}",
@@ -46,7 +46,7 @@ def new_instrument(symbol: str | None = None, currency: str = "USD"):
         currency=currency,
         tick_size=Decimal("0.01"),
         lot_size=Decimal(1),
-        calendar="24/7",
+        calendar=calendar,
     )
 
 

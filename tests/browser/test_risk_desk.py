@@ -125,4 +125,6 @@ def test_the_overview_renews_itself(officer: Callable[..., Page], portal: dict[s
 def test_the_desk_fits_a_phone(officer: Callable[..., Page]) -> None:
     page = officer(phone=True)
     picture(page, "overview-phone")
+    # Chromium lays a page out before it has read how wide the page wants to be.
+    page.wait_for_function("innerWidth === 390", timeout=WAIT)
     assert page.evaluate("[innerWidth, document.documentElement.scrollWidth]") == [390, 390]

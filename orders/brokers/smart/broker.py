@@ -23,6 +23,7 @@ from orders.brokers.protocol import (
     VenueOrder,
     VenueReplace,
 )
+from orders.brokers.smart.desk import ASK_WORKING_SECONDS
 from orders.brokers.smart.intake import Message
 from orders.brokers.smart.router import Router
 from orders.brokers.smart.store import SmartStore, Turn
@@ -45,11 +46,14 @@ class SmartBroker:
     transaction, and only then acted upon.
     """
 
-    def __init__(self, name: str, venues: Mapping[str, BrokerAdapter], views: Views) -> None:
+    def __init__(
+        self, name: str, venues: Mapping[str, BrokerAdapter], views: Views,
+        *, ask_working_seconds: float = ASK_WORKING_SECONDS,
+    ) -> None:  # fmt: skip
         self._name = name
         self._venues = venues
         self._store = SmartStore(name)
-        self._router = Router(self._store, views, venues)
+        self._router = Router(self._store, views, venues, ask_working_seconds)
         self._inbox: queue.SimpleQueue[Message | VenueReport | Callable[[], None]] = queue.SimpleQueue()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._on_reports: OnReports = lambda _: None

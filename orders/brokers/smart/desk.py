@@ -18,17 +18,24 @@ from orders.domain.schedules import next_due_at
 from trading_portal.kernel.ids import uuid7
 
 ASK_SECONDS = (0.05, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+ASK_WORKING_SECONDS = 30.0
 
 
 class Desk:
-    """Hold what the parts of a router share; `waiting` are the orders to be looked at again."""
+    """Hold what the parts of a router share.
 
-    def __init__(self, store: SmartStore, views: Views, venues: Iterable[str]) -> None:
+    `due` are the orders that something happened to in this turn; `waiting` those for which no venue had room, the
+    first first. About a part that works its venue is asked every `ask_working_seconds`: a report may have been lost.
+    """
+
+    def __init__(self, store: SmartStore, views: Views, venues: Iterable[str], ask_working_seconds: float) -> None:
+        self._ask_working_seconds = ask_working_seconds
         self.store = store
         self.views = views
         self.health = {venue: Health(venue) for venue in venues}
         self.parents: dict[UUID, Parent] = {}
         self.owner: dict[UUID, UUID] = {}
+        self.due: dict[UUID, Parent] = {}
         self.waiting: dict[UUID, Parent] = {}
         self.unanswered: deque[tuple[float, Child]] = deque()
         self.asks: list[tuple[float, int, Child]] = []
@@ -38,7 +45,7 @@ class Desk:
 
     def clear(self) -> None:
         """Hold nothing."""
-        for held in (self.parents, self.owner, self.waiting, self.unanswered, self.asks, self.timed):
+        for held in (self.parents, self.owner, self.due, self.waiting, self.unanswered, self.asks, self.timed):
             held.clear()
         for health in self.health.values():
             health.unanswered = 0
@@ -80,17 +87,18 @@ class Desk:
             )
         )
 
-    def take_back(self, parent: Parent) -> None:
+    def take_back(self, parent: Parent, monotonic: float) -> None:
         """Ask for every part back; each is answered before anything else is done with what it has left."""
         for child in parent.live:
-            self.recall_child(parent, child)
+            self.recall_child(parent, child, monotonic)
 
-    def recall_child(self, parent: Parent, child: Child) -> None:
-        """Ask for one part back."""
+    def recall_child(self, parent: Parent, child: Child, monotonic: float) -> None:
+        """Ask for one part back, until it is answered."""
         if child.state is not ChildState.CANCELING:
             child.state = ChildState.CANCELING
             self.turn.touch(parent, child)
             self.turn.cancels.append(child)
+            self.ask_later(child, monotonic)
 
     def send(self, child: Child, monotonic: float) -> None:
         """Send a part to its venue."""
@@ -100,11 +108,15 @@ class Desk:
         self.turn.submits.append(child)
 
     def ask_later(self, child: Child, monotonic: float) -> None:
-        """Ask about a part, later each time."""
+        """Ask about a part, later each time while it is in doubt; this takes the place of an asking already planned."""
         self.count += 1
-        wait = ASK_SECONDS[min(child.asked, len(ASK_SECONDS) - 1)]
-        child.asked += 1
-        heapq.heappush(self.asks, (monotonic + wait, self.count, child))
+        if child.state is ChildState.OPEN:
+            wait, child.asked = self._ask_working_seconds, 0
+        else:
+            wait = ASK_SECONDS[min(child.asked, len(ASK_SECONDS) - 1)]
+            child.asked += 1
+        child.ask_mono = monotonic + wait
+        heapq.heappush(self.asks, (child.ask_mono, self.count, child))
 
     def forget(self, turn: Turn) -> None:
         """Let go of what is done; a late report finds it again in the tables."""

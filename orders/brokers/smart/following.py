@@ -32,13 +32,13 @@ class Following:
             return
         self._answered(child, report.kind, monotonic)
         if report.kind is ReportKind.NEW and child.state is ChildState.SENT:
-            child.state = ChildState.OPEN
+            self._opened(child, monotonic)
             self._desk.turn.touch(parent, child)
         elif report.kind in (ReportKind.TRADE, ReportKind.TRADE_CANCEL, ReportKind.TRADE_CORRECT):
-            self._traded(parent, child, report)
+            self._traded(parent, child, report, monotonic)
         elif child.state is not ChildState.DONE and (report.kind in _ENDS or _never_came(report, child)):
             self._child_ended(parent, child, report, monotonic)
-        self._desk.waiting[parent.id] = parent
+        self._desk.due[parent.id] = parent
 
     def _answered(self, child: Child, kind: ReportKind, monotonic: float) -> None:
         """Note that a venue need not be waited for any more; that it knows nothing of a part is no good answer."""
@@ -50,7 +50,11 @@ class Following:
             health.answered(monotonic - child.sent_mono, monotonic)
         child.sent_mono = 0.0
 
-    def _traded(self, parent: Parent, child: Child, report: VenueReport) -> None:
+    def _opened(self, child: Child, monotonic: float) -> None:
+        child.state = ChildState.OPEN
+        self._desk.ask_later(child, monotonic)
+
+    def _traded(self, parent: Parent, child: Child, report: VenueReport, monotonic: float) -> None:
         exec_id = f"{report.venue}:{report.exec_id}"
         if exec_id in parent.seen:
             return
@@ -61,7 +65,7 @@ class Following:
             if child.filled >= child.quantity:
                 child.state, child.ended_as = ChildState.DONE, "filled"
             elif child.state is ChildState.SENT:
-                child.state = ChildState.OPEN
+                self._opened(child, monotonic)
         self._desk.turn.touch(parent, child)
         ref = f"{report.venue}:{report.ref_exec_id}" if report.ref_exec_id else None
         self._desk.turn.reports.append(
@@ -86,9 +90,7 @@ class Following:
         self._desk.turn.touch(parent, child)
         if report.kind in _BAD_ANSWERS:
             self._desk.health[child.venue].failed(monotonic, report.reason or child.ended_as)
-        if report.kind is ReportKind.EXPIRED:
-            parent.end = (ReportKind.EXPIRED.value, report.reason)
-        elif report.kind is ReportKind.CANCELED and not was_asked and not parent.is_immediate:
+        if report.kind is ReportKind.CANCELED and not was_asked and not parent.is_immediate:
             self._desk.health[child.venue].suspect(monotonic)
 
     def look_at_slow(self, monotonic: float) -> None:
@@ -100,8 +102,9 @@ class Following:
                 continue
             self._desk.health[child.venue].suspect(monotonic)
             if self._is_there_another(child.venue, monotonic):
-                self._desk.recall_child(parent, child)
-            self._desk.ask_later(child, monotonic)
+                self._desk.recall_child(parent, child, monotonic)
+            else:
+                self._desk.ask_later(child, monotonic)
 
     def _is_there_another(self, slow: str, monotonic: float) -> bool:
         """Tell whether some venue is trusted: while all are slow, moving from one to the next helps nobody."""
@@ -112,16 +115,17 @@ class Following:
         )
 
     def ask_due(self, monotonic: float) -> None:
-        """Ask again about parts that were not answered."""
+        """Ask again about parts that were not answered, and now and then about those that work."""
         while self._desk.asks and self._desk.asks[0][0] <= monotonic:
-            child = heapq.heappop(self._desk.asks)[2]
+            due, _, child = heapq.heappop(self._desk.asks)
             parent = self._desk.parents.get(child.parent_id)
-            if parent is not None and child.state is not ChildState.DONE:
+            if parent is not None and child.state is not ChildState.DONE and child.ask_mono == due:
                 self._desk.turn.asks.append(child)
+                if child.state is ChildState.SENT and self._is_there_another(child.venue, monotonic):
+                    self._desk.recall_child(parent, child, monotonic)
+                    continue
                 if child.state is ChildState.CANCELING:
                     self._desk.turn.cancels.append(child)
-                elif child.state is ChildState.SENT and self._is_there_another(child.venue, monotonic):
-                    self._desk.recall_child(parent, child)
                 self._desk.ask_later(child, monotonic)
 
     def on_time(self, at: datetime) -> None:
@@ -130,10 +134,7 @@ class Following:
             parent = self._desk.parents.get(heapq.heappop(self._desk.timed)[2])
             if parent is None or parent.state is ParentState.DONE:
                 continue
-            if parent.ends_at and parent.ends_at <= at:
-                parent.end = (ReportKind.CANCELED.value, "SCHEDULE_ENDED")
-                self._desk.take_back(parent)
-            self._desk.waiting[parent.id] = parent
+            self._desk.due[parent.id] = parent
             self._desk.set_timer(parent, at)
 
 

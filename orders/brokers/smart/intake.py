@@ -53,7 +53,7 @@ class Intake:
             return
         self._desk.tell(parent.id, ReportKind.NEW, at)
         self._desk.set_timer(parent, at)
-        self._desk.waiting[parent.id] = parent
+        self._desk.due[parent.id] = parent
 
     def _timetable(
         self, order: VenueOrder, lot: Decimal | None, at: datetime
@@ -84,8 +84,7 @@ class Intake:
             return
         parent.is_cancel_asked = True
         self._desk.turn.touch(parent)
-        self._desk.take_back(parent)
-        self._desk.waiting[parent.id] = parent
+        self._desk.due[parent.id] = parent
 
     def _replace(self, parent: Parent, asked: VenueReplace, at: datetime) -> None:
         known = [r for r in self._desk.store.copies.reports_of([parent.id]) if r.request_id == asked.request_id]
@@ -99,5 +98,4 @@ class Intake:
             return
         parent.ask = asked
         self._desk.turn.touch(parent)
-        self._desk.take_back(parent)
-        self._desk.waiting[parent.id] = parent
+        self._desk.due[parent.id] = parent

@@ -26,8 +26,8 @@ WAIT_SECONDS = 0.005
 class Router:
     """Hold the orders that one router works; `turn` does what is due and says what is to be sent."""
 
-    def __init__(self, store: SmartStore, views: Views, venues: Iterable[str]) -> None:
-        self._desk = Desk(store, views, venues)
+    def __init__(self, store: SmartStore, views: Views, venues: Iterable[str], ask_working_seconds: float) -> None:
+        self._desk = Desk(store, views, venues, ask_working_seconds)
         self._intake = Intake(self._desk)
         self._following = Following(self._desk)
         self._sharing = Sharing(self._desk)
@@ -38,7 +38,7 @@ class Router:
         desk.clear()
         for parent in desk.store.working():
             desk.hold(parent, at)
-            desk.waiting[parent.id] = parent
+            desk.due[parent.id] = parent
             for child in parent.live:
                 if child.state is ChildState.SENT:
                     desk.send(child, monotonic)
@@ -65,8 +65,10 @@ class Router:
         self._following.look_at_slow(monotonic)
         self._following.ask_due(monotonic)
         self._following.on_time(at)
-        for parent in list(desk.waiting.values()):
+        for parent in desk.due.values():
             self._sharing.go_on(parent, at, monotonic)
+        desk.due.clear()
+        self._sharing.go_on_waiting(at, monotonic)
         if turn.parents or turn.children or turn.decisions or turn.reports:
             desk.store.write(turn)
         desk.forget(turn)

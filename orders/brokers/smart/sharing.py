@@ -26,61 +26,67 @@ class Sharing:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._seen_now: dict[tuple[str, Side], Sequence[VenueView]] = {}
+        self._is_full = False
 
     def begin(self) -> None:
         """Look at the venues anew."""
         self._seen_now.clear()
+        self._is_full = False
 
     def go_on(self, parent: Parent, at: datetime, monotonic: float) -> None:
         """Send what should be at a venue and is not; end what is over; leave waiting what nobody takes now."""
-        if parent.state is ParentState.DONE or self._finished(parent, at):
-            self._desk.waiting.pop(parent.id, None)
-            return
-        stops = parent.is_cancel_asked or parent.ask is not None or parent.end[0]
-        wanted = ZERO if stops else parent.unplaced(at)
-        if not wanted:
-            self._desk.waiting.pop(parent.id, None)
-            return
-        tried = [child.ended_as for child in parent.children.values()]
-        if parent.is_immediate and tried and all(end in ("canceled", "filled") for end in tried):
-            parent.end = (ReportKind.CANCELED.value, "NOTHING_MORE_AT_ONCE")
+        is_over = parent.state is ParentState.DONE or self._finished(parent, at)
+        stops = parent.ask is not None or parent.end(at) is not None
+        if stops and not is_over:
+            self._desk.take_back(parent, monotonic)
+        wanted = ZERO if is_over or stops else parent.unplaced(at)
+        if wanted and len(parent.children) >= MOST_CHILDREN:
+            parent.given_up = "NO_VENUE_FILLS_IT"
+            self._desk.take_back(parent, monotonic)
             self._finished(parent, at)
+            wanted = ZERO
+        if wanted and (self._is_full or not self._share_out(parent, wanted, at, monotonic)):
+            self._desk.waiting[parent.id] = parent
+        else:
             self._desk.waiting.pop(parent.id, None)
-            return
-        if len(parent.children) >= MOST_CHILDREN:
-            parent.end = (ReportKind.CANCELED.value, "NO_VENUE_FILLS_IT")
-            self._desk.take_back(parent)
-        elif self._share_out(parent, wanted, at, monotonic):
-            self._desk.waiting.pop(parent.id, None)
+
+    def go_on_waiting(self, at: datetime, monotonic: float) -> None:
+        """Go on with the orders that wait for room, for as long as there is any."""
+        for parent in list(self._desk.waiting.values()):
+            if self._is_full:
+                return
+            self.go_on(parent, at, monotonic)
 
     def _share_out(self, parent: Parent, wanted: Decimal, at: datetime, monotonic: float) -> bool:
         """Decide and send; tell whether everything wanted has found its place, or never will."""
         order = parent.order
         shown = self._shown(order.symbol, order.side, at)
         views = [self._desk.health[view.venue].view(view, monotonic) for view in shown]
-        if parent.time_in_force is TimeInForce.FOK:
-            views = [
-                view
-                for view in views
-                if displayed(side=order.side, limit_price=parent.limit_price, lot=parent.lot, views=[view]) >= wanted
-            ][:1]
-            decision = RouteDecision(slices=tuple(Slice(view.venue, wanted) for view in views), views=tuple(views))
-        else:
-            decision = route(
-                side=order.side, quantity=wanted, limit_price=parent.limit_price, lot=parent.lot, views=views,
+        decision = self._decide(parent, wanted, views)
+        if decision.slices:
+            self._decided(parent, wanted, decision, at)
+            for each in decision.slices:
+                self._new_child(parent, each, at, monotonic)
+            return parent.is_immediate or not decision.unplaced
+        self._is_full = not any(health.has_room(monotonic) for health in self._desk.health.values())
+        # Who must wait for room is not refused: a venue that answers makes room for the next in a moment.
+        may_get_room = any(not self._desk.health[view.venue].is_away(monotonic) for view in shown)
+        if parent.is_immediate and not (may_get_room and all(view.is_broken for view in views)):
+            parent.given_up = "NOT_FILLABLE_AT_ONCE"
+            return self._finished(parent, at)
+        return False
+
+    def _decide(self, parent: Parent, wanted: Decimal, views: Sequence[VenueView]) -> RouteDecision:
+        side, limit_price, lot = parent.order.side, parent.limit_price, parent.lot
+        if parent.time_in_force is not TimeInForce.FOK:
+            return route(
+                side=side, quantity=wanted, limit_price=limit_price, lot=lot, views=views,
                 is_resting=not parent.is_immediate,
             )  # fmt: skip
-        if not decision.slices:
-            is_waiting = any(not self._desk.health[view.venue].is_away(monotonic) for view in shown if view.levels)
-            if parent.is_immediate and not (is_waiting and all(view.is_broken for view in views) and views):
-                parent.end = (ReportKind.CANCELED.value, "NOT_FILLABLE_AT_ONCE")
-                self._finished(parent, at)
-                return True
-            return False
-        self._decided(parent, wanted, decision, at)
-        for each in decision.slices:
-            self._new_child(parent, each, at, monotonic)
-        return parent.is_immediate or not decision.unplaced
+        # Two venues cannot promise to fill all of it or none.
+        whole = (v for v in views if displayed(side=side, limit_price=limit_price, lot=lot, views=[v]) >= wanted)
+        slices = tuple(Slice(view.venue, wanted) for view in whole)[:1]
+        return RouteDecision(slices=slices, views=tuple(views), unplaced=ZERO if slices else wanted)
 
     def _shown(self, symbol: str, side: Side, at: datetime) -> Sequence[VenueView]:
         """Return what the venues display; looked at once a turn."""
@@ -123,12 +129,12 @@ class Sharing:
             parent.state = ParentState.DONE
             self._desk.turn.touch(parent)
             return True
-        kind, reason = (ReportKind.CANCELED.value, "") if parent.is_cancel_asked else parent.end
-        if not kind:
+        end = parent.end(at)
+        if end is None:
             return False
         parent.state = ParentState.DONE
         self._desk.turn.touch(parent)
-        self._desk.tell(parent.id, ReportKind(kind), at, reason=reason)
+        self._desk.tell(parent.id, end[0], at, reason=end[1])
         return True
 
     def _answer_ask(self, parent: Parent, asked: VenueReplace, at: datetime) -> None:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from orders.brokers.protocol import VenueOrder, VenueReplace
 from orders.domain.breaker import Breaker, BreakerState, Line
+from orders.domain.reports import ReportKind
 from orders.domain.routing import VenueView
 from orders.domain.schedules import Step, due_quantity
 from orders.domain.types import TimeInForce
@@ -40,7 +41,10 @@ class ChildState(StrEnum):
 
 @dataclass(slots=True)
 class Child:
-    """A part of an order at one venue; `sent_mono` is when it was sent, on the monotonic clock."""
+    """A part of an order at one venue; `sent_mono` is when it was sent, `ask_mono` when its venue is asked about it.
+
+    Both are on the monotonic clock.
+    """
 
     id: UUID
     parent_id: UUID
@@ -54,6 +58,7 @@ class Child:
     ended_as: str = ""
     sent_mono: float = 0.0
     asked: int = 0
+    ask_mono: float = 0.0
 
     @property
     def leaves(self) -> Decimal:
@@ -63,7 +68,7 @@ class Child:
 
 @dataclass(slots=True)
 class Parent:
-    """An order as the router works it; `seen` are the exec ids already reported."""
+    """An order as the router works it; `seen` are the exec ids already reported, `given_up` is why no venue is left."""
 
     order: VenueOrder
     received_at: datetime
@@ -77,7 +82,7 @@ class Parent:
     state: ParentState = ParentState.WORKING
     is_cancel_asked: bool = False
     ask: VenueReplace | None = None
-    end: tuple[str, str] = ("", "")
+    given_up: str = ""
     children: dict[UUID, Child] = field(default_factory=dict)
     seen: set[str] = field(default_factory=set)
 
@@ -100,6 +105,22 @@ class Parent:
     def is_immediate(self) -> bool:
         """Tell whether what cannot be taken at once is given up."""
         return self.time_in_force in (TimeInForce.IOC, TimeInForce.FOK)
+
+    def end(self, at: datetime) -> tuple[ReportKind, str] | None:
+        """Return as what the order is over once nothing of it works, and why; None while it goes on.
+
+        It follows from what is stored, so that a router that starts again comes to the same.
+        """
+        if self.is_cancel_asked:
+            return ReportKind.CANCELED, ""
+        ends = [child.ended_as for child in self.children.values()]
+        if "expired" in ends:
+            return ReportKind.EXPIRED, "EXPIRED_AT_VENUE"
+        if self.ends_at is not None and self.ends_at <= at:
+            return ReportKind.CANCELED, "SCHEDULE_ENDED"
+        if self.is_immediate and ends and all(end in ("canceled", "filled") for end in ends):
+            return ReportKind.CANCELED, "NOTHING_MORE_AT_ONCE"
+        return (ReportKind.CANCELED, self.given_up) if self.given_up else None
 
     def unplaced(self, at: datetime) -> Decimal:
         """Return how much should be at a venue by now and is not."""
@@ -146,9 +167,14 @@ class Health:
         self.breaker.probe_due(at)
         return self.breaker.state is BreakerState.OPEN
 
+    def has_room(self, at: float) -> bool:
+        """Tell whether one more may be sent here now."""
+        is_away = self.is_away(at)
+        is_half_open = self.breaker.state is BreakerState.HALF_OPEN
+        return not is_away and self.unanswered < (1 if is_half_open else self.most_unanswered)
+
     def view(self, shown: VenueView, at: float) -> VenueView:
         """Return what the venue shows with how it does."""
-        is_full = self.unanswered >= (1 if self.breaker.state is BreakerState.HALF_OPEN else self.most_unanswered)
         return VenueView(
             venue=shown.venue,
             levels=shown.levels,
@@ -156,5 +182,5 @@ class Health:
             fee_per_unit=shown.fee_per_unit,
             latency=self.latency,
             is_suspect=at < self.suspect_until,
-            is_broken=self.is_away(at) or is_full,
+            is_broken=not self.has_room(at),
         )
