@@ -166,7 +166,9 @@ class OrderMachine(RuleBasedStateMachine):
     @rule(index=INDEX, change=st.sampled_from([-90, -7, 5, 120]))
     def replace(self, index: int, change: int) -> None:
         """Ask for more or less of an order; a sale only for less, which is always covered."""
-        order_id = self.pick(index)
+        self.replace_one(self.pick(index), change)
+
+    def replace_one(self, order_id: UUID, change: int) -> None:
         model = self.models[order_id]
         quantity = Decimal(int(model.quantity) + (-abs(change) if model.side is Side.SELL else change))
         if quantity <= model.filled or model.splits or not model.is_limit:
@@ -244,6 +246,17 @@ class OrderMachine(RuleBasedStateMachine):
         order_id = self.pick(index)
         if self.models[order_id].is_sent:
             self.record([self.said(order_id, kind), self.desk.trade(order_id, str(quantity))])
+
+    @precondition(lambda self: is_any_sent(self) and not self.is_killed)
+    @rule(index=INDEX, change=st.sampled_from([-90, -7]), share=SHARES)
+    def a_change_and_a_trade_cross(self, index: int, change: int, share: str) -> None:
+        """Ask for less while the venue trades, and hear of the trade first."""
+        order_id = self.pick_sent(index)
+        self.replace_one(order_id, change)
+        if self.models[order_id].asked == "replace":
+            self.send()
+            trade = self.trade(order_id, share, Decimal(98))
+            self.record([trade, self.said(order_id, ReportKind.REPLACED)])
 
     @precondition(lambda self: any(model.fills or model.gone for model in self.models.values()))
     @rule(index=INDEX, which=INDEX, is_bust=st.booleans(), how=HOW)
