@@ -14,10 +14,11 @@ from audit.domain.consumers import Consumer
 from audit.domain.types import EventRecord, Position
 from trading_portal.kernel import clock
 from trading_portal.kernel.errors import Unavailable
+from trading_portal.kernel.pace import Pace
 
 log = structlog.get_logger(__name__)
 
-BATCH = 500
+BATCH = 1_000
 POLL_SECONDS = 1.0
 HORIZON_SECONDS = (0.002, 0.002, 0.004, 0.008, 0.016)
 RETRY_SECONDS = (0.05, 0.2, 1.0, 2.0)
@@ -33,6 +34,7 @@ class ConsumerLoop(threading.Thread):
         self._woken = threading.Event()
         self.turned_at = clock.monotonic()
         self._horizon_waits = 0
+        self._pace = Pace(stopping)
 
     def wake(self) -> None:
         """Tell the loop that something was committed."""
@@ -61,11 +63,13 @@ class ConsumerLoop(threading.Thread):
     def _turn(self) -> None:
         """Hand on one batch, or wait for the next commit."""
         self._woken.clear()
+        self._pace.begin()
         if end := selectors.page_to_relay(self._consumer.name, BATCH):
             self._horizon_waits = 0
             if events := self._wanted(end):
                 self._deliver(events)
             self._done(end)
+            self._pace.rest()
         elif selectors.events_wait_for_horizon():
             time.sleep(HORIZON_SECONDS[min(self._horizon_waits, len(HORIZON_SECONDS) - 1)])
             self._horizon_waits += 1

@@ -23,6 +23,7 @@ from bench.load import LoadResult, post, run_load, spread
 from bench.portal import BenchPortal, bench_portal, cpu_seconds
 
 ROOT = Path(__file__).parent.parent
+BULK_CONNECTIONS = 8
 
 
 def order(rng: random.Random, price: int) -> dict[str, str]:
@@ -71,7 +72,7 @@ def price_below_market(portal: BenchPortal) -> int:
 async def one_round(portal: BenchPortal, args: argparse.Namespace, number: int, rows: dict[str, list[Any]]) -> None:
     """Run each question once, floor and portal in turn."""
     price = price_below_market(portal)
-    for name, batch, connections in (("single", 1, args.connections), ("bulk", args.batch, 4)):
+    for name, batch, connections in (("single", 1, args.connections), ("bulk", args.batch, BULK_CONNECTIONS)):
         cpu_before = cpu_seconds(portal.facts["pids"])
         made = requests(portal, batch=batch, seed=number, price=price)
         result = await run_load(portal.facts["url"], made, connections=connections, seconds=args.seconds)

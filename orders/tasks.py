@@ -6,23 +6,17 @@ import threading
 
 import structlog
 from celery import shared_task
-from django.conf import settings
 from kombu.exceptions import OperationalError
-from redis import Redis, RedisError
+from redis import RedisError
 
 from orders import selectors, services
+from orders.hosting.flags import FLAG_SECONDS, WakeFlags
 from orders.hosting.worker import host_wake, queue_of
 from orders.services.alerting import orders_overdue_alert
 from risk.selectors import kill_switches_latched
 from trading_portal.kernel import clock
 
-FLAG_SECONDS = 2
-REDIS_SECONDS = 1.0
 log = structlog.get_logger(__name__)
-
-
-def _flag(venue: str) -> str:
-    return f"wake:{venue}"
 
 
 class _Waker(threading.Thread):
@@ -33,9 +27,7 @@ class _Waker(threading.Thread):
         self._venues: set[str] = set()
         self._lock = threading.Lock()
         self._asked = threading.Event()
-        self._redis = Redis.from_url(
-            settings.REDIS_URL, socket_timeout=REDIS_SECONDS, socket_connect_timeout=REDIS_SECONDS
-        )
+        self.flags = WakeFlags()
 
     def wake(self, venue: str) -> None:
         """Have a venue woken; returns at once."""
@@ -55,19 +47,12 @@ class _Waker(threading.Thread):
                 self._send(venue)
 
     def _send(self, venue: str) -> None:
-        """Send a wake-up unless one is on its way: the drain takes the flag away before it looks."""
+        """Send a wake-up unless the host is awake: it lowers the flag before it looks for the last time."""
         try:
-            if self._redis.set(_flag(venue), 1, nx=True, ex=FLAG_SECONDS):
+            if self.flags.hoist(venue):
                 venue_drain.apply_async(args=[venue], queue=queue_of(venue), expires=FLAG_SECONDS, retry=False)
         except (RedisError, OperationalError, OSError) as error:
             log.warning("venue.wake_failed", venue=venue, error=str(error))  # the host looks by itself as well
-
-    def took(self, venue: str) -> None:
-        """Let the next wake-up be sent."""
-        try:
-            self._redis.delete(_flag(venue))
-        except RedisError as error:
-            log.warning("venue.flag_stays", venue=venue, error=str(error))
 
 
 _waker = _Waker()
@@ -81,8 +66,8 @@ def venue_wake(venue: str) -> None:
 @shared_task(name="orders.venue_drain", acks_late=False)
 def venue_drain(venue: str) -> None:
     """Have this worker's host of a venue send what is due."""
-    _waker.took(venue)
     if not host_wake(venue):
+        _waker.flags.lower(venue)
         log.warning("venue.not_hosted_here", venue=venue)
 
 

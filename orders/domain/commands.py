@@ -9,6 +9,7 @@ from typing import Literal
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import asdict
 
 from audit.domain.types import Actor
 from orders.domain.types import Algorithm, OrderClass, OrderType, TimeInForce
@@ -109,9 +110,6 @@ class ReplaceOrder(msgspec.Struct, frozen=True, kw_only=True):
     requested_at: datetime
 
 
-_GIVEN = tuple(name for name in OrderFields.__struct_fields__ if name != "client_order_id")
-
-
 def place_order(
     fields: OrderFields,
     *,
@@ -123,9 +121,10 @@ def place_order(
     api_key_pk: UUID | None = None,
 ) -> PlaceOrder:
     """Return the command that parsed fields make; an order without a client_order_id gets one of ours."""
+    given = asdict(fields)
+    given["client_order_id"] = fields.client_order_id or str(uuid7())
     return PlaceOrder(
-        **{name: getattr(fields, name) for name in _GIVEN},
-        client_order_id=fields.client_order_id or str(uuid7()),
+        **given,
         account_id=account_id,
         by=by,
         source=source,

@@ -47,10 +47,12 @@ class VenueHost(threading.Thread):
         tenure = self._tenure
         return tenure is not None and tenure.may_speak()
 
-    def wake(self) -> None:
-        """Say that something is due; without the lease it is somebody else's to send."""
-        if tenure := self._tenure:
+    def wake(self) -> bool:
+        """Say that something is due, and return True; without the lease it is somebody else's to send."""
+        tenure = self._tenure
+        if tenure is not None:
             tenure.wake()
+        return tenure is not None
 
     def silent_seconds(self) -> float:
         """Return how long the slowest loop of this host has not turned."""

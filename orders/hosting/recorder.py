@@ -74,6 +74,7 @@ class Recorder:
                 services.drop_copy_compared(venue=self._venue, fence=self._fence, up_to=marks[-1])
             self._taken.clear()
             self._forget_oldest()
+            self.thread.rest()
 
     def _record(self, reports: Sequence[VenueReport]) -> bool:
         """Record reports; one that cannot even be parked is kept from its neighbours and comes again by drop copy."""

@@ -14,6 +14,7 @@ from orders.domain.breaker import Line
 from orders.domain.errors import LeaseLost
 from orders.domain.facts import OrderTerms, VenueMessage
 from orders.domain.types import IntentKind, OrderType, TimeInForce
+from orders.hosting.flags import WakeFlags
 from orders.hosting.health import VenueHealth
 from orders.hosting.line import AdapterLine
 from orders.hosting.turning import TurningThread
@@ -21,7 +22,7 @@ from orders.services.gateway import Gateway
 from trading_portal.kernel import clock
 from trading_portal.kernel.failpoints import failpoint
 
-CLAIM = 256
+CLAIM = 1_000
 IDLE_SECONDS = 0.25
 log = structlog.get_logger(__name__)
 
@@ -40,7 +41,14 @@ class Sender:
         self._gateway = gateway
         self._may_speak = may_speak
         self._on_displaced = on_displaced
+        self._flags = WakeFlags()
+        self._is_asked = False
         self.thread = TurningThread(f"send-{venue}", self.turn, idle_seconds=IDLE_SECONDS)
+
+    def wake(self) -> None:
+        """Say that something is due; until all of it is sent, nobody need say so again."""
+        self._is_asked = True
+        self.thread.wake()
 
     def turn(self) -> None:
         """Send everything that is due."""
@@ -56,14 +64,18 @@ class Sender:
                 self._on_displaced()
                 return
             if not messages:
-                return
+                if not self._is_asked:
+                    return
+                # What was stored before the flag is down is seen by the next look; what comes after raises it again.
+                self._is_asked = False
+                self._flags.lower(self._venue)
+                continue
             failpoint("venue.after_intent")
             if not self._may_speak():  # stopped between the commit and now: the intents are asked about, not sent
                 return
             self._send(messages)
             failpoint("venue.after_send")
-            if len(messages) < limit:  # whatever was stored after this claim wakes us again
-                return
+            self.thread.rest()
 
     def _send(self, messages: Sequence[VenueMessage]) -> None:
         """Tell the venue; when the call fails the outcome is in doubt, and reconciliation asks."""

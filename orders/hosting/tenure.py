@@ -76,7 +76,7 @@ class Tenure:
 
     def wake(self) -> None:
         """Say that something is due."""
-        self._sender.thread.wake()
+        self._sender.wake()
 
     def silent_seconds(self) -> float:
         """Return how long the slowest of the threads has not turned."""

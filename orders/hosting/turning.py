@@ -9,6 +9,7 @@ import structlog
 from django.db import DatabaseError, InterfaceError, connection
 
 from trading_portal.kernel import clock
+from trading_portal.kernel.pace import Pace
 
 RETRY_SECONDS = (0.05, 0.2, 0.5, 1.0, 2.0)
 log = structlog.get_logger(__name__)
@@ -27,6 +28,7 @@ class TurningThread(threading.Thread):
         self._woken = threading.Event()
         self._stopping = threading.Event()
         self._failures = 0
+        self._pace = Pace(self._stopping)
         self.turned_at = clock.monotonic()
 
     @property
@@ -37,6 +39,11 @@ class TurningThread(threading.Thread):
     def alive(self) -> None:
         """Note, in the middle of a long turn, that it goes on."""
         self.turned_at = clock.monotonic()
+        self._pace.begin()
+
+    def rest(self) -> None:
+        """Rest between two batches of a turn as long as the last one took since `alive`, so that the next is larger."""
+        self._pace.rest()
 
     def wake(self) -> None:
         """Make the next turn come at once."""

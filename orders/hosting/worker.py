@@ -68,12 +68,9 @@ def hosts_stop() -> None:
 
 
 def host_wake(venue: str) -> bool:
-    """Wake the host of a venue; tell whether it is here."""
+    """Wake the host of a venue; tell whether it is here and has the venue."""
     host = _hosts.get(venue)
-    if host is None:
-        return False
-    host.wake()
-    return True
+    return host is not None and host.wake()
 
 
 def hosts_turn() -> bool:

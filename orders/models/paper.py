@@ -78,7 +78,7 @@ class PaperReport(models.Model):
     id = models.BigAutoField(primary_key=True)
     venue = models.CharField(max_length=24)
     order_id = models.UUIDField()
-    exec_id = models.CharField(max_length=64, unique=True)
+    exec_id = models.CharField(max_length=64)
     ref_exec_id = models.CharField(max_length=64, null=True)
     kind = models.CharField(max_length=16)
     quantity = amount(null=True)
@@ -92,6 +92,7 @@ class PaperReport(models.Model):
     executed_at = models.DateTimeField()
 
     class Meta:
+        constraints = [models.UniqueConstraint(fields=["exec_id"], name="paper_report_once")]
         indexes = [
             models.Index(fields=["order_id"], name="paper_report_order"),
             models.Index(fields=["venue", "id"], name="paper_report_drop_copy"),

@@ -58,7 +58,7 @@ def keyed_orders_let_in(
         elif why := grant_refusal(grant, scope=SCOPE_TRADE, address=each.address):
             answers.append(KeyForbidden(why))
         else:
-            answers.append(LetIn(_commands(each, grant), None))
+            answers.append(LetIn((), None))  # until its rate is known
             charged.append((index, grant))
     rates = take_rates([_charge(grant, len(batch[index].orders)) for index, grant in charged]) if charged else []
     for (index, grant), rate in zip(charged, rates, strict=True):

@@ -19,7 +19,7 @@ from orders.domain.order import EventKind
 from orders.domain.reports import Restatement, VenueReport
 from orders.domain.types import PendingOperation
 from orders.selectors.executions import executions_by_exec_id, executions_live, executions_live_of
-from orders.selectors.rows import orders_fetch
+from orders.selectors.rows import LOCKED, orders_fetch
 from orders.selectors.sql import as_json, execute, fetch, pipelined
 from orders.selectors.versions import versions_pending
 from orders.services.alerting import Alert, alerts_raise
@@ -37,11 +37,12 @@ from orders.services.working import Journal, orders_save
 from positions.domain.errors import Unbookable
 from positions.domain.types import FillFact, FillOutcome
 from positions.services import FillRestatement, fills_apply, fills_restate
+from trading_portal.kernel.arrays import array_of, texts_of
 from trading_portal.kernel.errors import Reason
 from trading_portal.kernel.failpoints import failpoint
 from trading_portal.kernel.ids import uuid7
 
-_OWNERS = "SELECT DISTINCT account_id FROM orders_order WHERE id = ANY(%s)"
+_OWNERS = "SELECT DISTINCT account_id FROM orders_order WHERE id = ANY(%s::uuid[])"
 _REMEMBER = """
 INSERT INTO orders_recordedreport (venue, exec_id, order_id)
 SELECT %s, exec_id, order_id FROM unnest(%s::text[], %s::uuid[]) AS new(exec_id, order_id) ON CONFLICT DO NOTHING
@@ -78,7 +79,7 @@ def reports_apply(venue: str, incoming: Sequence[Incoming], at: datetime) -> Rec
     """Apply reports in the caller's transaction; one that was parked and has been dealt with meanwhile is left out."""
     reports = [each.report for each in incoming]
     ids = list({report.order_id for report in reports})
-    owners = [row[0] for row in fetch(_OWNERS, [ids])]
+    owners = [row[0] for row in fetch(_OWNERS, [array_of(ids)])]
     locked = accounts_lock(owners) if owners else LockedAccounts(())
     known = _known(venue, ids, reports)
     instruments = instruments_by_id({order.instrument_id for order in known.orders.values()}) if known.orders else {}
@@ -102,7 +103,7 @@ def reports_apply(venue: str, incoming: Sequence[Incoming], at: datetime) -> Rec
 
 
 def _known(venue: str, ids: Sequence[UUID], reports: Sequence[VenueReport]) -> Known:
-    orders = orders_fetch("FROM orders_order o WHERE o.id = ANY(%s) ORDER BY o.id FOR NO KEY UPDATE", [ids])
+    orders = orders_fetch(LOCKED, [array_of(ids)])
     asked = versions_pending([order.id for order in orders if order.pending is PendingOperation.REPLACE])
     recorded, early = recorded_and_early(venue, reports)
     waiting = [each.report for waiting in early.values() for each in waiting]
@@ -253,7 +254,7 @@ def _store(
         followed = groups_follow(batch.orders.values(), locked, journal, at=at, spared=_refused(batch), splits=splits)
     with pipelined():
         if fresh:
-            execute(_REMEMBER, [batch.known.venue, list(fresh), list(fresh.values())])
+            execute(_REMEMBER, [batch.known.venue, texts_of(fresh), array_of(fresh.values())])
         if not has_groups:
             reservations_follow(orders, locked=locked, instruments=instruments, at=at)
         intents_settle(waits, at=at)

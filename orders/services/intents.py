@@ -8,7 +8,7 @@ from uuid import UUID
 
 from orders.domain.types import IntentKind
 from orders.selectors.sql import execute
-from trading_portal.kernel.arrays import array_of
+from trading_portal.kernel.arrays import array_of, texts_of
 
 _INSERT = """
 INSERT INTO orders_venueintent (order_id, venue, kind, state, attempts, due_at)
@@ -42,14 +42,14 @@ def intents_insert(messages: Sequence[tuple[UUID, str, IntentKind, datetime]]) -
     """Store messages (order, venue, kind, when due)."""
     if messages:
         orders, venues, kinds, due = zip(*messages, strict=True)
-        execute(_INSERT, [array_of(orders), list(venues), [kind.value for kind in kinds], array_of(due)])
+        execute(_INSERT, [array_of(orders), texts_of(venues), texts_of(kinds), array_of(due)])
 
 
 def replaces_insert(replaces: Sequence[tuple[UUID, str, UUID]], *, at: datetime) -> None:
     """Store requests to replace orders (order, venue, version), due now."""
     if replaces:
         orders, venues, versions = zip(*replaces, strict=True)
-        execute(_REPLACES, [at, list(orders), list(venues), list(versions)])
+        execute(_REPLACES, [at, array_of(orders), texts_of(venues), array_of(versions)])
 
 
 def intents_drop(order_ids: Collection[UUID], *, at: datetime) -> None:

@@ -26,7 +26,7 @@ from trading_portal.kernel import clock
 from trading_portal.kernel.errors import PortalError, Unavailable, reason
 
 CAPACITY = 5_000
-BATCH = 256
+BATCH = 512
 ANSWER_SECONDS = 10.0
 DRAIN_SECONDS = 20.0
 PREPARE_AFTER = 5

@@ -29,6 +29,7 @@ from orders.services.reserving import reservations_follow
 from orders.services.versions import Settled, terms_facts, version_settle, versions_settle
 from orders.services.working import Journal, WorkingOrder, orders_locked, orders_save, reasons_stored
 from positions.services import reservations_release
+from trading_portal.kernel.arrays import array_of
 from trading_portal.kernel.errors import Reason
 from trading_portal.kernel.failpoints import failpoint
 from trading_portal.kernel.money import plain
@@ -50,7 +51,7 @@ ORDER BY intent.due_at, intent.id LIMIT %s
 """
 _TAKE = """
 SELECT id, order_id, kind, attempts FROM orders_venueintent
-WHERE id = ANY(%s) AND state = 'due' ORDER BY due_at, id FOR UPDATE SKIP LOCKED
+WHERE id = ANY(%s::bigint[]) AND state = 'due' ORDER BY due_at, id FOR UPDATE SKIP LOCKED
 """
 _SILENT = """
 SELECT DISTINCT o.id, o.account_id
@@ -82,7 +83,7 @@ def venue_claim(
             return []
         # Accounts before orders before intents, as everywhere: the intents are looked at again under the lock.
         locked = accounts_lock({account_id for _, account_id in candidates})
-        taken: list[Taken] = [tuple(row) for row in fetch(_TAKE, [[row[0] for row in candidates]])]
+        taken: list[Taken] = [tuple(row) for row in fetch(_TAKE, [array_of(row[0] for row in candidates)])]
         messages = _claim(taken, locked, venue, fence, gateway, at)
         failpoint("venue.after_claim")
     return messages

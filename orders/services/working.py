@@ -21,9 +21,10 @@ from orders.domain.holding import Held, held_by
 from orders.domain.order import TERMINAL, OrderEvent, OrderState
 from orders.domain.states import apply, status_of
 from orders.domain.types import BaseState, PendingOperation
-from orders.selectors.rows import orders_fetch
+from orders.selectors.rows import LOCKED, orders_fetch
 from orders.selectors.sql import as_json, execute, require_transaction
 from orders.selectors.versions import versions_pending
+from trading_portal.kernel.arrays import array_of
 from trading_portal.kernel.errors import Reason
 from trading_portal.kernel.money import plain
 
@@ -46,7 +47,8 @@ WHERE o.id = new.id
 class WorkingOrder:
     """An order under its account's lock, as this transaction has moved it so far.
 
-    `asked` are the terms of a replace that the venue has not answered; `held_before` is what the row holds.
+    `asked` are the terms of a replace that the venue has not answered; `held_before` is what the row holds; `key` is
+    the order's id as events say it.
     """
 
     facts: OrderFacts
@@ -54,9 +56,11 @@ class WorkingOrder:
     state: OrderState = field(init=False)
     sequence: int = field(init=False)
     held_before: Held = field(init=False)
+    key: str = field(init=False)
 
     def __post_init__(self) -> None:
         """Start from the row."""
+        self.key = str(self.facts.id)
         self.state = self.facts.state
         self.sequence = self.facts.event_sequence
         self.held_before = self.held
@@ -95,7 +99,7 @@ class WorkingOrder:
         """Return what every event of an order says."""
         state = self.state
         told = {
-            "order_id": str(self.facts.id),
+            "order_id": self.key,
             "status": status_of(state.base, state.pending, is_unknown=False),
             "base": state.base.value,
             "pending": state.pending.value,
@@ -134,7 +138,7 @@ class Journal:
         order.sequence += 1
         self._events.append(
             NewEvent(
-                stream=f"order:{order.facts.id}",
+                stream=f"order:{order.key}",
                 payload=kind(**(described or order.described()), **facts),
                 actor=by,
                 correlation_id=correlation_id or order.facts.correlation_id,
@@ -164,8 +168,7 @@ def orders_locked(
 ) -> dict[UUID, WorkingOrder]:
     """Lock and return orders, in one statement and sorted; the caller holds their accounts' lock already."""
     require_transaction()
-    tail = "FROM orders_order o WHERE o.id = ANY(%s) ORDER BY o.id FOR NO KEY UPDATE"
-    found = orders_fetch(tail, [list(order_ids)], instruments=instruments)
+    found = orders_fetch(LOCKED, [array_of(order_ids)], instruments=instruments)
     asked = versions_pending([o.id for o in found if o.pending is PendingOperation.REPLACE])
     return {o.id: WorkingOrder(o, asked.get(o.id)) for o in found}
 

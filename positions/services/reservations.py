@@ -11,7 +11,7 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from positions.domain.types import NewReservation
-from trading_portal.kernel.arrays import array_of
+from trading_portal.kernel.arrays import array_of, texts_of
 
 _OPEN = """
 INSERT INTO positions_reservation (order_id, account_id, instrument_id, owner_id, side, quantity_left, price,
@@ -41,11 +41,11 @@ def reservations_open(*, reservations: Sequence[NewReservation], at: datetime) -
         array_of(each.account_id for each in reservations),
         array_of(each.instrument_id for each in reservations),
         array_of(each.owner_id for each in reservations),
-        [each.side.value for each in reservations],
+        texts_of(each.side for each in reservations),
         array_of(each.quantity_left for each in reservations),
         array_of(each.price for each in reservations),
         array_of(each.limit_price for each in reservations),
-        [each.currency for each in reservations],
+        texts_of(each.currency for each in reservations),
         array_of(each.is_dormant for each in reservations),
     ]
     _execute(_OPEN, [at, *columns])

@@ -11,7 +11,7 @@ from uuid import UUID
 from risk.domain.book import Scope, StateRow, SwitchRow
 from risk.domain.types import LimitFacts, Mode
 from risk.selectors.sql import fetch
-from trading_portal.kernel.arrays import array_of
+from trading_portal.kernel.arrays import array_of, bytes_of
 
 TENTHS_COUNTED = 11
 """A second is ten tenths; the one it began in is counted whole, so that the rate is never too low."""
@@ -84,7 +84,7 @@ def check_rows(
         "tenth": tenth_of(at),
         "window": TENTHS_COUNTED,
         "owners": array_of(account_id for account_id, _ in fingerprints),
-        "prints": [print_ for _, print_ in fingerprints],
+        "prints": bytes_of(print_ for _, print_ in fingerprints),
     }
     rows = CheckRows()
     for row in fetch(_ROWS, parameters):

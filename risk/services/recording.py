@@ -17,7 +17,7 @@ from risk.domain.types import Check, Decision, Verdict
 from risk.models import Limit, OrderFingerprint, Rule
 from risk.selectors.checking import TENTHS_COUNTED, tenth_of
 from risk.selectors.sql import fetch
-from trading_portal.kernel.arrays import array_of
+from trading_portal.kernel.arrays import array_of, bytes_of, texts_of
 from trading_portal.kernel.ids import uuid7
 from trading_portal.kernel.money import ZERO
 
@@ -82,7 +82,7 @@ def decisions_record(*, decisions: Sequence[Decision], at: datetime) -> None:
             "checks": [checks_json(decision) for decision in decisions],
             "reasons": [_json(reasons_json(decision.reasons)) for decision in decisions],
             "owners": array_of(decision.account_id for decision in placed),
-            "prints": [fingerprint(decision.intent) for decision in placed],
+            "prints": bytes_of(fingerprint(decision.intent) for decision in placed),
             "tenth": tenth_of(at),
             "window": TENTHS_COUNTED,
             "counted": array_of(counts),
@@ -91,8 +91,8 @@ def decisions_record(*, decisions: Sequence[Decision], at: datetime) -> None:
             "breach_accounts": array_of(decision.account_id for decision, *_ in breaches),
             "breach_instruments": array_of(decision.intent.instrument.id for decision, *_ in breaches),
             "breach_orders": array_of(decision.order_id for decision, *_ in breaches),
-            "severities": [severity for _, severity, _, _ in breaches],
-            "codes": [code for _, _, code, _ in breaches],
+            "severities": texts_of(severity for _, severity, _, _ in breaches),
+            "codes": texts_of(code for _, _, code, _ in breaches),
             "facts": [_json(facts) for *_, facts in breaches],
         },
     )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import threading
-from uuid import UUID
+from uuid import UUID, SafeUUID
 
 from trading_portal.kernel import clock
 
+_set = object.__setattr__
 _SEQUENCE_BITS = 12
 _SEQUENCE_MASK = (1 << _SEQUENCE_BITS) - 1
 
@@ -46,8 +47,14 @@ _generator = _Generator()
 os.register_at_fork(after_in_child=_generator.forget)
 
 
+_VERSION_AND_VARIANT = 0x7 << 76 | 0b10 << 62
+
+
 def uuid7() -> UUID:
     """Return a new UUIDv7, greater than every one this process made before."""
     tick, random_tail = _generator.next()
-    milliseconds, sequence = tick >> _SEQUENCE_BITS, tick & _SEQUENCE_MASK
-    return UUID(int=milliseconds << 80 | 0x7 << 76 | sequence << 64 | 0b10 << 62 | random_tail)
+    made = UUID.__new__(UUID)
+    # What UUID(int=...) does, without asking again and again which of its arguments was given.
+    _set(made, "int", tick >> _SEQUENCE_BITS << 80 | (tick & _SEQUENCE_MASK) << 64 | _VERSION_AND_VARIANT | random_tail)
+    _set(made, "is_safe", SafeUUID.unknown)
+    return made

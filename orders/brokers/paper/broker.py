@@ -27,10 +27,11 @@ from orders.brokers.paper.wire import Wire
 from orders.brokers.protocol import DropCopy, OnReports, VenueCancel, VenueGone, VenueOrder, VenueReplace
 from orders.domain.reports import ReportKind, VenueReport
 from trading_portal.kernel import clock
+from trading_portal.kernel.pace import Pace
 
 IDLE_SECONDS = 0.5
 RETRY_SECONDS = 0.25
-BATCH = 512
+BATCH = 1_000
 _HALF = 0.5
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -57,7 +58,8 @@ class PaperBroker:
         self._engine = PaperEngine(self._store, self._profile, market or LiveMarket())
         self._inbox: deque[tuple[float, Message | _Question]] = deque()
         self._awake = threading.Event()
-        self._stopping = False
+        self._stopping = threading.Event()
+        self._pace = Pace(self._stopping)
         self._gone: Exception | None = None
         self._on_reports: OnReports = _nowhere
         self._reported_up_to = 0
@@ -90,7 +92,7 @@ class PaperBroker:
 
     async def stop(self) -> None:
         """Do what was already sent, report it, and end."""
-        self._stopping = True
+        self._stopping.set()
         self._awake.set()
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join, 5)
@@ -155,7 +157,7 @@ class PaperBroker:
         self._awake.set()
 
     def _require_here(self) -> None:
-        if self._gone or self._stopping:
+        if self._gone or self._stopping.is_set():
             raise VenueGone(f"{self._name} does not run here any more.") from self._gone
 
     async def _ask(self, ask: Callable[[], Any]) -> Any:
@@ -174,10 +176,12 @@ class PaperBroker:
             return
         self._opened.set_result(None)
         try:
-            while not (self._stopping and not self._inbox):
+            while not (self._stopping.is_set() and not self._inbox):
                 self._awake.wait(self._idle_seconds())
                 self._awake.clear()
+                self._pace.begin()
                 self._turn()
+                self._pace.rest()
         except VenueGone as error:
             self._gone = error
             log.warning("paper.displaced", venue=self._name, session=self._store.session)
@@ -254,7 +258,7 @@ class PaperBroker:
                 missed = self._store.reports_after(self._reported_up_to)
                 break
             except (OperationalError, InterfaceError):
-                if self._stopping:
+                if self._stopping.is_set():
                     raise
         self._reported_up_to = missed.last_id
         self._report(missed.reports)

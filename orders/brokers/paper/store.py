@@ -17,7 +17,7 @@ from orders.domain.reports import ReportKind, Restatement, VenueReport
 from orders.domain.types import OrderType, TimeInForce
 from orders.selectors.sql import execute, fetch, pipelined
 from positions.domain.types import Side
-from trading_portal.kernel.arrays import array_of
+from trading_portal.kernel.arrays import array_of, texts_of
 
 PAGE = 4000
 
@@ -35,9 +35,9 @@ mark, is_triggered, extended_hours, arrival, filled_quantity, state, pause, scen
 acts_at, expires_at
 """
 _OPEN_ORDERS = f"SELECT {_ORDER_COLUMNS} FROM orders_paperorder WHERE venue = %s AND state = 'open' ORDER BY arrival"
-_ORDERS = f"SELECT {_ORDER_COLUMNS} FROM orders_paperorder WHERE venue = %s AND order_id = ANY(%s)"
+_ORDERS = f"SELECT {_ORDER_COLUMNS} FROM orders_paperorder WHERE venue = %s AND order_id = ANY(%s::uuid[])"
 _LAST_REPORT = "SELECT coalesce(max(id), 0) FROM orders_paperreport WHERE venue = %s"
-_KNOWN = "SELECT order_id FROM orders_paperorder WHERE venue = %s AND order_id = ANY(%s)"
+_KNOWN = "SELECT order_id FROM orders_paperorder WHERE venue = %s AND order_id = ANY(%s::uuid[])"
 _INSERT_ORDERS = f"""
 INSERT INTO orders_paperorder (venue, {_ORDER_COLUMNS})
 SELECT %s, * FROM unnest(
@@ -77,7 +77,7 @@ ORDER BY n RETURNING id
 ) SELECT max(id) FROM made
 """
 _REPORTS_OF = f"""
-SELECT id, {_REPORT_COLUMNS} FROM orders_paperreport WHERE venue = %s AND order_id = ANY(%s) ORDER BY id
+SELECT id, {_REPORT_COLUMNS} FROM orders_paperreport WHERE venue = %s AND order_id = ANY(%s::uuid[]) ORDER BY id
 """
 _REPORTS_AFTER = f"""
 SELECT id, {_REPORT_COLUMNS} FROM orders_paperreport WHERE venue = %s AND id > %s ORDER BY id LIMIT %s
@@ -116,7 +116,7 @@ class PaperStore:
 
     def orders(self, order_ids: Collection[UUID]) -> dict[UUID, Working]:
         """Return those of the orders that the venue has ever had, as they stand."""
-        found = [_working(row) for row in fetch(_ORDERS, [self.venue, list(order_ids)])] if order_ids else []
+        found = [_working(row) for row in fetch(_ORDERS, [self.venue, array_of(order_ids)])] if order_ids else []
         return {working.order.order_id: working for working in found}
 
     def last_report_id(self) -> int:
@@ -126,7 +126,7 @@ class PaperStore:
 
     def known(self, order_ids: Collection[UUID]) -> set[UUID]:
         """Return those of the orders that the venue has ever had."""
-        return {row[0] for row in fetch(_KNOWN, [self.venue, list(order_ids)])}
+        return {row[0] for row in fetch(_KNOWN, [self.venue, array_of(order_ids)])}
 
     def write(self, turn: Turn) -> None:
         """Store a turn, all of it or nothing; raise VenueGone when another process has taken the venue over."""
@@ -149,7 +149,7 @@ class PaperStore:
 
     def reports_of(self, order_ids: Collection[UUID]) -> list[VenueReport]:
         """Return every report of these orders, oldest first."""
-        return [_report(self.venue, row) for row in fetch(_REPORTS_OF, [self.venue, list(order_ids)])]
+        return [_report(self.venue, row) for row in fetch(_REPORTS_OF, [self.venue, array_of(order_ids)])]
 
     def reports_after(self, since_id: int, limit: int = PAGE) -> DropCopy:
         """Return a page of the drop copy."""
@@ -157,9 +157,9 @@ class PaperStore:
         return DropCopy([_report(self.venue, row) for row in rows], rows[-1][0] if rows else since_id)
 
 
-def _columns(rows: Iterable[tuple[Any, ...]]) -> list[str | list[str]]:
-    """Return rows by columns, as arrays to be bound: text as a list, everything else as a literal."""
-    return [list(column) if _is_text(column) else array_of(column) for column in zip(*rows, strict=True)]
+def _columns(rows: Iterable[tuple[Any, ...]]) -> list[Any]:
+    """Return rows by columns, as arrays to be bound."""
+    return [texts_of(column) if _is_text(column) else array_of(column) for column in zip(*rows, strict=True)]
 
 
 def _is_text(column: tuple[Any, ...]) -> bool:

@@ -1,13 +1,16 @@
 """The kernel keeps money exact, ids ordered and time steppable."""
 
+import pickle
+import threading
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from uuid import RFC_4122, UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trading_portal.kernel import clock, ids, money
+from trading_portal.kernel import clock, ids, money, pace
 from trading_portal.kernel.errors import reason
 
 REFUSED_NUMBERS = [
@@ -64,3 +67,22 @@ def test_a_frozen_clock_moves_only_by_steps():
 def test_a_reason_reads_as_its_code_and_facts():
     why = reason("NOTIONAL_ABOVE_LIMIT", notional=Decimal("120500.00"), limit=Decimal(100000))
     assert str(why) == "NOTIONAL_ABOVE_LIMIT: notional=120500 limit=100000"
+
+
+def test_ids_can_be_copied_and_written_like_any_other():
+    made = ids.uuid7()
+    assert (made.variant, UUID(str(made)), pickle.loads(pickle.dumps(made))) == (RFC_4122, made, made)
+    assert repr(made) == f"UUID('{made}')"
+
+
+def test_a_batch_rests_as_long_as_it_took_and_never_longer_than_allowed(monkeypatch):
+    rests = []
+    stopping = threading.Event()
+    monkeypatch.setattr(stopping, "wait", rests.append)
+    for took in (0.02, 5.0):
+        monkeypatch.setattr(clock, "monotonic", lambda: 10.0)
+        paced = pace.Pace(stopping)
+        paced.begin()
+        monkeypatch.setattr(clock, "monotonic", lambda took=took: 10.0 + took)
+        paced.rest()
+    assert rests == [pytest.approx(0.02), pace.MOST_SECONDS]
