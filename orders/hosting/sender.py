@@ -22,7 +22,7 @@ from orders.services.gateway import Gateway
 from trading_portal.kernel import clock
 from trading_portal.kernel.failpoints import failpoint
 
-CLAIM = 1_000
+CLAIM = 512
 IDLE_SECONDS = 0.25
 log = structlog.get_logger(__name__)
 

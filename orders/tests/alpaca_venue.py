@@ -19,7 +19,7 @@ import uvicorn
 from orders.brokers.alpaca.broker import AlpacaBroker
 from orders.brokers.alpaca.profile import AlpacaProfile
 from orders.brokers.protocol import VenueOrder
-from orders.tests.broker_contract import SECONDS, Ability
+from orders.tests.venue_script import SECONDS, Ability
 from trading_portal.kernel import clock
 from trading_portal.kernel.ids import uuid7
 

@@ -16,8 +16,8 @@ from typing import Any
 from orders.brokers.fix.broker import FixBroker
 from orders.brokers.fix.profile import FixProfile
 from orders.brokers.protocol import VenueOrder
-from orders.tests.broker_contract import Levels
 from orders.tests.fix_wire import Wire
+from orders.tests.venue_script import Levels
 from trading_portal.kernel.ids import uuid7
 
 

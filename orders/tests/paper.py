@@ -22,7 +22,7 @@ from orders.brokers.paper.working import Turn, Working
 from orders.brokers.protocol import VenueCancel, VenueOrder, VenueReplace
 from orders.domain.reports import ReportKind
 from orders.models import PaperOrder, PaperReport
-from orders.tests.broker_contract import SECONDS, Ability, Levels
+from orders.tests.venue_script import SECONDS, Ability, Levels
 from positions.domain.types import Side
 from trading_portal.kernel import clock
 from trading_portal.kernel.ids import uuid7

@@ -24,8 +24,9 @@ from orders.domain.reports import ReportKind
 from orders.domain.types import Algorithm, OrderType, TimeInForce
 from orders.models import Execution, VenueRoute
 from orders.tests.alpaca_venue import AlpacaScript
-from orders.tests.broker_contract import BrokerContract, Line
+from orders.tests.broker_contract import BrokerContract
 from orders.tests.venue import Venue
+from orders.tests.venue_line import Line
 from positions.domain.types import Side
 from trading_portal.kernel import clock
 

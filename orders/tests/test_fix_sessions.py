@@ -23,9 +23,9 @@ from orders.brokers.protocol import VenueGone, VenueOrder
 from orders.domain.reports import ReportKind, Restatement
 from orders.domain.types import OrderType, TimeInForce
 from orders.models import FixLink, VenueReportCopy
-from orders.tests.broker_contract import Line, replacing
 from orders.tests.fix_driver import FixScript, FixVenue
 from orders.tests.venue import until
+from orders.tests.venue_line import Line, replacing
 from positions.domain.types import Side
 from positions.tests.helpers import rows
 from trading_portal.kernel import clock

@@ -25,8 +25,9 @@ from orders.brokers.paper.store import PaperStore
 from orders.brokers.protocol import VenueGone, VenueOrder
 from orders.domain.reports import ReportKind
 from orders.models import PaperOrder, PaperReport
-from orders.tests.broker_contract import BrokerContract, Line
+from orders.tests.broker_contract import BrokerContract
 from orders.tests.paper import AT_ONCE, PaperDriver, price
+from orders.tests.venue_line import Line
 from positions.tests.helpers import new_instrument
 from trading_portal.kernel import clock
 

@@ -12,9 +12,9 @@ from orders.brokers.paper.profile import Faults, PaperProfile
 from orders.brokers.paper.wire import Wire
 from orders.brokers.registry import ADAPTERS, paper_profile
 from orders.domain.reports import ReportKind, VenueReport
-from orders.tests.broker_contract import Line
 from orders.tests.paper import PaperDriver
 from orders.tests.paper_floor import NOON, order
+from orders.tests.venue_line import Line
 
 COUNT = 4_000
 

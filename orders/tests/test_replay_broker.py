@@ -14,7 +14,8 @@ from orders.brokers.replay.broker import ReplayBroker
 from orders.brokers.replay.session import RecordedOrder, RecordedReport, Session, Trigger
 from orders.domain.reports import ReportKind, VenueReport
 from orders.domain.types import IntentKind
-from orders.tests.broker_contract import Ability, BrokerContract
+from orders.tests.broker_contract import BrokerContract
+from orders.tests.venue_script import Ability
 from trading_portal.kernel import clock
 from trading_portal.kernel.ids import uuid7
 

@@ -29,8 +29,8 @@ from orders.domain.commands import ReplaceFields, ReplaceOrder
 from orders.domain.reports import ReportKind, VenueReport
 from orders.domain.types import IntentKind, OrderType, TimeInForce
 from orders.models import Execution, Order
-from orders.tests.broker_contract import Line, replacing
 from orders.tests.venue import Venue, until
+from orders.tests.venue_line import Line, replacing
 from positions.domain.types import Side
 from positions.tests.helpers import BY
 from trading_portal.kernel import clock

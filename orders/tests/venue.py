@@ -23,8 +23,8 @@ from orders.domain.reports import VenueReport
 from orders.domain.types import OrderType, TimeInForce
 from orders.hosting.host import VenueHost
 from orders.models import Order, VenueLease
-from orders.tests.broker_contract import Levels
 from orders.tests.paper import AT_ONCE, PaperBroker, price
+from orders.tests.venue_script import Levels
 from positions.domain.types import Side
 from positions.tests.helpers import BY, new_account, new_instrument, rows
 from risk.services import firm_defaults_ensure
