@@ -22,9 +22,11 @@ WITH new AS (SELECT uuidv7() AS id FROM generate_series(1, :n::int)),
 ordered AS (
   INSERT INTO orders_order (id, account_id, instrument_id, client_order_id, command_hash, side, type, time_in_force,
     quantity, limit_price, extended_hours, base, pending, is_unknown, filled_quantity, filled_value, worst_price,
-    is_refused, reasons, venue, source, correlation_id, version_number, event_sequence, placed_at, updated_at)
+    is_refused, is_closed, reasons, venue, source, correlation_id, version_number, event_sequence, placed_at,
+    updated_at, order_class, leg)
   SELECT id, :account::uuid, (SELECT id FROM bench_instrument), id::text, sha256(id::text::bytea), 'buy', 'limit',
-    'day', 1, 10, false, 'accepted', 'none', false, 0, 0, 10, false, '[]', 'floor', 'bench', id, 1, 1, now(), now()
+    'day', 1, 10, false, 'accepted', 'none', false, 0, 0, 10, false, false, '[]', 'floor', 'bench', id, 1, 1, now(),
+    now(), 'simple', ''
   FROM new RETURNING id),
 intended AS (
   INSERT INTO orders_venueintent (order_id, venue, kind, state, attempts, due_at)
@@ -38,8 +40,8 @@ remembered AS (
   SELECT :account::uuid, decode(md5(id::text), 'hex'), now() FROM ordered),
 reserved AS (
   INSERT INTO positions_reservation (order_id, account_id, instrument_id, owner_id, side, quantity_left, price,
-    limit_price, currency, opened_at)
-  SELECT id, :account::uuid, (SELECT id FROM bench_instrument), :account::uuid, 'buy', 1, 10, 10, 'USD', now()
+    limit_price, currency, is_dormant, opened_at)
+  SELECT id, :account::uuid, (SELECT id FROM bench_instrument), :account::uuid, 'buy', 1, 10, 10, 'USD', false, now()
   FROM ordered)
 INSERT INTO audit_event (id, stream, sequence, account_id, account_sequence, type, version, payload, actor,
   correlation_id, valid_at, recorded_at)

@@ -187,5 +187,5 @@ if __name__ == "__main__":
     parser.add_argument("--accounts", type=int, default=64)
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--batch", type=int, default=100)
-    parser.add_argument("--rates", type=float, nargs="*", default=[10, 100])
+    parser.add_argument("--rates", type=float, nargs="*", default=[10, 100, 250])
     asyncio.run(main(parser.parse_args()))
