@@ -76,9 +76,10 @@ class Asking:
         if order is None or faults:
             return self._not_taken(message, order, faults, at)
         request, is_repeat = self._noted(message, order, IntentKind.CANCEL, at)
-        if is_repeat and fix_request_was_taken(request):
+        is_other = _is_other(request, order, IntentKind.CANCEL)
+        if is_repeat and (fix_request_was_taken(request) or (_was_told(message, request) and not is_other)):
             return Done()
-        if _is_other(request, order, IntentKind.CANCEL):
+        if is_other or request.is_answered:
             return self._not_taken(message, order, [_name_taken(message)], at)
         outcome = order_cancel(
             order_id=order.id,
@@ -101,9 +102,10 @@ class Asking:
         if order is None or faults or isinstance(asked, list):
             return self._not_taken(message, order, faults, at)
         request, is_repeat = self._noted(message, order, IntentKind.REPLACE, at)
-        if is_repeat and fix_request_was_taken(request):
+        is_other = _is_other(request, order, IntentKind.REPLACE)
+        if is_repeat and (fix_request_was_taken(request) or (_was_told(message, request) and not is_other)):
             return Done()
-        if _is_other(request, order, IntentKind.REPLACE):
+        if is_other or request.is_answered:
             return self._not_taken(message, order, [_name_taken(message)], at)
         command = ReplaceOrder(
             order_id=order.id,
@@ -255,8 +257,16 @@ def _other_order(fields: Fields, order: OrderFacts) -> list[Reason]:
 
 
 def _is_other(request: FixRequestFacts, order: OrderFacts, kind: IntentKind) -> bool:
-    """Tell whether a ClOrdID was used before, for something else or for what was answered already."""
-    return request.order_id != order.id or request.kind is not kind or request.is_answered
+    """Tell whether a ClOrdID was used before for something else."""
+    return request.order_id != order.id or request.kind is not kind
+
+
+def _was_told(message: Inbound, request: FixRequestFacts) -> bool:
+    """Tell whether a request that a crash made its sender send again (PossDupFlag 43) was acted on and answered.
+
+    What became of it was then told from the log, before it came a second time.
+    """
+    return request.is_answered and message.fields.get(Tag.POSS_DUP_FLAG) == "Y"
 
 
 def _name_taken(message: Inbound) -> Reason:
