@@ -25,10 +25,7 @@ _OPEN_SESSION = """
 INSERT INTO orders_papersession AS s (venue, number, started_at) VALUES (%s, 1, %s)
 ON CONFLICT (venue) DO UPDATE SET number = s.number + 1, started_at = excluded.started_at RETURNING number
 """
-# Nobody waits for the disk here: what we record of a report commits later, to the same log, and waits for both.
-_CHECK_SESSION = """
-SELECT number, set_config('synchronous_commit', 'off', true) FROM orders_papersession WHERE venue = %s FOR SHARE
-"""
+_CHECK_SESSION = "SELECT number FROM orders_papersession WHERE venue = %s FOR SHARE"
 _ORDER_COLUMNS = """
 order_id, account_id, symbol, side, type, time_in_force, quantity, limit_price, stop_price, trail_price, trail_percent,
 mark, is_triggered, extended_hours, arrival, filled_quantity, state, pause, scenario, step, step_at, received_at,
