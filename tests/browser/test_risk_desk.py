@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -126,5 +127,7 @@ def test_the_desk_fits_a_phone(officer: Callable[..., Page]) -> None:
     page = officer(phone=True)
     picture(page, "overview-phone")
     # Chromium lays a page out before it has read how wide the page wants to be.
-    page.wait_for_function("innerWidth === 390", timeout=WAIT)
+    deadline = time.monotonic() + WAIT / 1000
+    while page.evaluate("innerWidth") != 390 and time.monotonic() < deadline:
+        page.wait_for_timeout(50)
     assert page.evaluate("[innerWidth, document.documentElement.scrollWidth]") == [390, 390]
