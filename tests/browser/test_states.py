@@ -42,6 +42,8 @@ def test_a_silent_line_is_called_stale_and_market_orders_are_locked(
     desk.page.route_web_socket("**/ws", _say_nothing)
     desk.page.reload()
     expect(desk.connection).to_contain_text("Resyncing", timeout=WAIT)
+    # What the page asks for when it opens gives up after a while, by the clock that is moved next.
+    expect(desk.part("tp-ticket", "review")).to_have_text(re.compile(r"Review buy 2 \S"), timeout=WAIT)
     desk.page.clock.fast_forward(12_000)
     expect(desk.connection).to_contain_text("Stale", timeout=WAIT)
     expect(desk.part("tp-ticket", "lock")).to_contain_text("Market orders are locked")
