@@ -75,12 +75,9 @@ class Asking:
         order, faults = self._named(message)
         if order is None or faults:
             return self._not_taken(message, order, faults, at)
-        request, is_repeat = self._noted(message, order, IntentKind.CANCEL, at)
-        is_other = _is_other(request, order, IntentKind.CANCEL)
-        if is_repeat and (fix_request_was_taken(request) or (_was_told(message, request) and not is_other)):
-            return Done()
-        if is_other or request.is_answered:
-            return self._not_taken(message, order, [_name_taken(message)], at)
+        request, done = self._noted(message, order, IntentKind.CANCEL, at)
+        if done is not None:
+            return done
         outcome = order_cancel(
             order_id=order.id,
             account_id=self._scope.account_id,
@@ -101,12 +98,9 @@ class Asking:
         faults += asked if isinstance(asked, list) else []
         if order is None or faults or isinstance(asked, list):
             return self._not_taken(message, order, faults, at)
-        request, is_repeat = self._noted(message, order, IntentKind.REPLACE, at)
-        is_other = _is_other(request, order, IntentKind.REPLACE)
-        if is_repeat and (fix_request_was_taken(request) or (_was_told(message, request) and not is_other)):
-            return Done()
-        if is_other or request.is_answered:
-            return self._not_taken(message, order, [_name_taken(message)], at)
+        request, done = self._noted(message, order, IntentKind.REPLACE, at)
+        if done is not None:
+            return done
         command = ReplaceOrder(
             order_id=order.id,
             account_id=self._scope.account_id,
@@ -144,8 +138,9 @@ class Asking:
 
     def _noted(
         self, message: Inbound, order: OrderFacts, kind: IntentKind, at: datetime
-    ) -> tuple[FixRequestFacts, bool]:
-        return fix_request_note(
+    ) -> tuple[FixRequestFacts, Done | None]:
+        """Note a request before it is done; return it, and what is done already where there is nothing more to do."""
+        request, is_repeat = fix_request_note(
             session_id=self._scope.session_id,
             client_order_id=message.fields[Tag.CL_ORD_ID],
             original_id=message.fields[Tag.ORIG_CL_ORD_ID],
@@ -153,6 +148,12 @@ class Asking:
             kind=kind,
             at=at,
         )
+        is_other = request.order_id != order.id or request.kind is not kind
+        if is_repeat and not is_other and (fix_request_was_taken(request) or _was_told(message, request)):
+            return request, Done()
+        if is_other or request.is_answered:
+            return request, self._not_taken(message, order, [_name_taken(message)], at)
+        return request, None
 
     def _not_taken(
         self,
@@ -254,11 +255,6 @@ def _other_order(fields: Fields, order: OrderFacts) -> list[Reason]:
     if type_of(fields) is order.order_type:
         return []
     return [reason("FIELD_NOT_SUPPORTED", field="OrdType (40)", value="other than the order's")]
-
-
-def _is_other(request: FixRequestFacts, order: OrderFacts, kind: IntentKind) -> bool:
-    """Tell whether a ClOrdID was used before for something else."""
-    return request.order_id != order.id or request.kind is not kind
 
 
 def _was_told(message: Inbound, request: FixRequestFacts) -> bool:
