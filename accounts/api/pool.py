@@ -49,6 +49,5 @@ def resource(view: type[APIView], **commands: AsyncView) -> AsyncView:
         command = commands.get((request.method or "").lower())
         return await (command(request, **kwargs) if command else in_pool(answered, request, **kwargs))
 
-    dispatch.cls = view  # type: ignore[attr-defined]
-    dispatch.initkwargs = {}  # type: ignore[attr-defined]
+    vars(dispatch).update(cls=view, initkwargs={})
     return csrf_exempt(dispatch)

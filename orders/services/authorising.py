@@ -50,20 +50,22 @@ def keyed_orders_let_in(
     Raise Unavailable when rates cannot be counted.
     """
     grants = keys_verify([each.credentials for each in batch], at)
-    answers: list[LetIn | PortalError] = []
-    charged: list[tuple[int, KeyGrant]] = []
-    for index, (each, grant) in enumerate(zip(batch, grants, strict=True)):
-        if grant is None:
-            answers.append(KeyNotAccepted())
-        elif why := grant_refusal(grant, scope=SCOPE_TRADE, address=each.address):
-            answers.append(KeyForbidden(why))
-        else:
-            answers.append(LetIn((), None))  # until its rate is known
-            charged.append((index, grant))
-    rates = take_rates([_charge(grant, len(batch[index].orders)) for index, grant in charged]) if charged else []
-    for (index, grant), rate in zip(charged, rates, strict=True):
-        answers[index] = LetIn(_commands(batch[index], grant), rate) if rate.is_allowed else RateLimited(rate)
-    return answers
+    refusals = [_refusal(each, grant) for each, grant in zip(batch, grants, strict=True)]
+    asked = [(each, grant) for each, grant, why in zip(batch, grants, refusals, strict=True) if grant and why is None]
+    rates = take_rates([_charge(grant, len(each.orders)) for each, grant in asked]) if asked else []
+    let_in = iter([_let_in(each, grant, rate) for (each, grant), rate in zip(asked, rates, strict=True)])
+    return [next(let_in) if why is None else why for why in refusals]
+
+
+def _refusal(asked: KeyedOrders, grant: KeyGrant | None) -> PortalError | None:
+    if grant is None:
+        return KeyNotAccepted()
+    why = grant_refusal(grant, scope=SCOPE_TRADE, address=asked.address)
+    return KeyForbidden(why) if why else None
+
+
+def _let_in(asked: KeyedOrders, grant: KeyGrant, rate: RateAnswer) -> LetIn | PortalError:
+    return LetIn(_commands(asked, grant), rate) if rate.is_allowed else RateLimited(rate)
 
 
 def _charge(grant: KeyGrant, orders: int) -> RateRequest:

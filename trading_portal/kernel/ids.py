@@ -8,11 +8,9 @@ from uuid import UUID, SafeUUID
 
 from trading_portal.kernel import clock
 
-_set = object.__setattr__
 _SEQUENCE_BITS = 12
 _SEQUENCE_MASK = (1 << _SEQUENCE_BITS) - 1
-
-
+_VERSION_AND_VARIANT = 0x7 << 76 | 0b10 << 62
 _RANDOM_BYTES = 8
 _RANDOM_MASK = (1 << 62) - 1
 _RANDOM_AT_ONCE = 512 * _RANDOM_BYTES
@@ -47,14 +45,12 @@ _generator = _Generator()
 os.register_at_fork(after_in_child=_generator.forget)
 
 
-_VERSION_AND_VARIANT = 0x7 << 76 | 0b10 << 62
-
-
 def uuid7() -> UUID:
     """Return a new UUIDv7, greater than every one this process made before."""
     tick, random_tail = _generator.next()
     made = UUID.__new__(UUID)
     # What UUID(int=...) does, without asking again and again which of its arguments was given.
-    _set(made, "int", tick >> _SEQUENCE_BITS << 80 | (tick & _SEQUENCE_MASK) << 64 | _VERSION_AND_VARIANT | random_tail)
-    _set(made, "is_safe", SafeUUID.unknown)
+    number = tick >> _SEQUENCE_BITS << 80 | (tick & _SEQUENCE_MASK) << 64 | _VERSION_AND_VARIANT | random_tail
+    object.__setattr__(made, "int", number)
+    object.__setattr__(made, "is_safe", SafeUUID.unknown)
     return made

@@ -109,7 +109,8 @@ class Parent:
     def end(self, at: datetime) -> tuple[ReportKind, str] | None:
         """Return as what the order is over once nothing of it works, and why; None while it goes on.
 
-        It follows from what is stored, so that a router that starts again comes to the same.
+        It follows from what is stored, so that a router that starts again comes to the same; what was `given_up` is
+        looked at anew.
         """
         if self.is_cancel_asked:
             return ReportKind.CANCELED, ""
