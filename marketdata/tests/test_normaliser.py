@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from marketdata.domain.normaliser import Standing
-from marketdata.domain.types import FeedDepth, FeedHeartbeat, FeedRewind, LastClose
+from marketdata.domain.types import FeedDepth, FeedHeartbeat, FeedRewind, LastClose, PriceUpdate
 from marketdata.tests.support import AT, quote, trade
 from trading_portal.kernel.errors import Reason
 
@@ -21,6 +21,12 @@ def standing() -> Standing:
     found.fold(quote("X", "99", "101"), AT)
     found.fold(trade("X", "100", "3"), AT)
     return found
+
+
+def shown(found: Standing) -> PriceUpdate:
+    price = found.price()
+    assert price is not None
+    return price
 
 
 def depth(bids: list[tuple[Any, Any]], asks: list[tuple[Any, Any]]) -> FeedDepth:
@@ -88,8 +94,7 @@ def test_a_book_keeps_ten_levels_and_none_that_the_quote_has_left_behind() -> No
     found = standing()
     assert found.fold(depth([(99 - n, 1) for n in range(15)], [(101 + n, 1) for n in range(15)]), AT) is None
     found.fold(quote("X", "95", "103"), AT)
-    price = found.price()
-    assert price is not None
+    price = shown(found)
     assert (len(price.bids), len(price.asks)) == (6, 8)
     assert price.bids[0][0] == 95
 
@@ -97,30 +102,29 @@ def test_a_book_keeps_ten_levels_and_none_that_the_quote_has_left_behind() -> No
 def test_an_older_trade_counts_but_does_not_become_the_last() -> None:
     found = standing()
     assert found.fold(trade("X", "50", at=AT - SECOND), AT + SECOND) is not None
-    price = found.price()
-    assert price is not None
+    price = shown(found)
     assert price.last == 100
 
 
 def test_only_a_quote_or_the_feeds_word_says_that_the_quote_still_stands() -> None:
     found = standing()
     found.fold(trade("X", "100"), AT + SECOND)
-    assert found.price().received_at == AT  # type: ignore[union-attr]
+    assert shown(found).received_at == AT
     found.fold(FeedHeartbeat(symbols=("X",), at=AT), AT + 2 * SECOND)
-    assert found.price().received_at == AT + 2 * SECOND  # type: ignore[union-attr]
+    assert shown(found).received_at == AT + 2 * SECOND
 
 
 def test_the_first_trade_of_a_day_makes_the_last_one_of_the_day_before_the_previous_close() -> None:
     found = standing()
     found.fold(trade("X", "120", at=AT + timedelta(days=1)), AT)
-    assert found.price().previous_close == 100  # type: ignore[union-attr]
+    assert shown(found).previous_close == 100
 
 
 def test_a_restart_goes_on_from_the_last_price_known() -> None:
     found = Standing("X")
     found.seed(LastClose(Decimal(77), AT))
     found.fold(quote("X", "76", "78"), AT)
-    assert found.price().last == 77  # type: ignore[union-attr]
+    assert shown(found).last == 77
 
 
 def test_after_a_rewind_older_trades_are_the_last_again() -> None:
@@ -129,4 +133,4 @@ def test_after_a_rewind_older_trades_are_the_last_again() -> None:
     assert found.price() is None
     found.fold(quote("X", "49", "51"), AT)
     found.fold(trade("X", "50", at=AT - timedelta(days=2)), AT)
-    assert found.price().last == 50  # type: ignore[union-attr]
+    assert shown(found).last == 50

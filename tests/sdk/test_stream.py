@@ -108,6 +108,17 @@ def raw(live, *frames, **options):
     )
 
 
+@contextlib.asynccontextmanager
+async def listening(live, caller):
+    """Open a stream by hand, on which both welcomes are read already."""
+    async with websockets.connect(f"ws://{live}/stream") as socket:
+        await socket.send(msgspec.json.encode(authenticate(caller)))
+        await socket.send(msgspec.json.encode(LISTEN))
+        for _ in range(2):
+            await socket.recv()
+        yield socket
+
+
 def authenticate(caller, **changes):
     data = {"key_id": caller.key_id, "secret_key": caller.secret, **changes}
     return {"action": "authenticate", "data": data}
@@ -146,11 +157,7 @@ def test_a_revoked_key_is_cut_off(live, caller):
     """The account's own event tells the connection at once; nothing is sent to it any more."""
 
     async def cut_off():
-        async with websockets.connect(f"ws://{live}/stream") as socket:
-            await socket.send(msgspec.json.encode(authenticate(caller)))
-            await socket.send(msgspec.json.encode(LISTEN))
-            for _ in range(2):
-                await socket.recv()
+        async with listening(live, caller) as socket:
             await asyncio.to_thread(api_key_revoke, key_id=caller.key_id, by=BY, at=clock.now())
             with pytest.raises(websockets.ConnectionClosed) as closed:
                 await asyncio.wait_for(socket.recv(), 10)
@@ -163,11 +170,7 @@ def test_an_update_parses_whatever_its_event(live, market, caller):
     """alpaca-py casts each frame itself; here the raw frame is checked against its model, field by field."""
 
     async def first_update():
-        async with websockets.connect(f"ws://{live}/stream") as socket:
-            await socket.send(msgspec.json.encode(authenticate(caller)))
-            await socket.send(msgspec.json.encode(LISTEN))
-            for _ in range(2):
-                await socket.recv()
+        async with listening(live, caller) as socket:
             await asyncio.to_thread(sdk(live, caller).submit_order, limit(market))
             return msgspec.json.decode(await asyncio.wait_for(socket.recv(), 10))
 
