@@ -72,9 +72,11 @@ class Recorder:
             is_whole = self._record(reports)
             if marks and is_whole:
                 services.drop_copy_compared(venue=self._venue, fence=self._fence, up_to=marks[-1])
+            is_full = len(self._taken) >= BATCH
             self._taken.clear()
             self._forget_oldest()
-            self.thread.rest()
+            if not is_full:
+                self.thread.rest()
 
     def _record(self, reports: Sequence[VenueReport]) -> bool:
         """Record reports; one that cannot even be parked is kept from its neighbours and comes again by drop copy."""

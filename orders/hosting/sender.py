@@ -75,7 +75,8 @@ class Sender:
                 return
             self._send(messages)
             failpoint("venue.after_send")
-            self.thread.rest()
+            if len(messages) < limit:
+                self.thread.rest()
 
     def _send(self, messages: Sequence[VenueMessage]) -> None:
         """Tell the venue; when the call fails the outcome is in doubt, and reconciliation asks."""

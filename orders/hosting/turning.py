@@ -42,7 +42,10 @@ class TurningThread(threading.Thread):
         self._pace.begin()
 
     def rest(self) -> None:
-        """Rest between two batches of a turn as long as the last one took since `alive`, so that the next is larger."""
+        """Rest between two batches of a turn as long as the last one took since `alive`, so that the next is larger.
+
+        Not after a full one: the next cannot be larger, and a queue would only grow.
+        """
         self._pace.rest()
 
     def wake(self) -> None:
