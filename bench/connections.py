@@ -1,0 +1,351 @@
+"""Hold many live streams of prices, and measure how old a price is when it arrives.
+
+    python -m bench.connections                                     # 1,000 WebSockets, uvicorn
+    python -m bench.connections --connections 15000 --seconds 20
+    python -m bench.connections --connections 50000 --servers 3     # where a process may have 20,000 files
+    python -m bench.connections --kind sse --server daphne
+
+Web processes, streams and publisher share this machine's processors. The floor is a bare uvloop server that writes
+the same bytes to as many sockets of the same client.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import itertools
+import json
+import math
+import os
+import random
+import resource
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import redis
+
+from bench.bare_server import STAMP
+from bench.swarm import BUCKET_MS
+from marketdata.domain import channels
+from marketdata.domain.types import PriceUpdate
+from marketdata.hub.board import quote_text
+from trading_portal.running.ports import HOST, free_port
+from trading_portal.running.table import WEB
+from trading_portal.running.testing import TestServers
+
+ROOT = Path(__file__).parent.parent
+UNIVERSE = [f"B{number:02}" for number in range(50)]
+PER_STREAM = 10
+PUBLICATIONS = 50
+EACH_PRICE = 10
+PER_PERSON = 20
+SPARE_FILES = 500
+
+
+class Child:
+    """A process of the bench that answers lines with lines."""
+
+    def __init__(self, name: str, command: list[str], environment: dict[str, str], first: object = None) -> None:
+        self.name = name
+        self._process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self.pid = self._process.pid
+        if first is not None:
+            self.say(json.dumps(first))
+
+    def say(self, line: str = "") -> None:
+        """Write a line to it."""
+        assert self._process.stdin
+        self._process.stdin.write(line + "\n")
+        self._process.stdin.flush()
+
+    def hear(self) -> dict[str, Any]:
+        """Return its next line; raise when it has ended."""
+        assert self._process.stdout
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{self.name} ended with {self._process.wait()}")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def usage(self) -> tuple[float, int]:
+        """Return the CPU seconds it has used and the bytes of memory it holds."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(") ")[2].split()
+        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
+        ticks = os.sysconf("SC_CLK_TCK")
+        return (int(fields[11]) + int(fields[12])) / ticks, pages * resource.getpagesize()
+
+    def end(self) -> None:
+        """Kill it: it holds nothing of worth."""
+        self._process.kill()
+        self._process.wait()
+
+
+def update(symbol: str, price: int) -> PriceUpdate:
+    """Return a price of now, as the feed publishes it."""
+    last = Decimal(price) / 100
+    now = datetime.fromtimestamp(time.time(), UTC)
+    return PriceUpdate(
+        symbol=symbol,
+        bid=last - Decimal("0.01"),
+        ask=last + Decimal("0.01"),
+        bid_size=Decimal(300),
+        ask_size=Decimal(200),
+        last=last,
+        last_size=Decimal(100),
+        executed_at=now,
+        received_at=now,
+        is_synthetic=False,
+        is_open=True,
+        previous_close=Decimal("187.20"),
+    )
+
+
+class Publisher(threading.Thread):
+    """Publish every price ten times a second, a part of them each time, as a feed would at its fastest."""
+
+    def __init__(self, redis_url: str) -> None:
+        super().__init__(daemon=True)
+        self._redis = redis.Redis.from_url(redis_url)
+        self._ended = threading.Event()
+
+    def run(self) -> None:
+        """Publish until stopped."""
+        rng = random.Random(1)
+        parts = PUBLICATIONS // EACH_PRICE
+        due_at = time.perf_counter()
+        for turn in itertools.count():
+            due_at = max(due_at + 1 / PUBLICATIONS, time.perf_counter() - 0.1)
+            if self._ended.wait(max(0.0, due_at - time.perf_counter())):
+                return
+            updates = [update(symbol, rng.randint(18_000, 19_000)) for symbol in UNIVERSE[turn % parts :: parts]]
+            self._redis.publish(channels.PRICES, msgspec.json.encode(updates))
+
+    def stop(self) -> None:
+        """End it."""
+        self._ended.set()
+        self.join()
+
+
+def lists_of(count: int) -> list[list[str]]:
+    """Return so many different lists of symbols, each with some of every part that is published at once."""
+    rng = random.Random(2)
+    return [sorted(rng.sample(UNIVERSE, PER_STREAM)) for _ in range(count)]
+
+
+def quotes_text() -> str:
+    """Return what a frame of the floor holds: as many bytes as a frame of prices."""
+    stamp = '"received_at":"'
+    texts = []
+    for symbol in UNIVERSE[:PER_STREAM]:
+        before, _, after = quote_text(update(symbol, 18_500)).partition(stamp)
+        texts.append(f'"{symbol}":{before}{stamp}{STAMP.decode()}{after[after.index(chr(34)) :]}')
+    return f"{{{','.join(texts)}}}"
+
+
+@contextlib.contextmanager
+def environment_of_servers() -> Iterator[dict[str, str]]:
+    """Give the environment of a portal's programs: that of this process's own servers where it names some."""
+    if "DATABASE_URL" in os.environ and "REDIS_URL" in os.environ:
+        yield {**os.environ, "PYTHONPATH": str(ROOT)}
+        return
+    servers = TestServers()
+    servers.start()
+    try:
+        servers.migrate()
+        yield {**os.environ, **servers.environment, "PYTHONPATH": str(ROOT)}
+    finally:
+        servers.stop()
+
+
+def wait_for_port(port: int, child: Child) -> None:
+    """Wait until a child listens."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError), socket.create_connection((HOST, port), 1):
+            return
+        time.sleep(0.05)
+    raise RuntimeError(f"{child.name} does not listen")
+
+
+@contextlib.contextmanager
+def web_servers(given: argparse.Namespace, environment: dict[str, str], count: int) -> Iterator[dict[int, Child]]:
+    """Run web processes, as a portal would, each on a port of its own."""
+    found: dict[int, Child] = {}
+    with contextlib.ExitStack() as leave:
+        for number in range(count):
+            port = free_port()
+            command = [sys.executable, *(part.format(port=port) for part in WEB[given.server])]
+            found[port] = Child(f"web {number + 1}", command, environment | {"PORTAL_PORT": str(port)})
+            leave.callback(found[port].end)
+        for port, child in found.items():
+            wait_for_port(port, child)
+        yield found
+
+
+@contextlib.contextmanager
+def bare_servers(given: argparse.Namespace, environment: dict[str, str], count: int) -> Iterator[dict[int, Child]]:
+    """Run as many bare servers."""
+    found: dict[int, Child] = {}
+    with contextlib.ExitStack() as leave:
+        for number in range(count):
+            port = free_port()
+            order = {"kind": given.kind, "port": port, "quotes": quotes_text(), "rate": given.rate}
+            found[port] = Child(f"bare {number + 1}", [sys.executable, "-m", "bench.bare_server"], environment, order)
+            leave.callback(found[port].end)
+        for port, child in found.items():
+            wait_for_port(port, child)
+        yield found
+
+
+def swarms(given: argparse.Namespace, ports: list[int], cookies: list[str]) -> list[Child]:
+    """Start the clients: each a process with an address of its own, for files and ports are bounded per process."""
+    count = len(ports)
+    share = [given.connections // count + (number < given.connections % count) for number in range(count)]
+    lists = lists_of(given.lists or given.connections)
+    found, begun = [], 0
+    for number, part in enumerate(share):
+        order = {
+            "kind": given.kind,
+            "ports": [ports[number]],
+            "source": f"127.0.0.{number + 2}",
+            "count": part,
+            "cookies": cookies[begun // PER_PERSON :][: math.ceil(part / PER_PERSON) + 1],
+            "lists": lists,
+            "rate": given.rate,
+        }
+        begun += part
+        command = [sys.executable, "-m", "bench.swarm"]
+        found.append(Child(f"client {number + 1}", command, {**os.environ, "PYTHONPATH": str(ROOT)}, order))
+    return found
+
+
+def percentile(ages: Counter[int], percent: float) -> float:
+    """Return a percentile in milliseconds of a histogram."""
+    left = sum(ages.values()) * percent / 100
+    for bucket in sorted(ages):
+        left -= ages[bucket]
+        if left <= 0:
+            return bucket * BUCKET_MS
+    return math.nan
+
+
+def measure(given: argparse.Namespace, servers: dict[int, Child], cookies: list[str]) -> dict[str, Any]:
+    """Ramp up, let it settle, and measure for some seconds."""
+    resting = {child.name: child.usage() for child in servers.values()}
+    clients = swarms(given, list(servers), cookies)
+    try:
+        ramps = [client.hear() for client in clients]
+        time.sleep(given.settle)
+        for client in clients:
+            client.say()
+        before = [client.hear() for client in clients]
+        used = {child.name: child.usage()[0] for child in (*servers.values(), *clients)}
+        time.sleep(given.seconds)
+        for client in clients:
+            client.say()
+        after = [client.hear() for client in clients]
+        now = {child.name: child.usage() for child in (*servers.values(), *clients)}
+    finally:
+        for client in clients:
+            client.end()
+    ages: Counter[int] = Counter()
+    for answer in after:
+        ages.update({int(bucket): count for bucket, count in answer["ages"].items()})
+    seconds = sum(a["seconds"] - b["seconds"] for a, b in zip(after, before, strict=True)) / len(after)
+    grown = sum(now[child.name][1] - resting[child.name][1] for child in servers.values())
+    frames = sum(answer["frames"] for answer in after)
+    live = sum(answer["live"] for answer in after)
+    serving = sum(now[child.name][0] - used[child.name] for child in servers.values())
+    return {
+        "connections": live,
+        "lost": sum(answer["lost"] for answer in after),
+        "why_lost": [answer["refused"] for answer in after if answer["refused"]],
+        "ramp_seconds": max(answer["seconds"] for answer in ramps),
+        "ramp_server_cpu": sum(used[c.name] - resting[c.name][0] for c in servers.values()),
+        "frames_per_second": frames / seconds,
+        "frames_per_connection_second": frames / seconds / max(1, live),
+        "bytes_per_frame": sum(answer["volume"] for answer in after) / max(1, frames),
+        "gaps": sum(answer["gaps"] for answer in after),
+        "age_ms": {f"p{percent:g}": percentile(ages, percent) for percent in (50, 95, 99, 99.9, 100)},
+        "server_cpu_percent": 100 * serving / seconds,
+        "server_cpu_us_per_frame": 1e6 * serving / max(1, frames),
+        "client_cpu_percent": 100 * sum(now[c.name][0] - used[c.name] for c in clients) / seconds,
+        "server_bytes_per_connection": grown / max(1, live),
+        "server_resident_bytes": sum(now[child.name][1] for child in servers.values()),
+    }
+
+
+def show(name: str, result: dict[str, Any]) -> None:
+    """Print a result on a line."""
+    age = result["age_ms"]
+    print(
+        f"{name:<22} {result['connections']:>6} held, {result['lost']} lost {result['why_lost'] or ''}"
+        f" | ramp {result['ramp_seconds']:.1f} s, cpu {result['ramp_server_cpu']:.1f} s\n"
+        f"{'':<22} {result['frames_per_second']:>6.0f} frames/s of {result['bytes_per_frame']:.0f} bytes,"
+        f" {result['frames_per_connection_second']:.2f} each, {result['gaps']} gaps\n"
+        f"{'':<22} age p50 {age['p50']:.1f}  p95 {age['p95']:.1f}  p99 {age['p99']:.1f}  p99.9 {age['p99.9']:.1f}"
+        f"  max {age['p100']:.1f} ms\n"
+        f"{'':<22} server {result['server_cpu_percent']:.0f}% cpu, {result['server_cpu_us_per_frame']:.1f} us a frame,"
+        f" {result['server_bytes_per_connection'] / 1000:.1f} kB a connection; clients"
+        f" {result['client_cpu_percent']:.0f}% cpu",
+        flush=True,
+    )
+
+
+def arguments() -> argparse.Namespace:
+    """Return what was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--connections", type=int, default=1000)
+    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--settle", type=float, default=2.0)
+    parser.add_argument("--kind", choices=("ws", "sse"), default="ws")
+    parser.add_argument("--server", choices=tuple(WEB), default="uvicorn")
+    parser.add_argument("--servers", type=int, default=0, help="web processes; as few as may have the files by default")
+    parser.add_argument("--lists", type=int, default=50, help="different lists of symbols; 0 gives each its own")
+    parser.add_argument("--rate", type=int, default=1, help="frames a second")
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--no-floor", action="store_true")
+    parser.add_argument("--json", type=Path)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure the hub and the floor by turns."""
+    given = arguments()
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    count = given.servers or math.ceil(given.connections / (files - SPARE_FILES))
+    results: list[dict[str, Any]] = []
+    with environment_of_servers() as environment:
+        people = math.ceil(given.connections / PER_PERSON) + count
+        done = subprocess.run(
+            [sys.executable, "-m", "bench.people", str(people)],
+            cwd=ROOT, env=environment, stdout=subprocess.PIPE, check=True,
+        )  # fmt: skip
+        cookies = json.loads(done.stdout)
+        publisher = Publisher(environment["REDIS_URL"])
+        publisher.start()
+        kinds = {f"hub, {given.server} x {count}": web_servers} | ({} if given.no_floor else {"floor": bare_servers})
+        for _ in range(given.rounds):
+            for name, run in kinds.items():
+                with run(given, environment, count) as servers:
+                    results.append({"name": name, **measure(given, servers, cookies)})
+                show(name, results[-1])
+        publisher.stop()
+    if given.json:
+        given.json.write_text(json.dumps({"asked": vars(given) | {"json": None}, "results": results}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
