@@ -55,10 +55,12 @@ SPARE_FILES = 500
 class Child:
     """A process of the bench that answers lines with lines."""
 
-    def __init__(self, name: str, command: list[str], environment: dict[str, str], first: object = None) -> None:
+    def __init__(
+        self, name: str, command: list[str], environment: dict[str, str], first: object = None, log: int | None = None
+    ) -> None:
         self.name = name
         self._process = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
         )
         self.pid = self._process.pid
         if first is not None:
@@ -187,7 +189,7 @@ def web_servers(given: argparse.Namespace, environment: dict[str, str], count: i
         for number in range(count):
             port = free_port()
             command = [sys.executable, *(part.format(port=port) for part in WEB[given.server])]
-            found[port] = Child(f"web {number + 1}", command, environment | {"PORTAL_PORT": str(port)})
+            found[port] = Child(f"web {number + 1}", command, environment | {"PORTAL_PORT": str(port)}, log=subprocess.DEVNULL)
             leave.callback(found[port].end)
         for port, child in found.items():
             wait_for_port(port, child)
@@ -231,6 +233,22 @@ def swarms(given: argparse.Namespace, ports: list[int], cookies: list[str]) -> l
     return found
 
 
+@contextlib.contextmanager
+def profiled(given: argparse.Namespace, child: Child) -> Iterator[None]:
+    """Let py-spy look at a web process of this run meanwhile, where a file for it was named."""
+    if given.profile is None or not child.name.startswith("web"):
+        yield
+        return
+    spy = subprocess.Popen(
+        ["py-spy", "record", "-d", f"{max(1, int(given.seconds) - 1)}", "-r", "200", "-f", "raw", "-o", given.profile]
+        + ["-p", str(child.pid)],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        env=os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+    )  # fmt: skip
+    yield
+    spy.wait()
+
+
 def percentile(ages: Counter[int], percent: float) -> float:
     """Return a percentile in milliseconds of a histogram."""
     left = sum(ages.values()) * percent / 100
@@ -252,7 +270,8 @@ def measure(given: argparse.Namespace, servers: dict[int, Child], cookies: list[
             client.say()
         before = [client.hear() for client in clients]
         used = {child.name: child.usage()[0] for child in (*servers.values(), *clients)}
-        time.sleep(given.seconds)
+        with profiled(given, next(iter(servers.values()))):
+            time.sleep(given.seconds)
         for client in clients:
             client.say()
         after = [client.hear() for client in clients]
@@ -318,6 +337,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--no-floor", action="store_true")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--profile", help="file for py-spy's raw stacks of a web process")
     return parser.parse_args()
 
 
