@@ -16,6 +16,7 @@ from orders.hosting.host import VenueHost
 from orders.services import venue_waker_set
 from orders.tests.paper import AT_ONCE, PaperBroker
 from trading_portal.asgi import application
+from trading_portal.running.uvicorn_server import configuration
 from trading_portal.wiring import consumers
 
 
@@ -24,9 +25,9 @@ def serving() -> Iterator[str]:
     """Serve the site on a free port; yield host:port."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(
-        uvicorn.Config(application, log_level="warning", lifespan="off", timeout_graceful_shutdown=1)
-    )
+    config = configuration(application)
+    config.timeout_graceful_shutdown = 1
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     while not server.started:

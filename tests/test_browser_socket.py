@@ -14,6 +14,7 @@ from django.contrib.sessions.models import Session
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from accounts import consumers as account_consumers
 from audit.selectors import events_of_account
 from orders.broadcasts import accounts_publish
 from orders.consumers import browser as browser_module
@@ -162,7 +163,7 @@ async def test_a_flood_of_requests_ends_the_line(live: str, session: str) -> Non
 
 
 async def test_the_line_ends_with_the_session(live: str, session: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(browser_module, "GUARD_SECONDS", 0.2)
+    monkeypatch.setattr(account_consumers, "GUARD_SECONDS", 0.2)
     async with join(live, session) as socket:
         await ask(socket, op="ping", id=1)
         await heard(socket, op="pong")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django.conf import settings
 from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
@@ -17,5 +16,5 @@ from trading_portal.running.heartbeat import start_asyncio_heartbeat
 def compose(http: Any) -> Any:
     """Return the one application that every server runs."""
     start_asyncio_heartbeat()
-    api = ApiHandler(settings.API_PREFIX, settings.API_MIDDLEWARE, ASGIStaticFilesHandler(http))
-    return ProtocolTypeRouter({"http": api, "websocket": AuthMiddlewareStack(URLRouter(websocket_urlpatterns))})
+    api = ApiHandler(settings.API_PREFIXES, settings.API_MIDDLEWARE, ASGIStaticFilesHandler(http))
+    return ProtocolTypeRouter({"http": api, "websocket": URLRouter(websocket_urlpatterns)})

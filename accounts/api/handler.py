@@ -18,7 +18,7 @@ from django.core.exceptions import DisallowedHost
 from django.core.handlers.asgi import ASGIRequest
 from django.core.handlers.base import BaseHandler
 from django.core.handlers.exception import convert_exception_to_response
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import ResolverMatch
 from django.utils.decorators import async_only_middleware
 from django.utils.module_loading import import_string
@@ -38,6 +38,14 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+
+
+class Handover(HttpResponse):
+    """The head of an answer whose body a stream writes itself, for as long as it lives."""
+
+    def __init__(self, stream: Callable[[Receive, Send], Awaitable[None]], **more: Any) -> None:
+        super().__init__(**more)
+        self.stream = stream
 
 
 # What calls the view; the type stubs do not know it.
@@ -71,10 +79,10 @@ def _refusal(request: HttpRequest) -> HttpResponseBase | None:
 
 
 class ApiHandler(BaseHandler):
-    """Serve the addresses under one prefix; hand every other one on."""
+    """Serve the addresses under some prefixes; hand every other one on."""
 
-    def __init__(self, prefix: str, middleware: Sequence[str], otherwise: Any) -> None:
-        self._prefix = prefix
+    def __init__(self, prefixes: Sequence[str], middleware: Sequence[str], otherwise: Any) -> None:
+        self._prefixes = tuple(prefixes)
         self._matches: dict[str, ResolverMatch] = {}
         self._otherwise = otherwise
         self._view_middleware: list[Any] = []
@@ -98,7 +106,7 @@ class ApiHandler(BaseHandler):
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["type"] != "http" or not scope["path"].startswith(self._prefix):
+        if scope["type"] != "http" or not scope["path"].startswith(self._prefixes):
             await self._otherwise(scope, receive, send)
             return
         body = await _body(receive, settings.DATA_UPLOAD_MAX_MEMORY_SIZE or 0)
@@ -106,8 +114,14 @@ class ApiHandler(BaseHandler):
             return
         request = ASGIRequest(scope, BytesIO(body))
         response = await self.get_response_async(request)
-        await _answer(response, send)
         request.close()
+        if isinstance(response, Handover):
+            stream = response.stream
+            await send(_head(response))
+            del request, response  # a stream lives for hours
+            await stream(receive, send)
+        else:
+            await _answer(response, send)
 
 
 async def _body(receive: Receive, limit: int) -> bytes | None:
@@ -129,6 +143,10 @@ async def _body(receive: Receive, limit: int) -> bytes | None:
 async def _answer(response: Any, send: Send) -> None:
     content = response.content
     response.headers["Content-Length"] = str(len(content))
-    headers = [(name.lower().encode("ascii"), value.encode("latin-1")) for name, value in response.headers.items()]
-    await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+    await send(_head(response))
     await send({"type": "http.response.body", "body": content})
+
+
+def _head(response: Any) -> Message:
+    headers = [(name.lower().encode("ascii"), value.encode("latin-1")) for name, value in response.headers.items()]
+    return {"type": "http.response.start", "status": response.status_code, "headers": headers}

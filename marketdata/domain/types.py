@@ -32,6 +32,9 @@ _SECONDS = {Interval.MINUTE: 60, Interval.FIVE_MINUTES: 300, Interval.HOUR: 3600
 
 
 US_EQUITY = "us_equity"
+LONGEST_SYMBOL = 24
+MOST_SYMBOLS = 500
+"""How many symbols one reader may follow."""
 FRACTION = Decimal("0.000000001")
 """The least part of a share that a broker keeps books on."""
 _ONE = Decimal(1)

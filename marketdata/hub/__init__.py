@@ -7,6 +7,7 @@ How a WebSocket consumer uses it:
 
     hub = get_hub()                                     # of the running loop; starts itself with the first join
     client = hub.join(send, close, user_id)             # send(text) and close(code) are coroutines; TooManyConnections
+                                                        # line=line_of(scope): at once, without a task for each frame
     client.reply({"op": "pong", "id": 3})               # any answer, in order with everything else that is sent
     client.subscribe_quotes(symbols, rate=4, reply_to=id)           # ack, snapshot, then deltas; replaces the last list
     client.subscribe_depth(symbol, reply_to=id)                     # ack, snapshot, then deltas
@@ -28,6 +29,7 @@ them one conflated frame `{"type": "valuation", "ch": "account", …body}`.
 from __future__ import annotations
 
 from marketdata.hub.client import HubClient
+from marketdata.hub.frames import Line, line_of
 from marketdata.hub.hub import Hub, TooManyConnections, get_hub
 
-__all__ = ["Hub", "HubClient", "TooManyConnections", "get_hub"]
+__all__ = ["Hub", "HubClient", "Line", "TooManyConnections", "get_hub", "line_of"]

@@ -8,6 +8,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 import msgspec
 
 from marketdata.domain.types import CandleMessage, PriceUpdate
+from marketdata.hub.frames import Frame
 
 CANDLES_KEPT = 3
 _HUNDREDTH = Decimal("0.01")
@@ -77,7 +78,7 @@ class Board:
         self.prices: dict[str, PriceUpdate] = {}
         self._changed: dict[str, int] = {}
         self._quote_texts: dict[str, str] = {}
-        self._frames: dict[tuple[object, ...], str] = {}
+        self._frames: dict[tuple[object, ...], Frame | None] = {}
         self._candles: dict[CandleKey, dict[int, tuple[int, str]]] = {}
 
     def take_prices(self, updates: Iterable[PriceUpdate]) -> None:
@@ -102,57 +103,66 @@ class Board:
         self.sequence += 1
         self._frames.clear()
 
-    def quotes_frame(self, symbols: frozenset[str], since: int) -> str | None:
+    def quotes_frame(self, symbols: frozenset[str], since: int) -> Frame | None:
         """Return what changed after `since` in these symbols, or None; the same answer is encoded once."""
         key = ("quotes", symbols, since)
-        if (known := self._frames.get(key)) is None:
+        if key not in self._frames:
             changed = [symbol for symbol in symbols if self._changed.get(symbol, 0) > since]
-            known = self._quotes(f'"delta","ch":"quotes","seq":{self.sequence},"prev":{since}', changed)
-            self._frames[key] = known if changed else ""
-            known = self._frames[key]
-        return known or None
+            head = f'"delta","ch":"quotes","seq":{self.sequence},"prev":{since}'
+            self._frames[key] = self._quotes(head, changed) if changed else None
+        return self._frames[key]
 
-    def quotes_snapshot(self, symbols: frozenset[str]) -> str:
+    def quotes_snapshot(self, symbols: frozenset[str]) -> Frame:
         """Return everything known of these symbols."""
-        known = [symbol for symbol in symbols if symbol in self.prices]
-        return self._quotes(f'"snapshot","ch":"quotes","seq":{self.sequence}', known)
+        key = ("snapshot", symbols)
+        if (known := self._frames.get(key)) is None:
+            there = [symbol for symbol in symbols if symbol in self.prices]
+            known = self._frames[key] = self._quotes(f'"snapshot","ch":"quotes","seq":{self.sequence}', there)
+        return known
 
-    def _quotes(self, head: str, symbols: Sequence[str]) -> str:
-        body = ",".join(f"{text(symbol)}:{self._quote_text(symbol)}" for symbol in sorted(symbols))
-        return f'{{"type":{head},"quotes":{{{body}}}}}'
+    def _quotes(self, head: str, symbols: Sequence[str]) -> Frame:
+        body = ",".join([self._quote_text(symbol) for symbol in sorted(symbols)])
+        return Frame(f'{{"type":{head},"quotes":{{{body}}}}}')
 
     def _quote_text(self, symbol: str) -> str:
         known = self._quote_texts.get(symbol)
         if known is None:
-            known = self._quote_texts[symbol] = quote_text(self.prices[symbol])
+            known = self._quote_texts[symbol] = f"{text(symbol)}:{quote_text(self.prices[symbol])}"
         return known
 
-    def depth_frame(self, symbol: str, since: int) -> str | None:
+    def depth_frame(self, symbol: str, since: int) -> Frame | None:
         """Return a symbol's order book when it changed after `since`; -1 asks for a snapshot."""
         if self._changed.get(symbol, 0) <= since:
             return None
         kind = "snapshot" if since < 0 else "delta"
         key = ("depth", symbol, kind)
         if (known := self._frames.get(key)) is None:
-            update = self.prices.get(symbol)
-            known = self._frames[key] = text(
-                {
-                    "type": kind,
-                    "ch": "depth",
-                    "sym": symbol,
-                    "seq": self.sequence,
-                    "bids": update.bids if update else [],
-                    "asks": update.asks if update else [],
-                    "received_at": update.received_at if update else None,
-                    "synthetic": update.is_synthetic if update else False,
-                }
-            )
+            known = self._frames[key] = Frame(self._depth(symbol, kind))
         return known
 
-    def candle_frames(self, key: CandleKey, since: int) -> list[str]:
+    def _depth(self, symbol: str, kind: str) -> str:
+        update = self.prices.get(symbol)
+        return text(
+            {
+                "type": kind,
+                "ch": "depth",
+                "sym": symbol,
+                "seq": self.sequence,
+                "bids": update.bids if update else [],
+                "asks": update.asks if update else [],
+                "received_at": update.received_at if update else None,
+                "synthetic": update.is_synthetic if update else False,
+            }
+        )
+
+    def candle_frames(self, key: CandleKey, since: int) -> list[Frame]:
         """Return a frame for each candle of a series that changed after `since`, oldest first."""
-        series = self._candles.get(key)
-        if not series:
-            return []
-        head = f'{{"type":"delta","ch":"candles","sym":{text(key[0])},"interval":{text(key[1])},"candle":'
-        return [f"{head}{body}}}" for _, (changed, body) in sorted(series.items()) if changed > since]
+        series = sorted(self._candles.get(key, {}).items())
+        return [self._candle(key, t, body) for t, (changed, body) in series if changed > since]
+
+    def _candle(self, key: CandleKey, t: int, body: str) -> Frame:
+        known = self._frames.get(("candle", key, t))
+        if known is None:
+            head = f'{{"type":"delta","ch":"candles","sym":{text(key[0])},"interval":{text(key[1])},"candle":'
+            known = self._frames["candle", key, t] = Frame(f"{head}{body}}}")
+        return known

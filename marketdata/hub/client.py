@@ -1,9 +1,13 @@
-"""One reader of the hub: what it asked for, and a pump that sends it no faster than it reads."""
+"""One reader of the hub: what it asked for, and what waits for it; it is sent no more than it reads.
+
+Where the server can write at once, a frame costs a call. Else, and for a reader that has fallen behind, a task sends
+what waits, for as long as something does: a reader at rest holds none.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import itertools
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Iterator
 from typing import TYPE_CHECKING
@@ -11,6 +15,7 @@ from uuid import UUID
 
 from marketdata.hub.accounts import AccountDelta, AccountFeed
 from marketdata.hub.board import CandleKey, text
+from marketdata.hub.frames import Frame, Line
 from marketdata.hub.wheel import MAX_RATE
 from trading_portal.kernel import clock
 
@@ -28,32 +33,55 @@ Close = Callable[[int], Awaitable[None]]
 
 
 class HubClient:
-    """A connected reader; every method but the pump's sending is immediate."""
+    """A connected reader; every method but the task's sending is immediate."""
 
-    def __init__(self, hub: Hub, send: Send, close: Close, user_id: UUID, number: int) -> None:
+    __slots__ = (
+        "__weakref__",
+        "_accounts",
+        "_candles",
+        "_close",
+        "_depths",
+        "_has_left",
+        "_hub",
+        "_is_due",
+        "_is_sending",
+        "_line",
+        "_quotes_seen",
+        "_replies",
+        "_send",
+        "_sender",
+        "_sending_since",
+        "_symbols",
+        "_valuations",
+        "number",
+        "user_id",
+    )
+
+    def __init__(self, hub: Hub, send: Send, close: Close, user_id: UUID, number: int, line: Line | None) -> None:
         self.number = number
         self.user_id = user_id
         self._hub = hub
         self._send = send
         self._close = close
-        self._replies: deque[str] = deque()
+        self._line = line
+        self._replies: deque[Frame] | None = None
         self._symbols: frozenset[str] = frozenset()
         self._quotes_seen = 0
         self._depths: dict[str, int] = {}
         self._candles: dict[CandleKey, int] = {}
         self._accounts: dict[str, AccountFeed] = {}
-        self._valuations: dict[str, str] = {}
+        self._valuations: dict[str, Frame] = {}
         self._is_due = False
         self._has_left = False
+        self._is_sending = False
         self._sending_since: float | None = None
-        self._wake = asyncio.Event()
-        self._pump = asyncio.get_running_loop().create_task(self._run(), name=f"hub-client-{number}")
+        self._sender: asyncio.Task[None] | None = None
 
     # What a consumer calls
 
     def reply(self, message: object) -> None:
         """Send an answer, in order with everything else."""
-        self.send_frame(message if isinstance(message, str) else text(message))
+        self.send_frame(Frame(text(message)))
 
     def subscribe_quotes(self, symbols: Collection[str], *, rate: int = 4, reply_to: object = None) -> None:
         """Follow these symbols instead of the ones before, at most `rate` frames a second."""
@@ -90,6 +118,7 @@ class HubClient:
             self.reply(ack)
             self.reply(snapshot)
             feed.start(sequence)
+            self._flush()
 
     def unsubscribe(
         self, channel: str, symbol: str = "", interval: str = "", account_id: UUID | str | None = None
@@ -113,7 +142,8 @@ class HubClient:
         if not self._has_left:
             self._has_left = True
             self._hub.forget(self)
-            self._pump.cancel()
+            if self._sender is not None:
+                self._sender.cancel()
 
     # What the hub calls
 
@@ -132,24 +162,26 @@ class HubClient:
         """Return the accounts it follows."""
         return list(self._accounts)
 
-    def send_frame(self, frame: str) -> None:
-        """Queue a frame that is not conflated; a reader that lets too many wait is dropped."""
+    def send_frame(self, frame: Frame) -> None:
+        """Send a frame that is not conflated; a reader that lets too many wait is dropped."""
+        if self._replies is None:
+            self._replies = deque()
         if len(self._replies) >= REPLIES_BOUND:
             self.drop()
             return
         self._replies.append(frame)
-        self._wake.set()
+        self._flush()
 
-    def beat(self, frame: str) -> None:
+    def beat(self, frame: Frame) -> None:
         """Send a heartbeat, unless something else is still on its way."""
-        if self._sending_since is None:
+        if not self._is_sending:
             self.send_frame(frame)
 
     def take_turn(self) -> None:
-        """Let the pump send what changed, if the frame before is out."""
-        if self._sending_since is None and (self._symbols or self._depths or self._candles):
+        """Send what changed, if the frame before is out."""
+        if not self._is_sending and (self._symbols or self._depths or self._candles):
             self._is_due = True
-            self._wake.set()
+            self._flush()
 
     def take_account(self, delta: AccountDelta) -> None:
         """Queue an account's events; past the bound the reader must start over."""
@@ -157,14 +189,14 @@ class HubClient:
         if feed is None:
             return
         if feed.take(delta):
-            self._wake.set()
+            self._flush()
         else:
             self._resync_account(delta.account_id, "slow_consumer")
 
-    def take_valuation(self, account_id: str, frame: str) -> None:
+    def take_valuation(self, account_id: str, frame: Frame) -> None:
         """Replace the valuation that waits for this reader."""
         self._valuations[account_id] = frame
-        self._wake.set()
+        self._flush()
 
     def resync(self, reason: str) -> None:
         """Drop every subscription and tell the reader to make them again."""
@@ -172,34 +204,52 @@ class HubClient:
             self.unsubscribe(channel)
         self.reply({"op": "resync", "reason": reason})
 
-    def drop(self) -> None:
-        """Close a reader that does not read."""
+    def drop(self, code: int = SLOW) -> None:
+        """End a reader, and close its connection without waiting for it."""
         if not self._has_left:
             self.leave()
-            self._hub.keep(asyncio.get_running_loop().create_task(self._close_slowly()))
+            self._hub.keep(asyncio.get_running_loop().create_task(self._close_slowly(code)))
 
-    async def _close_slowly(self) -> None:
-        with contextlib.suppress(Exception):
+    async def _close_slowly(self, code: int) -> None:
+        try:
             async with asyncio.timeout(CLOSE_SECONDS):
-                await self._close(SLOW)
+                await self._close(code)
+        except Exception:  # noqa: BLE001  Who takes no goodbye is cut off.
+            if self._line is not None:
+                self._line.abort()
 
-    # The pump
+    # Sending
 
-    async def _run(self) -> None:
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            for frame in self._frames():
-                self._sending_since = clock.monotonic()
-                try:
-                    await self._send(frame)
-                except Exception:  # noqa: BLE001  The connection is gone, however its library says so.
-                    self.leave()
+    def _flush(self) -> None:
+        """Write what waits, as far as that goes at once; leave the rest to a task."""
+        if self._is_sending or self._has_left:
+            return
+        self._is_sending = True
+        frames = self._frames()
+        try:
+            for frame in frames:
+                if self._line is None or not self._line.write(frame):
+                    self._sending_since = clock.monotonic()
+                    self._sender = asyncio.get_running_loop().create_task(self._send_rest(frame, frames))
                     return
-                finally:
-                    self._sending_since = None
+        except Exception:  # noqa: BLE001  The connection is gone, however its server says so.
+            self.leave()
+        self._is_sending = False
 
-    def _frames(self) -> Iterator[str]:
+    async def _send_rest(self, first: Frame, frames: Iterator[Frame]) -> None:
+        """Send a frame and what waits behind it."""
+        try:
+            for frame in itertools.chain([first], frames):
+                self._sending_since = clock.monotonic()
+                await self._send(frame.text)
+        except Exception:  # noqa: BLE001  The connection is gone, however its library says so.
+            self.leave()
+        finally:
+            self._sending_since = None
+            self._sender = None
+            self._is_sending = False
+
+    def _frames(self) -> Iterator[Frame]:
         """Yield what waits, each frame built when it is about to be sent, so that it holds the latest."""
         while True:
             if self._replies:
@@ -214,16 +264,16 @@ class HubClient:
             else:
                 return
 
-    def _account_frame(self) -> str | None:
+    def _account_frame(self) -> Frame | None:
         for account_id, feed in list(self._accounts.items()):
             try:
                 if (frame := feed.next_frame()) is not None:
-                    return frame
+                    return Frame(frame)
             except LookupError:
                 self._resync_account(account_id, "gap")
         return None
 
-    def _price_frames(self) -> Iterator[str]:
+    def _price_frames(self) -> Iterator[Frame]:
         board = self._hub.board
         if self._symbols and (frame := board.quotes_frame(self._symbols, self._quotes_seen)) is not None:
             self._quotes_seen = board.sequence

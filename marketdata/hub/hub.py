@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+import resource
+import sys
 from collections import defaultdict
 from collections.abc import Collection
 from uuid import UUID
@@ -22,23 +24,36 @@ from marketdata.domain.types import CandleMessage, PriceUpdate
 from marketdata.hub.accounts import AccountMessage, delta_of
 from marketdata.hub.board import Board, text
 from marketdata.hub.client import Close, HubClient, Send
+from marketdata.hub.frames import Frame, Line
 from marketdata.hub.wheel import TURNS_PER_SECOND, Wheel
 from trading_portal.kernel import clock
 from trading_portal.kernel.ids import uuid7
+from trading_portal.kernel.memory import resident_bytes
 
 HEARTBEAT_SECONDS = 5
 CONNECTIONS_PER_USER = 20
 QUIET_SECONDS = 5.0
 UNFOLLOW_SECONDS = 60.0
+REPORT_SECONDS = 60
+SPARE_FILES = 256
 _BACKOFF_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
 
 log = structlog.get_logger(__name__)
 
 
-class TooManyConnections(Exception):
-    """Say that a person already has as many connections as one may have: close with `code`."""
+def _room() -> int:
+    """Return how many readers leave files enough for requests, the database and Redis."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if files == resource.RLIM_INFINITY else max(files - SPARE_FILES, files // 2)
 
-    code = 4429
+
+class TooManyConnections(Exception):
+    """Say that a person, or this process, already has as many connections as there may be: close with `code`."""
+
+    def __init__(self, *, is_full: bool = False) -> None:
+        super().__init__()
+        self.is_full = is_full
+        self.code = 4503 if is_full else 4429
 
 
 class Hub:
@@ -47,7 +62,9 @@ class Hub:
     def __init__(self, redis_url: str) -> None:
         self.board = Board()
         self.epoch = uuid7().hex
+        self.most_readers = _room()
         self._redis_url = redis_url
+        self._resident_before = resident_bytes()
         self._clients: dict[HubClient, None] = {}
         self._of_user: defaultdict[UUID, int] = defaultdict(int)
         self._of_account: defaultdict[str, dict[HubClient, None]] = defaultdict(dict)
@@ -65,20 +82,31 @@ class Hub:
         self._candles = msgspec.json.Decoder(list[CandleMessage])
         self._account_message = msgspec.json.Decoder(AccountMessage)
 
-    def join(self, send: Send, close: Close, user_id: UUID) -> HubClient:
-        """Add a reader; raise TooManyConnections when this person has too many."""
-        if self._of_user[user_id] >= CONNECTIONS_PER_USER:
-            raise TooManyConnections
+    def join(self, send: Send, close: Close, user_id: UUID, *, line: Line | None = None) -> HubClient:
+        """Add a reader; raise TooManyConnections when this person has too many.
+
+        What `line` cannot write at once, and everything where there is none, goes through `send`.
+        """
+        if (refusal := self.refusal(user_id)) is not None:
+            raise refusal
         if not self._tasks:
             self.keep(asyncio.get_running_loop().create_task(self._receive(), name="hub-receive"))
             self.keep(asyncio.get_running_loop().create_task(self._turn(), name="hub-turn"))
         self._number += 1
-        client = HubClient(self, send, close, user_id, self._number)
+        client = HubClient(self, send, close, user_id, self._number, line)
         self._clients[client] = None
         self._of_user[user_id] += 1
         self._beats.add(client)
         self._has_readers.set()
         return client
+
+    def refusal(self, user_id: UUID) -> TooManyConnections | None:
+        """Return why this person cannot have one more connection now, or None."""
+        if self._of_user.get(user_id, 0) >= CONNECTIONS_PER_USER:
+            return TooManyConnections()
+        if len(self._clients) >= self.most_readers:
+            return TooManyConnections(is_full=True)
+        return None
 
     async def connected(self) -> None:
         """Wait until the Redis subscription stands, that of every watched account included."""
@@ -95,6 +123,12 @@ class Hub:
                 task.cancel()
             await asyncio.wait(self._tasks, timeout=0.1)
 
+    def load(self) -> dict[str, int]:
+        """Return how many readers there are, and about how much memory each of them takes."""
+        resident, readers = resident_bytes(), len(self._clients)
+        each = (resident - self._resident_before) // readers if readers else 0
+        return {"readers": readers, "room": self.most_readers, "resident_bytes": resident, "bytes_per_reader": each}
+
     def accounts_watched(self) -> list[str]:
         """Return the accounts that have readers here."""
         return list(self._of_account)
@@ -103,7 +137,7 @@ class Hub:
         """Hand an account's readers its latest valuation, conflated."""
         readers = self._of_account.get(account_id)
         if readers:
-            frame = text({"type": "valuation", "ch": "account", "account_id": account_id, **body})
+            frame = Frame(text({"type": "valuation", "ch": "account", "account_id": account_id, **body}))
             for client in list(readers):
                 client.take_valuation(account_id, frame)
 
@@ -168,9 +202,11 @@ class Hub:
                 client.take_turn()
             beats = self._beats.due(turn)
             if beats:
-                frame = text({"op": "hb", "ts": clock.now()})
+                frame = Frame(text({"op": "hb", "ts": clock.now()}))
                 for client in beats:
                     client.beat(frame)
+            if turn % (TURNS_PER_SECOND * REPORT_SECONDS) == 0:
+                log.info("hub.load", **self.load())
             if turn % TURNS_PER_SECOND == 0:
                 for client in [c for c in self._clients if c.is_stuck]:
                     log.warning("hub.reader_dropped", user_id=str(client.user_id), reason="slow")

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Collection
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import msgspec
 import structlog
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
-from django.conf import settings
 from django.db import Error as DatabaseError
-from django.http.request import validate_host
 
-from accounts.selectors import account_visible, session_person
-from marketdata.hub import Hub, HubClient, TooManyConnections, get_hub
+from accounts.consumers import get_guard, is_own_origin, session_key_of
+from accounts.selectors import account_visible
+from marketdata.hub import Hub, HubClient, TooManyConnections, get_hub, line_of
 from orders.consumers.requests import LONGEST_MESSAGE, Request, request_read
 from orders.consumers.snapshot import account_snapshot
 from orders.consumers.valuation import valuations_start
@@ -25,8 +24,8 @@ from trading_portal.kernel import clock
 
 MALFORMED, SIGNED_OUT, FORBIDDEN, TOO_MUCH, UNAVAILABLE = 4400, 4401, 4403, 4429, 4503
 CONNECT_SECONDS = 5.0
-GUARD_SECONDS = 15.0
 REQUESTS, REQUESTS_SECONDS = 100, 10.0
+NOBODY = UUID(int=0)
 
 log = structlog.get_logger(__name__)
 
@@ -39,37 +38,43 @@ class BrowserConsumer(AsyncWebsocketConsumer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._user_id: UUID | None = None
+        self.session_key = ""
+        self.person_id = NOBODY
         self._hub: Hub | None = None
         self._client: HubClient | None = None
-        self._guard: asyncio.Task[None] | None = None
-        self._requested_at: deque[float] = deque(maxlen=REQUESTS)
+        self._requested_at: deque[float] | None = None
 
     async def connect(self) -> None:
         """Accept, so that a refusal has a code the page can read; then check origin and person."""
         await self.accept()
-        person = self.scope["user"]
-        if not self._is_own_origin():
+        if not is_own_origin(self.scope, is_needed=True):
             await self.close(FORBIDDEN)
-        elif not person.is_authenticated:
+            return
+        self.session_key = session_key_of(self.scope)
+        try:
+            person_id = await get_guard().person_of(self.session_key)
+        except DatabaseError as error:
+            log.warning("ws.person_unavailable", error=repr(error))
+            await self.close(UNAVAILABLE)
+            return
+        if person_id is None:
             await self.close(SIGNED_OUT)
         else:
-            self._user_id = person.pk
-            await self._join(person.pk)
+            self.person_id = person_id
+            await self._join()
 
-    async def _join(self, user_id: UUID) -> None:
+    async def _join(self) -> None:
         self._hub = get_hub()
         try:
-            self._client = self._hub.join(self._send_text, self.close, user_id)
+            self._client = self._hub.join(self._send_text, self.close, self.person_id, line=line_of(self.scope))
         except TooManyConnections as error:
             await self.close(error.code)
             return
-        self._guard = asyncio.get_running_loop().create_task(self._guard_session())
+        get_guard().watch(self)
 
     async def disconnect(self, code: int) -> None:
         """Leave the hub."""
-        if self._guard is not None:
-            self._guard.cancel()
+        get_guard().forget(self)
         if self._client is not None:
             self._client.leave()
 
@@ -120,12 +125,12 @@ class BrowserConsumer(AsyncWebsocketConsumer):
 
     async def _follow_account(self, request: Request, client: HubClient) -> None:
         """Follow an account that the person may see: first the hub keeps its events back, then the rows are read."""
-        account_id, user_id = request.account_id, self._user_id
-        if account_id is None or user_id is None:
+        account_id = request.account_id
+        if account_id is None:
             self._refuse(request, client, "ACCOUNT_REQUIRED", "Name the account.")
             return
         try:
-            if await database_sync_to_async(account_visible)(user_id, account_id) is None:
+            if await database_sync_to_async(account_visible)(self.person_id, account_id) is None:
                 self._refuse(request, client, "ACCOUNT_NOT_FOUND", "There is no such account.")
                 return
             client.unsubscribe("account", account_id=account_id)
@@ -153,43 +158,26 @@ class BrowserConsumer(AsyncWebsocketConsumer):
 
     # Who asks
 
-    def _is_own_origin(self) -> bool:
-        """Tell whether the page that opened the socket is this site's; a browser always says."""
-        headers = dict(self.scope["headers"])
-        origin = headers.get(b"origin", b"").decode("latin-1")
-        if origin in settings.PUBLIC_ORIGINS:
-            return True
-        asked = urlsplit(origin)
-        host = headers.get(b"host", b"").decode("latin-1")
-        return bool(asked.netloc) and asked.netloc == host and validate_host(asked.hostname, settings.ALLOWED_HOSTS)
-
     def _asks_too_much(self) -> bool:
         now = clock.monotonic()
+        if self._requested_at is None:
+            self._requested_at = deque(maxlen=REQUESTS)
         is_full = len(self._requested_at) == REQUESTS and now - self._requested_at[0] < REQUESTS_SECONDS
         self._requested_at.append(now)
         return is_full
 
-    async def _guard_session(self) -> None:
-        """Close when the session ends, and stop accounts that the person may no longer see."""
-        while True:
-            await asyncio.sleep(GUARD_SECONDS)
-            try:
-                if await self._person_now() != self._user_id:
-                    await self.close(SIGNED_OUT)
-                    return
-                await self._drop_hidden_accounts()
-            except DatabaseError as error:
-                log.warning("ws.guard_failed", error=repr(error))
+    def accounts_shown(self) -> Collection[str]:
+        """Return the accounts that the page follows."""
+        return self._client.accounts if self._client else ()
 
-    async def _person_now(self) -> UUID | None:
-        session_key = self.scope["session"].session_key
-        return await database_sync_to_async(session_person)(session_key) if session_key else None
+    def session_ended(self) -> None:
+        """Close: the session ended, or its person was shut out."""
+        if self._client is not None:
+            self._client.drop(SIGNED_OUT)
 
-    async def _drop_hidden_accounts(self) -> None:
-        if self._client is None or self._user_id is None:
-            return
-        for account_id in list(self._client.accounts):
-            if await database_sync_to_async(account_visible)(self._user_id, UUID(str(account_id))) is None:
-                self._client.unsubscribe("account", account_id=account_id)
-                message = "This account is no longer yours to see."
-                self._client.reply({"op": "error", "ch": "account", "code": "ACCOUNT_NOT_FOUND", "message": message})
+    def account_hidden(self, account_id: str) -> None:
+        """Stop an account that the person may no longer see."""
+        if self._client is not None:
+            self._client.unsubscribe("account", account_id=account_id)
+            message = "This account is no longer yours to see."
+            self._client.reply({"op": "error", "ch": "account", "code": "ACCOUNT_NOT_FOUND", "message": message})

@@ -7,10 +7,11 @@ from uuid import UUID
 
 import msgspec
 
-LONGEST_MESSAGE = 16_384
-MOST_SYMBOLS = 500
+from marketdata.domain.types import LONGEST_SYMBOL, MOST_SYMBOLS
 
-Symbol = Annotated[str, msgspec.Meta(min_length=1, max_length=24)]
+LONGEST_MESSAGE = 16_384
+
+Symbol = Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_SYMBOL)]
 RequestId = int | Annotated[str, msgspec.Meta(max_length=64)] | None
 Interval = Literal["1m", "5m", "1h", "1d"]
 
@@ -23,7 +24,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     ch: Literal["account", "quotes", "depth", "candles", ""] = ""
     account_id: UUID | None = None
     syms: Annotated[list[Symbol], msgspec.Meta(max_length=MOST_SYMBOLS)] = []
-    sym: Annotated[str, msgspec.Meta(max_length=24)] = ""
+    sym: Annotated[str, msgspec.Meta(max_length=LONGEST_SYMBOL)] = ""
     interval: Interval = "1m"
     rate: Annotated[int, msgspec.Meta(ge=1, le=10)] = 4
     ts: Annotated[str, msgspec.Meta(max_length=40)] = ""

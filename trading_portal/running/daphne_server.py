@@ -12,6 +12,8 @@ from typing import Any
 from daphne.cli import CommandLineInterface
 from daphne.server import Server
 
+from trading_portal.running.files import allow_many_files
+
 
 class Gate:
     """Stand between an application and one connection's transport: closed while its buffer is full."""
@@ -60,4 +62,5 @@ class PatientCommand(CommandLineInterface):
 
 
 if __name__ == "__main__":
+    allow_many_files()
     PatientCommand.entrypoint()

@@ -1,0 +1,155 @@
+"""Who is behind a stream: the page it came from, the session it brings, and whether that still holds.
+
+WebSockets and server-sent events ask here alike. Sessions are read many at a time: those that arrive while others are
+read go together, and those of open streams are all asked again every few seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+from uuid import UUID
+from weakref import WeakKeyDictionary
+
+import structlog
+from django.conf import settings
+from django.db import Error as DatabaseError
+from django.http import parse_cookie
+from django.http.request import validate_host
+
+from accounts.api.pool import in_pool
+from accounts.selectors import accounts_visible_among, sessions_people
+from trading_portal.kernel import clock
+
+GUARD_SECONDS = 15.0
+AT_ONCE = 500
+
+log = structlog.get_logger(__name__)
+
+
+class Stream(Protocol):
+    """An open stream, as its guard knows it."""
+
+    session_key: str
+    person_id: UUID
+
+    def accounts_shown(self) -> Collection[str]:
+        """Return the accounts that it shows now."""
+        ...
+
+    def session_ended(self) -> None:
+        """End the stream; never wait."""
+        ...
+
+    def account_hidden(self, account_id: str) -> None:
+        """Show an account no longer; never wait."""
+        ...
+
+
+class SessionGuard:
+    """Know whose sessions the streams of one event loop are."""
+
+    def __init__(self) -> None:
+        self._asked: dict[str, asyncio.Future[UUID | None]] = {}
+        self._streams: dict[Stream, None] = {}
+        self._reading: asyncio.Task[None] | None = None
+        self._round: asyncio.Task[None] | None = None
+
+    async def person_of(self, session_key: str) -> UUID | None:
+        """Return who a session belongs to, or None; raise a database's error."""
+        if not session_key:
+            return None
+        loop = asyncio.get_running_loop()
+        asked = self._asked.get(session_key)
+        if asked is None:
+            asked = self._asked[session_key] = loop.create_future()
+        if self._reading is None:
+            self._reading = loop.create_task(self._read(), name="sessions-read")
+        return await asyncio.shield(asked)
+
+    def watch(self, stream: Stream) -> None:
+        """Ask about a stream's session now and then, until it is forgotten."""
+        self._streams[stream] = None
+        if self._round is None or self._round.done():
+            self._round = asyncio.get_running_loop().create_task(self._rounds(), name="sessions-guard")
+
+    def forget(self, stream: Stream) -> None:
+        """Ask about a stream no more; harmless when repeated."""
+        self._streams.pop(stream, None)
+
+    async def _read(self) -> None:
+        """Read what was asked, all of it at once, until nothing more was asked meanwhile."""
+        while self._asked:
+            asked, self._asked = self._asked, {}
+            try:
+                people = await in_pool(sessions_people, list(asked), clock.now())
+            except Exception as error:  # noqa: BLE001 - whoever asked gets it
+                for future in asked.values():
+                    future.set_exception(error)
+                continue
+            for key, future in asked.items():
+                future.set_result(people.get(key))
+        self._reading = None
+
+    async def _rounds(self) -> None:
+        while self._streams:
+            await asyncio.sleep(GUARD_SECONDS)
+            streams = list(self._streams)
+            for begin in range(0, len(streams), AT_ONCE):
+                try:
+                    await self._check(streams[begin : begin + AT_ONCE])
+                except DatabaseError as error:
+                    log.warning("streams.guard_failed", error=repr(error))
+
+    async def _check(self, streams: Collection[Stream]) -> None:
+        people = await in_pool(sessions_people, {stream.session_key for stream in streams}, clock.now())
+        shown = []
+        for stream in streams:
+            if people.get(stream.session_key) != stream.person_id:
+                self.forget(stream)
+                stream.session_ended()
+            else:
+                shown += [(stream, account_id) for account_id in stream.accounts_shown()]
+        if shown:
+            pairs = {(stream.person_id, UUID(account_id)) for stream, account_id in shown}
+            visible = await in_pool(accounts_visible_among, pairs)
+            for stream, account_id in shown:
+                if (stream.person_id, UUID(account_id)) not in visible:
+                    stream.account_hidden(account_id)
+
+
+_guards: WeakKeyDictionary[asyncio.AbstractEventLoop, SessionGuard] = WeakKeyDictionary()
+
+
+def get_guard() -> SessionGuard:
+    """Return the guard of the running event loop: one per web process."""
+    loop = asyncio.get_running_loop()
+    guard = _guards.get(loop)
+    if guard is None:
+        guard = _guards[loop] = SessionGuard()
+    return guard
+
+
+def session_key_of(scope: Mapping[str, Any]) -> str:
+    """Return the key of the session that a connection brings, or nothing."""
+    cookies = parse_cookie(_header(scope, b"cookie"))
+    return str(cookies.get(settings.SESSION_COOKIE_NAME, ""))
+
+
+def is_own_origin(scope: Mapping[str, Any], *, is_needed: bool) -> bool:
+    """Tell whether the page that opened a connection is this site's; a browser that opens a WebSocket always says."""
+    origin = _header(scope, b"origin")
+    if not origin:
+        return not is_needed
+    if origin in settings.PUBLIC_ORIGINS:
+        return True
+    asked = urlsplit(origin)
+    host = _header(scope, b"host")
+    return bool(asked.netloc) and asked.netloc == host and validate_host(asked.hostname or "", settings.ALLOWED_HOSTS)
+
+
+def _header(scope: Mapping[str, Any], name: bytes) -> str:
+    found: bytes = dict(scope["headers"]).get(name, b"")
+    return found.decode("latin-1")
