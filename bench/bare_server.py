@@ -43,9 +43,11 @@ class Bare(asyncio.Protocol):
         self._slots = slots
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Know the socket."""
         self.transport: asyncio.Transport = transport  # type: ignore[assignment]
 
     def data_received(self, data: bytes) -> None:
+        """Answer the request, and a WebSocket's first message, by the snapshot."""
         if data.startswith(b"GET") and self._kind == "ws":
             found = KEY.search(data)
             assert found
@@ -60,6 +62,7 @@ class Bare(asyncio.Protocol):
         min(self._slots, key=len).add(self.transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the socket."""
         for slot in self._slots:
             slot.discard(self.transport)
 

@@ -143,7 +143,12 @@ class Publisher(threading.Thread):
 def lists_of(count: int) -> list[list[str]]:
     """Return so many different lists of symbols, each with some of every part that is published at once."""
     rng = random.Random(2)
-    return [sorted(rng.sample(UNIVERSE, PER_STREAM)) for _ in range(count)]
+    parts = PUBLICATIONS // EACH_PRICE
+    of_each = PER_STREAM // parts
+    return [
+        sorted(symbol for part in range(parts) for symbol in rng.sample(UNIVERSE[part::parts], of_each))
+        for _ in range(count)
+    ]
 
 
 def quotes_text() -> str:
@@ -189,7 +194,9 @@ def web_servers(given: argparse.Namespace, environment: dict[str, str], count: i
         for number in range(count):
             port = free_port()
             command = [sys.executable, *(part.format(port=port) for part in WEB[given.server])]
-            found[port] = Child(f"web {number + 1}", command, environment | {"PORTAL_PORT": str(port)}, log=subprocess.DEVNULL)
+            found[port] = Child(
+                f"web {number + 1}", command, environment | {"PORTAL_PORT": str(port)}, log=subprocess.DEVNULL
+            )
             leave.callback(found[port].end)
         for port, child in found.items():
             wait_for_port(port, child)
@@ -239,9 +246,9 @@ def profiled(given: argparse.Namespace, child: Child) -> Iterator[None]:
     if given.profile is None or not child.name.startswith("web"):
         yield
         return
+    seconds = str(max(1, int(given.seconds) - 1))
     spy = subprocess.Popen(
-        ["py-spy", "record", "-d", f"{max(1, int(given.seconds) - 1)}", "-r", "200", "-f", "raw", "-o", given.profile]
-        + ["-p", str(child.pid)],
+        ["py-spy", "record", "-d", seconds, "-r", "200", "-f", "raw", "-o", given.profile, "-p", str(child.pid)],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         env=os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
     )  # fmt: skip
