@@ -1,5 +1,10 @@
 """The floor that speed is held against writes what an accepted order writes, in the tables as they are."""
 
+import json
+import subprocess
+import sys
+
+import pytest
 from django.db import connection, transaction
 
 from bench.floor import PREPARE, SCRIPT
@@ -28,3 +33,16 @@ def test_the_floors_script_fits_the_schema():
         cursor.execute(script)
         assert counts() == {table: count + 3 for table, count in before.items()}
         transaction.set_rollback(True)
+
+
+@pytest.mark.parametrize("kind", ["ws", "sse"])
+def test_live_streams_are_measured_small_too(kind, tmp_path):
+    path = tmp_path / "found.json"
+    asked = ["--kind", kind, "--connections", "40", "--seconds", "1.2", "--settle", "0.2", "--json", str(path)]
+    subprocess.run([sys.executable, "-m", "bench.connections", *asked], check=True, timeout=60)
+    hub, floor = json.loads(path.read_text())["results"]
+    for result in (hub, floor):
+        assert (result["connections"], result["lost"]) == (40, 0)
+        assert result["frames_per_second"] > 20
+        assert result["age_ms"]["p50"] < 1000
+    assert hub["gaps"] == 0

@@ -61,6 +61,19 @@ async def test_a_send_waits_for_a_reader_that_does_not_read(module: str, waits: 
     assert (frames < ENOUGH) is waits
 
 
+async def test_a_body_in_pieces_waits_for_a_reader_that_does_not_read() -> None:
+    async with serving("trading_portal.running.daphne_server") as address, httpx.AsyncClient(timeout=30) as client:
+        async with client.stream("GET", f"http://{address}/flood") as answer:
+            assert answer.status_code == 200
+            is_waiting = 0
+            while not is_waiting:
+                frames, is_waiting = map(int, (await client.get(f"http://{address}/")).text.split())
+                await asyncio.sleep(0.1)
+            assert frames < ENOUGH
+        # Whoever went away holds up nobody.
+        assert (await client.get(f"http://{address}/")).status_code == 200
+
+
 async def test_a_reader_that_reads_gets_everything() -> None:
     async with (
         serving("trading_portal.running.daphne_server") as address,

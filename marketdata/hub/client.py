@@ -48,7 +48,7 @@ class HubClient:
         "_line",
         "_quotes_seen",
         "_replies",
-        "_send",
+        "_send_text",
         "_sender",
         "_sending_since",
         "_symbols",
@@ -61,7 +61,7 @@ class HubClient:
         self.number = number
         self.user_id = user_id
         self._hub = hub
-        self._send = send
+        self._send_text = send
         self._close = close
         self._line = line
         self._replies: deque[Frame] | None = None
@@ -164,13 +164,17 @@ class HubClient:
 
     def send_frame(self, frame: Frame) -> None:
         """Send a frame that is not conflated; a reader that lets too many wait is dropped."""
+        if self._has_left:
+            return
+        if not self._is_sending:
+            self._put(frame)
+            return
         if self._replies is None:
             self._replies = deque()
         if len(self._replies) >= REPLIES_BOUND:
             self.drop()
-            return
-        self._replies.append(frame)
-        self._flush()
+        else:
+            self._replies.append(frame)
 
     def beat(self, frame: Frame) -> None:
         """Send a heartbeat, unless something else is still on its way."""
@@ -179,9 +183,13 @@ class HubClient:
 
     def take_turn(self) -> None:
         """Send what changed, if the frame before is out."""
-        if not self._is_sending and (self._symbols or self._depths or self._candles):
+        if self._is_sending:
+            return
+        if self._depths or self._candles:
             self._is_due = True
             self._flush()
+        elif (frame := self._quotes_frame()) is not None:
+            self._put(frame)
 
     def take_account(self, delta: AccountDelta) -> None:
         """Queue an account's events; past the bound the reader must start over."""
@@ -220,28 +228,33 @@ class HubClient:
 
     # Sending
 
-    def _flush(self) -> None:
-        """Write what waits, as far as that goes at once; leave the rest to a task."""
-        if self._is_sending or self._has_left:
-            return
-        self._is_sending = True
-        frames = self._frames()
+    def _put(self, frame: Frame, behind: Iterator[Frame] | None = None) -> None:
+        """Write a frame when nothing is on its way; leave it to a task, with what is behind it, if that would wait."""
         try:
-            for frame in frames:
-                if self._line is None or not self._line.write(frame):
-                    self._sending_since = clock.monotonic()
-                    self._sender = asyncio.get_running_loop().create_task(self._send_rest(frame, frames))
-                    return
+            if self._line is not None and self._line.write(frame):
+                return
         except Exception:  # noqa: BLE001  The connection is gone, however its server says so.
             self.leave()
-        self._is_sending = False
+            return
+        self._is_sending = True
+        self._sending_since = clock.monotonic()
+        self._sender = asyncio.get_running_loop().create_task(self._send(frame, behind))
 
-    async def _send_rest(self, first: Frame, frames: Iterator[Frame]) -> None:
-        """Send a frame and what waits behind it."""
+    def _flush(self) -> None:
+        """Write what waits, as far as that goes at once."""
+        if not self._is_sending and not self._has_left:
+            frames = self._frames()
+            for frame in frames:
+                self._put(frame, frames)
+                if self._is_sending or self._has_left:
+                    return
+
+    async def _send(self, first: Frame, behind: Iterator[Frame] | None) -> None:
+        """Send a frame and what waits behind it, no faster than it is read."""
         try:
-            for frame in itertools.chain([first], frames):
+            for frame in itertools.chain([first], behind or (), self._frames()):
                 self._sending_since = clock.monotonic()
-                await self._send(frame.text)
+                await self._send_text(frame.text)
         except Exception:  # noqa: BLE001  The connection is gone, however its library says so.
             self.leave()
         finally:
@@ -273,10 +286,16 @@ class HubClient:
                 self._resync_account(account_id, "gap")
         return None
 
+    def _quotes_frame(self) -> Frame | None:
+        board = self._hub.board
+        frame = board.quotes_frame(self._symbols, self._quotes_seen) if self._symbols else None
+        if frame is not None:
+            self._quotes_seen = board.sequence
+        return frame
+
     def _price_frames(self) -> Iterator[Frame]:
         board = self._hub.board
-        if self._symbols and (frame := board.quotes_frame(self._symbols, self._quotes_seen)) is not None:
-            self._quotes_seen = board.sequence
+        if (frame := self._quotes_frame()) is not None:
             yield frame
         for symbol, seen in list(self._depths.items()):
             if (frame := board.depth_frame(symbol, seen)) is not None and symbol in self._depths:

@@ -10,21 +10,14 @@ LINE_EXTENSION = "portal.line"
 
 
 class Frame:
-    """One content, whoever reads it."""
+    """One content, whoever reads it: as text and as the bytes of that text."""
 
-    __slots__ = ("_data", "_event", "text")
+    __slots__ = ("_event", "data", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self._data: bytes | None = None
+        self.data = text.encode()
         self._event: bytes | None = None
-
-    @property
-    def data(self) -> bytes:
-        """Return the text's bytes."""
-        if self._data is None:
-            self._data = self.text.encode()
-        return self._data
 
     @property
     def event(self) -> bytes:

@@ -16,28 +16,44 @@ from django.conf import settings as django_settings
 
 from marketdata.domain import channels
 from marketdata.domain.types import CandleMessage, PriceUpdate
-from marketdata.hub import Hub, HubClient, TooManyConnections
+from marketdata.hub import Hub, HubClient, Line, TooManyConnections
 from marketdata.hub import client as hub_client
 from marketdata.hub import hub as hub_module
+from marketdata.hub.frames import Frame
 from marketdata.tests.support import price
 from trading_portal.kernel.ids import uuid7
 
 
 class Reader:
-    """A connection that keeps what it is sent; `gate` closed, it reads nothing."""
+    """A connection that keeps what it is sent; `gate` closed, it reads nothing; `has_line` lets the hub write."""
 
-    def __init__(self, hub: Hub, user_id: UUID | None = None) -> None:
+    def __init__(self, hub: Hub, user_id: UUID | None = None, *, has_line: bool = False) -> None:
         self.frames: list[dict[str, Any]] = []
         self.texts: list[str] = []
         self.closed_with: int | None = None
         self.gate = asyncio.Event()
         self.gate.set()
-        self.client: HubClient = hub.join(self._send, self._close, user_id or uuid7())
+        self.tasks = 0
+        self.is_cut = False
+        line = Line(self._write, self._cut) if has_line else None
+        self.client: HubClient = hub.join(self._send, self._close, user_id or uuid7(), line=line)
 
     async def _send(self, text: str) -> None:
+        self.tasks += 1
         await self.gate.wait()
+        self._keep(text)
+
+    def _write(self, frame: Frame) -> bool:
+        if self.gate.is_set():
+            self._keep(frame.text)
+        return self.gate.is_set()
+
+    def _keep(self, text: str) -> None:
         self.texts.append(text)
         self.frames.append(msgspec.json.decode(text))
+
+    def _cut(self) -> None:
+        self.is_cut = True
 
     async def _close(self, code: int) -> None:
         self.closed_with = code
@@ -182,6 +198,77 @@ async def test_a_reader_that_is_stuck_is_dropped_with_4408_and_the_others_go_on(
     await eventually(lambda: quick.last(one) == "200")
     assert quick.closed_with is None
     assert stuck.client not in hub._clients
+
+
+async def test_a_line_is_written_to_at_once_and_a_task_sends_only_what_it_did_not_take(hub: Hub, publish: Any) -> None:
+    one = symbol()
+    reader = Reader(hub, has_line=True)
+    await hub.connected()
+    await publish(channels.PRICES, [price(one, "100")])
+    await eventually(lambda: one in hub.board.prices)
+    reader.client.subscribe_quotes([one], rate=10, reply_to=1)
+    assert [frame.get("op") or frame["type"] for frame in reader.frames] == ["ack", "snapshot"]
+    reader.gate.clear()
+    for number in range(3):
+        reader.client.reply({"op": "pong", "id": number})
+    await publish(channels.PRICES, [price(one, "101")])
+    await eventually(lambda: hub.board.prices[one].last == 101)
+    await asyncio.sleep(0.15)
+    assert len(reader.frames) == 2
+    reader.gate.set()
+    await eventually(lambda: reader.last(one) == "101")
+    assert [frame["id"] for frame in reader.ops("pong")] == [0, 1, 2]
+    assert reader.tasks == 3
+    await publish(channels.PRICES, [price(one, "102")])
+    await eventually(lambda: reader.last(one) == "102")
+    assert reader.tasks == 3
+    deltas = reader.of("quotes")
+    assert all(later["prev"] == earlier["seq"] for earlier, later in pairwise(deltas))
+
+
+async def test_readers_at_rest_hold_no_task(hub: Hub, publish: Any) -> None:
+    readers = [Reader(hub, has_line=has_line) for has_line in (True, False) for _ in range(10)]
+    await hub.connected()
+    before = len(asyncio.all_tasks())
+    for reader in readers:
+        reader.client.subscribe_quotes([symbol()], rate=10)
+    await eventually(lambda: all(reader.of("quotes", "snapshot") for reader in readers))
+    await eventually(lambda: len(asyncio.all_tasks()) == before)
+
+
+async def test_who_takes_not_even_the_goodbye_is_cut_off(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub_client, "STUCK_SECONDS", 0.1)
+    monkeypatch.setattr(hub_client, "CLOSE_SECONDS", 0.1)
+    reader = Reader(hub, has_line=True)
+    reader.gate.clear()
+
+    async def wait_for_reader(code: int) -> None:
+        await reader.gate.wait()
+
+    monkeypatch.setattr(reader.client, "_close", wait_for_reader)
+    reader.client.reply({"op": "pong"})
+    await eventually(lambda: reader.is_cut)
+    assert reader.client not in hub._clients
+
+
+async def test_a_process_takes_no_more_readers_than_it_has_files_for(hub: Hub) -> None:
+    hub.most_readers = 2
+    first, _ = Reader(hub), Reader(hub)
+    with pytest.raises(TooManyConnections) as refused:
+        Reader(hub)
+    assert refused.value.code == 4503
+    first.client.leave()
+    Reader(hub)
+
+
+async def test_the_hub_reports_its_readers_and_what_memory_they_take(hub: Hub) -> None:
+    assert hub.load()["bytes_per_reader"] == 0
+    held = [Reader(hub) for _ in range(10)]
+    ballast = [bytearray(1_000_000) for _ in range(50)]
+    load = hub.load()
+    assert load["readers"] == len(held)
+    assert load["bytes_per_reader"] > 0.5 * sum(map(len, ballast)) / len(held)
+    assert load["resident_bytes"] > sum(map(len, ballast))
 
 
 async def test_a_reader_whose_connection_breaks_is_forgotten(hub: Hub) -> None:

@@ -1,4 +1,4 @@
-"""Serve the application with daphne, whose WebSocket sends wait for readers that do not read.
+"""Serve the application with daphne, whose sends wait for readers that do not read.
 
 Daphne itself buffers without end what a stopped browser does not take; here a send returns when there is room again,
 so that whoever sends (the price hub) can conflate for slow readers and drop those that are stuck.
@@ -42,16 +42,25 @@ class Gate:
 
 
 class PatientServer(Server):
-    """Let a WebSocket's sender wait for its reader."""
+    """Let the sender of a WebSocket, or of a body in pieces, wait for its reader."""
 
     async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
         """Pass a message on, and wait for room after it."""
+        is_piece = message["type"] == "http.response.body" and message.get("more_body", False)
+        gate: Gate | None = getattr(protocol, "gate", None)
+        if message["type"] == "http.response.body" and not is_piece and gate is not None:
+            protocol.gate = gate = None
+            if protocol.channel is not None:
+                protocol.unregisterProducer()
         await super().handle_reply(protocol, message)
+        if is_piece and gate is None and protocol.channel is not None:
+            protocol.gate = gate = Gate()
+            protocol.registerProducer(gate, True)
         if message["type"] == "websocket.accept" and protocol.transport is not None:
             protocol.gate = Gate()
             protocol.transport.unregisterProducer()  # the HTTP channel's, which is done with this connection
             protocol.transport.registerProducer(protocol.gate, True)
-        elif message["type"] == "websocket.send" and (gate := getattr(protocol, "gate", None)) is not None:
+        elif (is_piece or message["type"] == "websocket.send") and gate is not None:
             await gate.passed()
 
 
