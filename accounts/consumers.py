@@ -1,12 +1,13 @@
 """Who is behind a stream: the page it came from, the session it brings, and whether that still holds.
 
 WebSockets and server-sent events ask here alike. Sessions are read many at a time: those that arrive while others are
-read go together, and those of open streams are all asked again every few seconds.
+read go together, and those of open streams are asked again every few seconds, a part of them at a time.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Collection, Mapping
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -24,6 +25,7 @@ from accounts.selectors import accounts_visible_among, sessions_people
 from trading_portal.kernel import clock
 
 GUARD_SECONDS = 15.0
+STEP_SECONDS = 0.5
 AT_ONCE = 500
 
 log = structlog.get_logger(__name__)
@@ -53,7 +55,8 @@ class SessionGuard:
 
     def __init__(self) -> None:
         self._asked: dict[str, asyncio.Future[UUID | None]] = {}
-        self._streams: dict[Stream, None] = {}
+        self._streams: dict[Stream, float] = {}
+        """When each was asked about last, the longest ago first."""
         self._reading: asyncio.Task[None] | None = None
         self._round: asyncio.Task[None] | None = None
 
@@ -71,7 +74,7 @@ class SessionGuard:
 
     def watch(self, stream: Stream) -> None:
         """Ask about a stream's session now and then, until it is forgotten."""
-        self._streams[stream] = None
+        self._streams[stream] = clock.monotonic()
         if self._round is None or self._round.done():
             self._round = asyncio.get_running_loop().create_task(self._rounds(), name="sessions-guard")
 
@@ -95,13 +98,21 @@ class SessionGuard:
 
     async def _rounds(self) -> None:
         while self._streams:
-            await asyncio.sleep(GUARD_SECONDS)
-            streams = list(self._streams)
-            for begin in range(0, len(streams), AT_ONCE):
+            await asyncio.sleep(min(STEP_SECONDS, GUARD_SECONDS))
+            while streams := self._due():
                 try:
-                    await self._check(streams[begin : begin + AT_ONCE])
+                    await self._check(streams)
                 except DatabaseError as error:
                     log.warning("streams.guard_failed", error=repr(error))
+
+    def _due(self) -> list[Stream]:
+        """Return streams that were not asked about for long; each is asked about once, whatever comes of it."""
+        now = clock.monotonic()
+        due = [stream for stream, at in itertools.islice(self._streams.items(), AT_ONCE) if now - at >= GUARD_SECONDS]
+        for stream in due:
+            del self._streams[stream]
+            self._streams[stream] = now
+        return due
 
     async def _check(self, streams: Collection[Stream]) -> None:
         people = await in_pool(sessions_people, {stream.session_key for stream in streams}, clock.now())
