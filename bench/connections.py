@@ -4,6 +4,7 @@
     python -m bench.connections --connections 15000 --seconds 20
     python -m bench.connections --connections 50000 --servers 3     # where a process may have 20,000 files
     python -m bench.connections --kind sse --server daphne
+    python -m bench.connections --connections 1000 4000 15000       # the growth
 
 Web processes, streams and publisher share this machine's processors. The floor is a bare uvloop server that writes
 the same bytes to as many sockets of the same client.
@@ -35,6 +36,7 @@ import msgspec
 import redis
 
 from bench.bare_server import STAMP
+from bench.report import Report
 from bench.swarm import BUCKET_MS
 from marketdata.domain import channels
 from marketdata.domain.types import PriceUpdate
@@ -50,6 +52,18 @@ PUBLICATIONS = 50
 EACH_PRICE = 10
 PER_PERSON = 20
 SPARE_FILES = 500
+QUESTION = "How many live streams of ten prices are held, and how old are the prices on arrival?"
+FIGURES = {
+    "held": "", "lost": "", "gaps": "", "all open after": "s", "CPU to open one": "µs", "frames": "/s",
+    "frames to each": "/s", "a frame": "bytes", "CPU of a frame": "µs", "CPU servers": "% of a core",
+    "CPU clients": "% of a core", "memory of one": "kB", "memory servers": "MB",
+}  # fmt: skip
+PERCENTILES = (50, 95, 99, 99.9, 100)
+AIMED_AT = 99
+AIMS = ((50_000, 1000.0), (0, 100.0))
+"""From how many connections on, which p99 in milliseconds is aimed at."""
+
+Result = dict[str, Any]
 
 
 class Child:
@@ -218,11 +232,11 @@ def bare_servers(given: argparse.Namespace, environment: dict[str, str], count: 
         yield found
 
 
-def swarms(given: argparse.Namespace, ports: list[int], cookies: list[str]) -> list[Child]:
+def swarms(given: argparse.Namespace, size: int, ports: list[int], cookies: list[str]) -> list[Child]:
     """Start the clients: each a process with an address of its own, for files and ports are bounded per process."""
     count = len(ports)
-    share = [given.connections // count + (number < given.connections % count) for number in range(count)]
-    lists = lists_of(given.lists or given.connections)
+    share = [size // count + (number < size % count) for number in range(count)]
+    lists = lists_of(given.lists or size)
     found, begun = [], 0
     for number, part in enumerate(share):
         order = {
@@ -266,12 +280,13 @@ def percentile(ages: Counter[int], percent: float) -> float:
     return math.nan
 
 
-def measure(given: argparse.Namespace, servers: dict[int, Child], cookies: list[str]) -> dict[str, Any]:
+def measure(given: argparse.Namespace, size: int, servers: dict[int, Child], cookies: list[str]) -> Result:
     """Ramp up, let it settle, and measure for some seconds."""
     resting = {child.name: child.usage() for child in servers.values()}
-    clients = swarms(given, list(servers), cookies)
+    clients = swarms(given, size, list(servers), cookies)
     try:
         ramps = [client.hear() for client in clients]
+        print(f"{size:,} opened in {max(answer['seconds'] for answer in ramps):.1f} s", flush=True)
         time.sleep(given.settle)
         for client in clients:
             client.say()
@@ -294,46 +309,45 @@ def measure(given: argparse.Namespace, servers: dict[int, Child], cookies: list[
     frames = sum(answer["frames"] for answer in after)
     live = sum(answer["live"] for answer in after)
     serving = sum(now[child.name][0] - used[child.name] for child in servers.values())
+    opening = sum(used[child.name] - resting[child.name][0] for child in servers.values())
     return {
-        "connections": live,
+        "held": live,
         "lost": sum(answer["lost"] for answer in after),
-        "why_lost": [answer["refused"] for answer in after if answer["refused"]],
-        "ramp_seconds": max(answer["seconds"] for answer in ramps),
-        "ramp_server_cpu": sum(used[c.name] - resting[c.name][0] for c in servers.values()),
-        "frames_per_second": frames / seconds,
-        "frames_per_connection_second": frames / seconds / max(1, live),
-        "bytes_per_frame": sum(answer["volume"] for answer in after) / max(1, frames),
+        "why_lost": [why for answer in after for why in answer["refused"]],
+        "all open after": max(answer["seconds"] for answer in ramps),
+        "CPU to open one": 1e6 * opening / max(1, live),
+        "frames": frames / seconds,
+        "frames to each": frames / seconds / max(1, live),
+        "a frame": sum(answer["volume"] for answer in after) / max(1, frames),
         "gaps": sum(answer["gaps"] for answer in after),
-        "age_ms": {f"p{percent:g}": percentile(ages, percent) for percent in (50, 95, 99, 99.9, 100)},
-        "server_cpu_percent": 100 * serving / seconds,
-        "server_cpu_us_per_frame": 1e6 * serving / max(1, frames),
-        "client_cpu_percent": 100 * sum(now[c.name][0] - used[c.name] for c in clients) / seconds,
-        "server_bytes_per_connection": grown / max(1, live),
-        "server_resident_bytes": sum(now[child.name][1] for child in servers.values()),
+        "ages": ages,
+        "CPU servers": 100 * serving / seconds,
+        "CPU of a frame": 1e6 * serving / max(1, frames),
+        "CPU clients": 100 * sum(now[c.name][0] - used[c.name] for c in clients) / seconds,
+        "memory of one": grown / max(1, live) / 1000,
+        "memory servers": sum(now[child.name][1] for child in servers.values()) / 1e6,
     }
 
 
-def show(name: str, result: dict[str, Any]) -> None:
-    """Print a result on a line."""
-    age = result["age_ms"]
-    print(
-        f"{name:<22} {result['connections']:>6} held, {result['lost']} lost {result['why_lost'] or ''}"
-        f" | ramp {result['ramp_seconds']:.1f} s, cpu {result['ramp_server_cpu']:.1f} s\n"
-        f"{'':<22} {result['frames_per_second']:>6.0f} frames/s of {result['bytes_per_frame']:.0f} bytes,"
-        f" {result['frames_per_connection_second']:.2f} each, {result['gaps']} gaps\n"
-        f"{'':<22} age p50 {age['p50']:.1f}  p95 {age['p95']:.1f}  p99 {age['p99']:.1f}  p99.9 {age['p99.9']:.1f}"
-        f"  max {age['p100']:.1f} ms\n"
-        f"{'':<22} server {result['server_cpu_percent']:.0f}% cpu, {result['server_cpu_us_per_frame']:.1f} us a frame,"
-        f" {result['server_bytes_per_connection'] / 1000:.1f} kB a connection; clients"
-        f" {result['client_cpu_percent']:.0f}% cpu",
-        flush=True,
-    )
+def tell(report: Report, size: int, hubs: list[Result], floors: list[Result]) -> None:
+    """Add the figures of one number of connections, a value a round."""
+    place: dict[str, Any] = {"at": size, "along": "connections"}
+    aim = next((most for least, most in AIMS if size >= least), None)
+    for name, unit in FIGURES.items():
+        values = [result[name] for result in hubs]
+        report.add(name, values, unit=unit, floor=[result[name] for result in floors], **place)
+    for percent in PERCENTILES:
+        ages, below = [percentile(r["ages"], percent) for r in hubs], [percentile(r["ages"], percent) for r in floors]
+        bound = aim if percent == AIMED_AT else None
+        report.add(f"age on arrival p{percent:g}", ages, unit="ms", floor=below, aim=bound, **place)
+    for why in {reason for result in (*hubs, *floors) for reason in result["why_lost"]}:
+        report.note(f"At {size:,} connections some were lost: {why}.")
 
 
 def arguments() -> argparse.Namespace:
     """Return what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--connections", type=int, default=1000)
+    parser.add_argument("--connections", type=int, nargs="+", default=[1000], help="one number, or some for a growth")
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--settle", type=float, default=2.0)
     parser.add_argument("--kind", choices=("ws", "sse"), default="ws")
@@ -343,35 +357,43 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rate", type=int, default=1, help="frames a second")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--no-floor", action="store_true")
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--folder", type=Path, help="where the results go")
     parser.add_argument("--profile", help="file for py-spy's raw stacks of a web process")
     return parser.parse_args()
+
+
+def cookies_of(environment: dict[str, str], connections: int) -> list[str]:
+    """Return the cookies of people enough for so many streams."""
+    command = [sys.executable, "-m", "bench.people", str(math.ceil(connections / PER_PERSON) + len(UNIVERSE))]
+    done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, check=True)
+    cookies: list[str] = json.loads(done.stdout)
+    return cookies
 
 
 def main() -> None:
     """Measure the hub and the floor by turns."""
     given = arguments()
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    count = given.servers or math.ceil(given.connections / (files - SPARE_FILES))
-    results: list[dict[str, Any]] = []
+    settings = {name: getattr(given, name) for name in ("kind", "seconds", "lists", "rate", "rounds")}
+    report = Report(f"connections-{given.kind}", QUESTION, server=given.server, settings=settings)
+    report.note(f"Prices are published {PUBLICATIONS} times a second, so the newest of a frame is up to 20 ms old.")
+    report.note(f"A process may open {files:,} files here; there are as many web processes as that asks for.")
     with environment_of_servers() as environment:
-        people = math.ceil(given.connections / PER_PERSON) + count
-        done = subprocess.run(
-            [sys.executable, "-m", "bench.people", str(people)],
-            cwd=ROOT, env=environment, stdout=subprocess.PIPE, check=True,
-        )  # fmt: skip
-        cookies = json.loads(done.stdout)
+        cookies = cookies_of(environment, max(given.connections))
         publisher = Publisher(environment["REDIS_URL"])
         publisher.start()
-        kinds = {f"hub, {given.server} x {count}": web_servers} | ({} if given.no_floor else {"floor": bare_servers})
-        for _ in range(given.rounds):
-            for name, run in kinds.items():
+        for size in given.connections:
+            count = given.servers or math.ceil(size / (files - SPARE_FILES))
+            found: dict[Any, list[Result]] = {web_servers: [], bare_servers: []}
+            kinds = [web_servers] if given.no_floor else [web_servers, bare_servers]
+            for run in kinds * given.rounds:
                 with run(given, environment, count) as servers:
-                    results.append({"name": name, **measure(given, servers, cookies)})
-                show(name, results[-1])
+                    found[run].append(measure(given, size, servers, cookies))
+                    told = {name: round(found[run][-1][name], 2) for name in FIGURES}
+                    print(f"{run.__name__} x {count}, {size:,} connections: {told}", flush=True)
+            tell(report, size, found[web_servers], found[bare_servers])
         publisher.stop()
-    if given.json:
-        given.json.write_text(json.dumps({"asked": vars(given) | {"json": None}, "results": results}, indent=1))
+    report.finish(given.folder)
 
 
 if __name__ == "__main__":

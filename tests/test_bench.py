@@ -37,12 +37,12 @@ def test_the_floors_script_fits_the_schema():
 
 @pytest.mark.parametrize("kind", ["ws", "sse"])
 def test_live_streams_are_measured_small_too(kind, tmp_path):
-    path = tmp_path / "found.json"
-    asked = ["--kind", kind, "--connections", "40", "--seconds", "1.2", "--settle", "0.2", "--json", str(path)]
+    asked = ["--kind", kind, "--connections", "40", "--seconds", "1.2", "--settle", "0.2", "--folder", str(tmp_path)]
     subprocess.run([sys.executable, "-m", "bench.connections", *asked], check=True, timeout=60)
-    hub, floor = json.loads(path.read_text())["results"]
-    for result in (hub, floor):
-        assert (result["connections"], result["lost"]) == (40, 0)
-        assert result["frames_per_second"] > 20
-        assert result["age_ms"]["p50"] < 1000
-    assert hub["gaps"] == 0
+    told = json.loads((tmp_path / f"connections-{kind}-uvicorn.json").read_text())
+    found = {row["name"]: row for row in told["rows"]}
+    assert (found["held"]["values"], found["held"]["floor"]) == ([40], [40])
+    assert (found["lost"]["values"], found["gaps"]["values"]) == ([0], [0])
+    assert found["frames"]["median"] > 20
+    assert 0 <= found["age on arrival p50"]["median"] < 1000
+    assert found["memory of one"]["unit"] == "kB"
