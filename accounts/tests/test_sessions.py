@@ -67,7 +67,7 @@ def test_a_session_signed_under_a_former_secret_still_counts(settings: Any) -> N
 def test_those_accounts_are_visible_that_are_owned_or_granted() -> None:
     (_, owner), (_, stranger) = signed_in(), signed_in()
     own, granted = account_of(owner.pk), account_of(owner.pk)
-    Grant.objects.create(user_id=stranger.pk, account_id=granted, permission="view")
+    Grant.objects.create(user_id=stranger.pk, account_id=granted, permission="view", granted_at=clock.now())
     pairs = {(owner.pk, own), (stranger.pk, own), (stranger.pk, granted)}
     assert accounts_visible_among(pairs) == {(owner.pk, own), (stranger.pk, granted)}
 
