@@ -27,6 +27,8 @@ from trading_portal.kernel import clock
 GUARD_SECONDS = 15.0
 STEP_SECONDS = 0.5
 AT_ONCE = 500
+REST_SECONDS = 0.02
+"""Between two reads of sessions: when many connect at once, more of them share a read."""
 
 log = structlog.get_logger(__name__)
 
@@ -91,9 +93,10 @@ class SessionGuard:
             except Exception as error:  # noqa: BLE001 - whoever asked gets it
                 for future in asked.values():
                     future.set_exception(error)
-                continue
-            for key, future in asked.items():
-                future.set_result(people.get(key))
+            else:
+                for key, future in asked.items():
+                    future.set_result(people.get(key))
+            await asyncio.sleep(REST_SECONDS)
         self._reading = None
 
     async def _rounds(self) -> None:
