@@ -135,6 +135,7 @@ class Publisher(threading.Thread):
         super().__init__(daemon=True)
         self._redis = redis.Redis.from_url(redis_url)
         self._ended = threading.Event()
+        self.may_publish = threading.Event()
 
     def run(self) -> None:
         """Publish until stopped."""
@@ -145,6 +146,8 @@ class Publisher(threading.Thread):
             due_at = max(due_at + 1 / PUBLICATIONS, time.perf_counter() - 0.1)
             if self._ended.wait(max(0.0, due_at - time.perf_counter())):
                 return
+            if not self.may_publish.is_set():
+                continue
             updates = [update(symbol, rng.randint(18_000, 19_000)) for symbol in UNIVERSE[turn % parts :: parts]]
             self._redis.publish(channels.PRICES, msgspec.json.encode(updates))
 
@@ -280,13 +283,17 @@ def percentile(ages: Counter[int], percent: float) -> float:
     return math.nan
 
 
-def measure(given: argparse.Namespace, size: int, servers: dict[int, Child], cookies: list[str]) -> Result:
-    """Ramp up, let it settle, and measure for some seconds."""
+def measure(
+    given: argparse.Namespace, size: int, servers: dict[int, Child], cookies: list[str], publisher: Publisher
+) -> Result:
+    """Open all, let prices begin, and measure for some seconds: a machine that can hold may be too small to open too."""
+    publisher.may_publish.clear()
     resting = {child.name: child.usage() for child in servers.values()}
     clients = swarms(given, size, list(servers), cookies)
     try:
         ramps = [client.hear() for client in clients]
         print(f"{size:,} opened in {max(answer['seconds'] for answer in ramps):.1f} s", flush=True)
+        publisher.may_publish.set()
         time.sleep(given.settle)
         for client in clients:
             client.say()
@@ -388,7 +395,7 @@ def main() -> None:
             kinds = [web_servers] if given.no_floor else [web_servers, bare_servers]
             for run in kinds * given.rounds:
                 with run(given, environment, count) as servers:
-                    found[run].append(measure(given, size, servers, cookies))
+                    found[run].append(measure(given, size, servers, cookies, publisher))
                     told = {name: round(found[run][-1][name], 2) for name in FIGURES}
                     print(f"{run.__name__} x {count}, {size:,} connections: {told}", flush=True)
             tell(report, size, found[web_servers], found[bare_servers])

@@ -26,7 +26,7 @@ DELTA = b'"delta","ch":"quotes","seq":'
 SNAPSHOT = re.compile(rb'"snapshot","ch":"quotes","seq":(\d+)')
 PING = re.compile(rb"\x89([\x04\x0c])")
 # How a whole frame of quotes, an answer or heartbeat, and a server-sent event end; nothing inside of them does.
-ENDS = (b"}}}", b'"}', b"\n\n\r\n")
+ENDS = (b"}}}", b"{}}", b'"}', b"\n\n\r\n")
 AT_ONCE = 100
 DAY = 86_400.0
 BUCKET_MS = 0.25
