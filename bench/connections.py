@@ -286,7 +286,10 @@ def percentile(ages: Counter[int], percent: float) -> float:
 def measure(
     given: argparse.Namespace, size: int, servers: dict[int, Child], cookies: list[str], publisher: Publisher
 ) -> Result:
-    """Open all, let prices begin, and measure for some seconds: a machine that can hold may be too small to open too."""
+    """Open all, then let prices begin, and measure for some seconds.
+
+    What just holds so many has no time left to open them meanwhile.
+    """
     publisher.may_publish.clear()
     resting = {child.name: child.usage() for child in servers.values()}
     clients = swarms(given, size, list(servers), cookies)
