@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import psycopg
 from django.db import connection
+from psycopg.types.datetime import TimestamptzBinaryLoader
+from psycopg.types.numeric import Int8BinaryLoader
 
-from audit.domain.types import EventRecord, Position
-from audit.models import Cursor
+from audit.domain.types import EventRecord, LogExtent, LoggedEvent, Position
+from audit.models import Cursor, Event
 
 # `xid::text` without a name of its own would be what ORDER BY xid sorts by: 999 after 1000.
 _COLUMNS = """id, xid::text AS xid_text, stream, sequence, account_id, account_sequence, type, version, payload::text,
@@ -20,6 +24,21 @@ _AFTER_CURSOR = """(xid, id) > (SELECT coalesce(max(xid::text)::xid8, '0'::xid8)
                      coalesce(max(event_id::text)::uuid, '00000000-0000-0000-0000-000000000000')
               FROM audit_cursor WHERE consumer = %s)"""
 _NOT_YET_HAD = f"{_AFTER_CURSOR} AND xid < pg_snapshot_xmin(pg_current_snapshot())"
+_XID8_OID = 5069
+_TO_FOLD = """
+SELECT account_id, account_sequence, xid, sequence, type, version, payload::text, correlation_id, valid_at, recorded_at
+FROM audit_event
+WHERE account_id IS NOT NULL AND (account_id, account_sequence) > (%s, %s) AND account_id <= %s
+ORDER BY account_id, account_sequence LIMIT %s
+"""
+# A past moment is where an account's events were before the first that came later, so that none is left out between.
+_EXTENTS = """
+SELECT account_id, coalesce(min(account_sequence) FILTER (WHERE {later}) - 1, max(account_sequence))
+FROM audit_event WHERE account_id IS NOT NULL {chosen} GROUP BY account_id ORDER BY account_id
+"""
+_NEVER = "false"
+_RECORDED_LATER = "recorded_at > %s"
+_LATER_IN_LOG = "(xid, id) > (SELECT xid, id FROM audit_event WHERE id = %s)"
 _OF_PAGE = f"{_AFTER_CURSOR} AND (xid, id) <= (%s::text::xid8, %s)"
 
 
@@ -136,3 +155,43 @@ def events_wait_for_horizon() -> bool:
         )
         row = cursor.fetchone()
     return bool(row and row[0])
+
+
+def event_exists(event_id: UUID) -> bool:
+    """Tell whether the log has an event."""
+    return Event.objects.filter(id=event_id).exists()
+
+
+def log_extents(
+    *, account_ids: Collection[UUID] = (), until: datetime | None = None, until_event: UUID | None = None
+) -> list[LogExtent]:
+    """Return how far the log of every account (or of those named) goes, in the order of their ids.
+
+    With `until`, how far it went when that instant's last event had been recorded; with `until_event`, up to that one.
+    """
+    later, values = _NEVER, list[Any]()
+    if until is not None:
+        later, values = _RECORDED_LATER, [until]
+    elif until_event is not None:
+        later, values = _LATER_IN_LOG, [until_event]
+    chosen = "AND account_id = ANY(%s)" if account_ids else ""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _EXTENTS.format(later=later, chosen=chosen), [*values, list(account_ids)] if account_ids else values
+        )
+        return [LogExtent(*row) for row in cursor.fetchall()]
+
+
+def events_to_fold(first: LogExtent, last: UUID, limit: int) -> list[LoggedEvent]:
+    """Return the next events after `first` of its account and those up to `last`, by account and its sequence."""
+    connection.ensure_connection()
+    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
+        cursor.adapters.register_loader(_XID8_OID, Int8BinaryLoader)
+        cursor.adapters.register_loader("timestamptz", TimestamptzBinaryLoader)
+        cursor.row_factory = _logged
+        cursor.execute(_TO_FOLD, [first.account_id, first.until, last, limit], binary=True)
+        return cursor.fetchall()
+
+
+def _logged(cursor: psycopg.Cursor[Any]) -> Callable[[Sequence[Any]], LoggedEvent]:
+    return LoggedEvent._make

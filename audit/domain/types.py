@@ -6,7 +6,7 @@ import builtins
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -128,6 +128,31 @@ class EventRecord:
     def payload_of(self, payload_type: builtins.type[P]) -> P:
         """Return the payload as its type; raise msgspec.ValidationError when it is another one's."""
         return msgspec.json.decode(self.payload_json, type=payload_type, strict=False)
+
+
+class LoggedEvent(NamedTuple):
+    """What folding an account's events needs of one; made by the hundred thousand, so a bare tuple with names.
+
+    `xid` tells which events were written together; what an account and an order are is in the payload.
+    """
+
+    account_id: UUID
+    account_sequence: int
+    xid: int
+    sequence: int
+    type: str
+    version: int
+    payload_json: str
+    correlation_id: UUID
+    valid_at: datetime
+    recorded_at: datetime
+
+
+class LogExtent(NamedTuple):
+    """How much of an account's log is meant: its events from the first up to a sequence."""
+
+    account_id: UUID
+    until: int
 
 
 def stream_id(stream: str) -> str:

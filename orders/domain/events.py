@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from audit.domain.types import EventPayload
+from orders.domain.commands import Schedule
+from orders.domain.types import Leg, OrderClass
 
 ReasonDict = Mapping[str, Any]
 TermsDict = Mapping[str, str]
@@ -31,8 +33,9 @@ class OrderPayload(EventPayload, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class OrderTaken(OrderPayload, frozen=True, kw_only=True):
-    """What was ordered."""
+    """What was ordered; version 1 did not tell what stands here after `trail_percent`."""
 
+    VERSION: ClassVar[int] = 2
     symbol: str
     side: str
     order_type: str
@@ -45,6 +48,12 @@ class OrderTaken(OrderPayload, frozen=True, kw_only=True):
     notional: str | None = None
     trail_price: str | None = None
     trail_percent: str | None = None
+    extended_hours: bool = False
+    order_class: str = OrderClass.SIMPLE.value
+    parent_id: str | None = None
+    leg: str = Leg.NONE.value
+    schedule: Schedule | None = None
+    expires_at: str | None = None
 
 
 class OrderAccepted(OrderTaken, frozen=True, kw_only=True):
@@ -63,6 +72,7 @@ class OrderRefused(OrderTaken, frozen=True, kw_only=True):
 
     TYPE: ClassVar[str] = "order.refused"
     reasons: tuple[ReasonDict, ...]
+    worst_price: str | None = None
 
 
 class OrderActivated(OrderPayload, frozen=True, kw_only=True):
@@ -89,9 +99,11 @@ class OrderDropped(OrderPayload, frozen=True, kw_only=True):
 
 
 class OrderCancelRequested(OrderPayload, frozen=True, kw_only=True):
-    """Somebody asked for a cancel, and the venue will be told."""
+    """Somebody asked for a cancel, and the venue will be told; `reasons` are the order's, where its group asked."""
 
     TYPE: ClassVar[str] = "order.cancel_requested"
+    VERSION: ClassVar[int] = 2
+    reasons: tuple[ReasonDict, ...] = ()
 
 
 class OrderReplaceAsked(OrderPayload, frozen=True, kw_only=True):
@@ -117,7 +129,9 @@ class OrderReplaceRefused(OrderReplaceAsked, frozen=True, kw_only=True):
     """Risk refused a change; the order is what it was."""
 
     TYPE: ClassVar[str] = "order.replace_refused"
+    VERSION: ClassVar[int] = 2
     reasons: tuple[ReasonDict, ...]
+    worst_price: str | None = None
 
 
 class ReportedMove(OrderPayload, frozen=True, kw_only=True):
@@ -184,15 +198,24 @@ class OrderBusted(OrderRestatedFill, frozen=True, kw_only=True):
 
 
 class OrderCorrected(OrderRestatedFill, frozen=True, kw_only=True):
-    """The venue changed a fill's quantity or price."""
+    """The venue changed a fill's quantity or price.
+
+    `traded_quantity` and `traded_price` are what the venue said, where the order was split since the trade.
+    """
 
     TYPE: ClassVar[str] = "order.corrected"
+    VERSION: ClassVar[int] = 2
+    fee: str = "0"
+    traded_quantity: str | None = None
+    traded_price: str | None = None
 
 
 class OrderCanceled(ReportedMove, frozen=True, kw_only=True):
-    """The order is cancelled; by us when it was never sent, else by the venue."""
+    """The order is cancelled: by us when it was never sent, else by the venue; `reasons` are told when they changed."""
 
     TYPE: ClassVar[str] = "order.canceled"
+    VERSION: ClassVar[int] = 2
+    reasons: tuple[ReasonDict, ...] = ()
 
 
 class OrderCancelRejected(ReportedMove, frozen=True, kw_only=True):
@@ -218,11 +241,13 @@ class OrderReplaceRejected(ReportedMove, frozen=True, kw_only=True):
     """The venue refused a replace, or it was stopped before it was sent; the order is what it was."""
 
     TYPE: ClassVar[str] = "order.replace_rejected"
+    VERSION: ClassVar[int] = 2
     request_id: str | None
     client_order_id: str | None
     was: TermsDict
     becomes: TermsDict
     reserved_quantity: str
+    reasons: tuple[ReasonDict, ...] = ()
 
 
 class OrderRejected(ReportedMove, frozen=True, kw_only=True):
@@ -269,10 +294,12 @@ class OrderRestated(ReportedMove, frozen=True, kw_only=True):
     """
 
     TYPE: ClassVar[str] = "order.restated"
+    VERSION: ClassVar[int] = 2
     restatement: str = ""
     ratio: str | None = None
     was: TermsDict = {}
     becomes: TermsDict = {}
+    worst_price: str | None = None
     reserved_quantity: str | None = None
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import ROUND_CEILING, Decimal
 
 import msgspec
 
 from orders.domain.facts import OrderFacts, OrderTerms
 from orders.domain.order import OrderState
-from orders.domain.types import PendingOperation
+from orders.domain.types import BaseState, PendingOperation
 from positions.domain.types import Side
 from trading_portal.kernel.money import STORED_STEP, ZERO, divide, multiply
 
@@ -31,6 +32,22 @@ def held_by(facts: OrderFacts, state: OrderState, asked: OrderTerms | None) -> H
     left_then = max(asked.quantity - state.filled_quantity, ZERO)
     price = _price(left, facts.worst_price, left_then, asked.worst_price)
     return Held(max(left, left_then), price, _keener(facts, asked))
+
+
+def exits_held(exits: Sequence[tuple[OrderFacts, OrderState, OrderTerms | None]]) -> tuple[OrderFacts, Held] | None:
+    """Return which of a group's exits holds for all of them, the take-profit given first, and what; None: none works.
+
+    They close the same units, so these are held once: by the take-profit while it works, else by the stop, for the
+    most that either may still trade, at the worst price of either.
+    """
+    working = [(each[0], held_by(*each)) for each in exits if each[1].base is not BaseState.HELD]
+    working = [(facts, held) for facts, held in working if held.quantity]
+    if not working:
+        return None
+    facts, first = working[0]
+    prices = [held.price for _, held in working if held.price is not None]
+    most, worst = max(held.quantity for _, held in working), max(prices, default=None)
+    return facts, Held(most, worst, first.limit_price)
 
 
 def _price(left: Decimal, price: Decimal, left_then: Decimal, price_then: Decimal) -> Decimal:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import groupby
 from typing import Any
@@ -48,11 +48,13 @@ _BEGINS: Mapping[str, tuple[BaseState, ...]] = {
 _Told = tuple[UUID, int, str, dict[str, Any]]
 
 
-def _events_by_order() -> Iterator[tuple[str, list[_Told]]]:
+def _events_by_order(accounts: Collection[UUID]) -> Iterator[tuple[str, list[_Told]]]:
+    chosen = "AND account_id = ANY(%s)" if accounts else ""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT stream, account_id, sequence, type, payload::text FROM audit_event "
-            "WHERE starts_with(stream, 'order:') ORDER BY stream, sequence"
+            f"WHERE starts_with(stream, 'order:') {chosen} ORDER BY stream, sequence",
+            [list(accounts)] if accounts else None,
         )
         for stream, rows in groupby(iter(cursor.fetchone, None), key=lambda row: row[0]):
             yield stream.removeprefix("order:"), [(row[1], row[2], row[3], json.loads(row[4])) for row in rows]
@@ -110,9 +112,9 @@ def _moved(state: OrderState, event_type: str, payload: Mapping[str, Any]) -> Or
     return None
 
 
-def moves_outside_the_table() -> Iterator[tuple[object, ...]]:
+def moves_outside_the_table(accounts: Collection[UUID] = ()) -> Iterator[tuple[object, ...]]:
     """Replay every order's events through the table; yield the first event of an order that no move explains."""
-    for order_id, events in _events_by_order():
+    for order_id, events in _events_by_order(accounts):
         try:
             found = _first_unexplained(events)
         except (ArithmeticError, LookupError, TypeError, ValueError) as error:

@@ -217,13 +217,14 @@ class _Work:
 
     def _cancel(self, order: WorkingOrder, why: Reason) -> None:
         order.apply(_CANCEL, at=self.at)
-        order.facts = replace(order.facts, reasons=reasons_stored([why]))
+        stored = reasons_stored([why])
+        order.facts = replace(order.facts, reasons=stored)
         if order.state.pending is PendingOperation.CANCEL:
-            self.journal.note(order, OrderCancelRequested, by=_BY)
+            self.journal.note(order, OrderCancelRequested, by=_BY, reasons=tuple(stored))
             self.followed.intents.append((order.facts.id, order.facts.venue, IntentKind.CANCEL, self.at))
             return
         never_sent: dict[str, Any] = {"venue_order_id": None, "exec_id": None, "text": "never sent"}
-        self.journal.note(order, OrderCanceled, by=_BY, venue=order.facts.venue, **never_sent)
+        self.journal.note(order, OrderCanceled, by=_BY, venue=order.facts.venue, reasons=tuple(stored), **never_sent)
         self.followed.dropped.append(order.facts.id)
 
     def _reduce(self, order: WorkingOrder, quantity: Decimal) -> None:

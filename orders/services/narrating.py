@@ -77,7 +77,7 @@ def _note_move(move: Move, outcomes: Outcomes, journal: Journal, by: Actor) -> N
     if report.route is not None:
         facts |= _route_facts(report.route)
     payload = _payload(move)
-    if payload is events.OrderRejected:
+    if payload is events.OrderRejected or move.kind is EventKind.NEVER_HEARD:
         facts["reasons"] = tuple(move.order.facts.reasons)
     if payload is events.OrderRestated and report.restatement is not None:
         facts["restatement"] = report.restatement.value
@@ -114,12 +114,22 @@ def _booked_facts(move: Move, outcomes: Outcomes) -> dict[str, Any]:
     }
     if referred is None:
         return {**facts, "fee": plain(report.fee)}
+    if not is_bust:
+        facts |= _corrected_facts(move)
     return {
         **facts,
         "ref_execution_id": str(referred.execution_id),
         "was_quantity": plain(move.event.was_quantity),
         "was_price": plain(move.event.was_price),
     }
+
+
+def _corrected_facts(move: Move) -> dict[str, Any]:
+    """Return what a correction says as the venue told it, where a split since counts it otherwise."""
+    report, facts = move.report, {"fee": plain(move.report.fee)}
+    if (report.quantity, report.price) != (move.event.quantity, move.event.price):
+        facts["traded_quantity"], facts["traded_price"] = plain(report.quantity or ZERO), plain(report.price or ZERO)
+    return facts
 
 
 def _replace_facts(move: Move) -> dict[str, Any]:

@@ -158,7 +158,7 @@ def _request(each: Proposal, terms: OrderTerms, journal: Journal, at: datetime) 
 
 
 def _refuse(each: Proposal, decision: Decision, journal: Journal) -> None:
-    command = each.asked.command
+    command, worst_price = each.asked.command, decision.worst_price
     journal.note(
         each.order,
         OrderReplaceRefused,
@@ -166,6 +166,7 @@ def _refuse(each: Proposal, decision: Decision, journal: Journal) -> None:
         valid_at=command.requested_at,
         correlation_id=command.correlation_id,
         reasons=tuple(reasons_stored(decision.reasons)),
+        worst_price=None if worst_price is None else plain(worst_price),
         **request_facts(each.order.facts, each.terms),
     )
 

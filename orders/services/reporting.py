@@ -209,7 +209,8 @@ class Batch:
 
     def _restate_fills(self, order_id: UUID, event: OrderEvent) -> None:
         """Have an order's live fills count for what they became; their sum is the order's."""
-        live = {exec_id: fill for exec_id, fill in self.fills.items() if fill.order_id == order_id and fill.is_live}
+        fills = sorted(self.fills.items(), key=lambda each: each[1].execution_id)
+        live = {exec_id: fill for exec_id, fill in fills if fill.order_id == order_id and fill.is_live}
         counted = shares_after([fill.counted for fill in live.values()], event.ratio)
         for (exec_id, fill), quantity in zip(live.items(), counted, strict=True):
             self.fills[exec_id] = replace(fill, counted=quantity)

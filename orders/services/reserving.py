@@ -10,8 +10,9 @@ from uuid import UUID
 from accounts.domain.types import LockedAccounts
 from marketdata.domain.types import InstrumentFacts
 from orders.domain.brackets import is_exit
-from orders.domain.holding import Held
-from orders.domain.types import STOPS, BaseState
+from orders.domain.facts import OrderFacts
+from orders.domain.holding import Held, exits_held
+from orders.domain.types import STOPS
 from orders.services.working import WorkingOrder
 from positions.domain.types import NewReservation
 from positions.services import reservations_change, reservations_open, reservations_release, reservations_reprice
@@ -34,47 +35,36 @@ def reservations_follow(
     reservations_change(left={order.facts.id: held.quantity for order, had, held in kept if _is_as_dear(had, held)})
     reservations_reprice(
         held={
-            order.facts.id: (held.quantity, _price(order, held), held.limit_price)
+            order.facts.id: (held.quantity, _price(order.facts, held), held.limit_price)
             for order, had, held in kept
             if not _is_as_dear(had, held)
         }
     )
-    again = [(order, held) for order, had, held in moved if held.quantity and not had.quantity]
+    again = [(order.facts, held) for order, had, held in moved if held.quantity and not had.quantity]
     reservations_open(reservations=[_reservation(*each, locked, instruments) for each in again], at=at)
 
 
 def exits_reservation(
     exits: Sequence[WorkingOrder], *, locked: LockedAccounts, instruments: Mapping[UUID, InstrumentFacts]
 ) -> NewReservation | None:
-    """Return the one reservation of a group's exits, the take-profit given first; None when none of them works.
-
-    They close the same units, so these are held once: by the take-profit while it works, else by the stop, for the
-    most that either may still trade, at the worst price of either.
-    """
-    working = [(order, order.held) for order in exits if order.state.base is not BaseState.HELD]
-    working = [(order, held) for order, held in working if held.quantity]
-    if not working:
-        return None
-    order, first = working[0]
-    most = max(held.quantity for _, held in working)
-    worst = max(_price(*each) for each in working)
-    return _reservation(order, Held(most, worst, first.limit_price), locked, instruments)
+    """Return the one reservation of a group's exits, the take-profit given first; None when none of them works."""
+    found = exits_held([(order.facts, order.state, order.asked) for order in exits])
+    return None if found is None else _reservation(*found, locked, instruments)
 
 
 def _is_as_dear(had: Held, held: Held) -> bool:
     return had.price == held.price and had.limit_price == held.limit_price
 
 
-def _price(order: WorkingOrder, held: Held) -> Decimal:
+def _price(facts: OrderFacts, held: Held) -> Decimal:
     if held.price is None:
-        raise LookupError(f"order {order.facts.id} was approved without a worst price")
+        raise LookupError(f"order {facts.id} was approved without a worst price")
     return held.price
 
 
 def _reservation(
-    order: WorkingOrder, held: Held, locked: LockedAccounts, instruments: Mapping[UUID, InstrumentFacts]
+    facts: OrderFacts, held: Held, locked: LockedAccounts, instruments: Mapping[UUID, InstrumentFacts]
 ) -> NewReservation:
-    facts = order.facts
     return NewReservation(
         facts.id,
         facts.account_id,
@@ -82,7 +72,7 @@ def _reservation(
         locked[facts.account_id].owner_id,
         facts.side,
         held.quantity,
-        _price(order, held),
+        _price(facts, held),
         held.limit_price,
         instruments[facts.instrument_id].currency,
         facts.order_type in STOPS,

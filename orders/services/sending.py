@@ -161,6 +161,7 @@ def _drop_replace(order: WorkingOrder, why: Reason, journal: Journal, at: dateti
         "exec_id": None,
         "text": sentence(why.code, why.facts),
         "reserved_quantity": plain(order.held.quantity),
+        "reasons": tuple(reasons_stored([why])),
     }
     journal.note(order, OrderReplaceRejected, by=Actor.system("venue"), **stopped, **terms_facts(settled))
     return settled

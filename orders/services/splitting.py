@@ -48,6 +48,7 @@ class SplitTerms(msgspec.Struct, frozen=True):
     ratio: Decimal
     was: Mapping[str, str]
     becomes: Mapping[str, str]
+    worst_price: Decimal | None
 
 
 def order_split(
@@ -69,12 +70,14 @@ def order_split(
     if not is_sound or (order.asked is not None and not is_tellable(order.asked, order.asked.quantity)):
         order.state, order.facts, order.asked = before, facts, asked
         return reason("SPLIT_NOT_TELLABLE", ratio=event.ratio)
-    return SplitTerms(event.ratio, was, terms_text(order.facts, quantity=order.state.quantity))
+    becomes = terms_text(order.facts, quantity=order.state.quantity)
+    return SplitTerms(event.ratio, was, becomes, order.facts.worst_price)
 
 
 def split_facts(terms: SplitTerms) -> dict[str, Any]:
     """Return what the event of a split says of it."""
-    return {"ratio": plain(terms.ratio), "was": terms.was, "becomes": terms.becomes}
+    worst_price = None if terms.worst_price is None else plain(terms.worst_price)
+    return {"ratio": plain(terms.ratio), "was": terms.was, "becomes": terms.becomes, "worst_price": worst_price}
 
 
 def splits_write(orders: Sequence[WorkingOrder], fills: Mapping[UUID, Decimal]) -> None:

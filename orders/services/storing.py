@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -233,9 +233,27 @@ def _note(journal: Journal, each: DecidedOrder, at: datetime) -> None:
         "venue": facts.venue,
     }
     taken |= {name: plain(value) for name in _AMOUNTS if (value := getattr(facts, name)) is not None}
+    taken |= _taken_rarely(facts)
     if each.decision.approved:
         is_held = facts.base is BaseState.HELD
         worst, due_at = plain(each.worst_price), "" if is_held else each.new.due_at(at).isoformat()
         journal.note(each.order, OrderAccepted, worst_price=worst, due_at=due_at, **taken)
     else:
-        journal.note(each.order, OrderRefused, reasons=tuple(facts.reasons), **taken)
+        worst_price = None if facts.worst_price is None else plain(facts.worst_price)
+        journal.note(each.order, OrderRefused, reasons=tuple(facts.reasons), worst_price=worst_price, **taken)
+
+
+def _taken_rarely(facts: OrderFacts) -> dict[str, Any]:
+    """Return what only some orders have, as their first event tells it."""
+    rare: dict[str, Any] = {}
+    if facts.expires_at is not None:
+        rare["expires_at"] = facts.expires_at.astimezone(UTC).isoformat()
+    if facts.extended_hours:
+        rare["extended_hours"] = True
+    if facts.order_class is not OrderClass.SIMPLE:
+        rare["order_class"] = facts.order_class.value
+        rare["leg"] = facts.leg.value
+        rare["parent_id"] = None if facts.parent_id is None else str(facts.parent_id)
+    if facts.schedule is not None:
+        rare["schedule"] = facts.schedule
+    return rare

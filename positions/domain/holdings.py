@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 
+from positions.domain.days import day_of
 from positions.domain.errors import Unbookable
 from positions.domain.types import FillFact
 from trading_portal.kernel.money import STORED_LIMIT, ZERO, divide, multiply, stored
@@ -63,6 +65,19 @@ def fill_apply(holding: HoldingState, fill: FillFact, *, day: date) -> tuple[Hol
     ):
         raise Unbookable(fill.execution_id, "the holding would be too large")
     return after, realised
+
+
+def fills_folded(live: Iterable[FillFact], *, at: datetime) -> HoldingState:
+    """Return the holding that fills make from nothing, in their order, as it stands on the day of `at`.
+
+    The day of a fill is its execution's, for the sum of a past day.
+    """
+    folded: HoldingState | None = None
+    for fill in live:
+        day = day_of(fill.executed_at)
+        folded, _ = fill_apply(folded or HoldingState(day=day, opened_at=fill.executed_at), fill, day=day)
+    today = day_of(at)
+    return day_roll(folded or HoldingState(day=today, opened_at=at), day=today)
 
 
 def _apply(holding: HoldingState, fill: FillFact, day: date) -> tuple[HoldingState, Decimal]:

@@ -11,11 +11,11 @@ from uuid import UUID
 from accounts.domain.types import LockedAccounts
 from positions.domain.days import day_of
 from positions.domain.errors import Unbookable
-from positions.domain.holdings import HoldingState, day_roll, fill_apply
+from positions.domain.holdings import HoldingState, fill_apply, fills_folded
 from positions.domain.ledger import fill_cash, fill_lines, reversal_lines
 from positions.domain.types import FillFact, FillOutcome
 from positions.services.books import Books, books_read, books_write
-from trading_portal.kernel.money import STORED_LIMIT, ZERO
+from trading_portal.kernel.money import STORED_LIMIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +121,8 @@ def _cash_add(books: Books, fill: FillFact, *, sign: int) -> Decimal:
 def _folded(
     live: Sequence[FillFact], touched: Sequence[FillFact], books: Books
 ) -> dict[tuple[UUID, UUID], HoldingState]:
-    """Fold every fill that stands from nothing; the day of a fill is its execution's, for the sum of a past day."""
-    folded: dict[tuple[UUID, UUID], HoldingState] = {}
+    """Fold every fill that stands from nothing, for each holding touched."""
+    standing: dict[tuple[UUID, UUID], list[FillFact]] = {}
     for fill in live:
-        key = (fill.account_id, fill.instrument_id)
-        day = day_of(fill.executed_at)
-        holding = folded.get(key) or HoldingState(day=day, opened_at=fill.executed_at)
-        folded[key], _ = fill_apply(holding, fill, day=day)
-    today = day_of(books.at)
-    empty = HoldingState(day=today, opened_at=books.at, quantity=ZERO)
-    return {key: day_roll(folded.get(key, empty), day=today) for key in _holding_keys(touched)}
+        standing.setdefault((fill.account_id, fill.instrument_id), []).append(fill)
+    return {key: fills_folded(standing.get(key, ()), at=books.at) for key in _holding_keys(touched)}

@@ -8,14 +8,16 @@ from typing import Any
 from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import connection, transaction
+from django.db import connection
 
 from orders.invariants import INVARIANTS as ORDERS
 from positions.invariants import INVARIANTS as POSITIONS
 from risk.invariants import INVARIANTS as RISK
 from trading_portal.kernel.invariants import Invariant
+from trading_portal.rebuilding.sharing import snapshot
+from trading_portal.rebuilding.works import INVARIANT as REBUILT
 
-INVARIANTS = tuple(sorted((*POSITIONS, *RISK, *ORDERS), key=lambda invariant: invariant.code))
+INVARIANTS = tuple(sorted((*POSITIONS, *RISK, *ORDERS, REBUILT), key=lambda invariant: invariant.code))
 SHOWN = 5
 
 
@@ -29,18 +31,17 @@ class Finding:
 
 def invariants_check(codes: Collection[str] = (), accounts: Collection[UUID] = ()) -> list[Finding]:
     """Return what every check found, all on one snapshot of the database; of some codes or accounts, where named."""
-    has_begun = connection.in_atomic_block
-    with transaction.atomic():
-        if not has_begun:
-            with connection.cursor() as cursor:
-                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    with snapshot():
         wanted = [each for each in INVARIANTS if not codes or each.code in codes]
-        return [Finding(each, [hit for hit in _hits(each) if not accounts or hit[0] in accounts]) for each in wanted]
+        return [
+            Finding(each, [hit for hit in _hits(each, accounts) if not accounts or hit[0] in accounts])
+            for each in wanted
+        ]
 
 
-def _hits(invariant: Invariant) -> list[tuple[Any, ...]]:
+def _hits(invariant: Invariant, accounts: Collection[UUID]) -> list[tuple[Any, ...]]:
     if invariant.program is not None:
-        return list(invariant.program())
+        return list(invariant.program(accounts))
     with connection.cursor() as cursor:
         cursor.execute(invariant.sql)
         return list(cursor.fetchall())

@@ -1,0 +1,418 @@
+"""Rebuild one account's orders, fills, replaces, money and holdings by folding its events, in their order.
+
+Where an order stands is what each event tells; fills, money, holdings and reservations are worked out again, by the
+rules that the services use. What an event of an older version does not tell is named, not guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from msgspec.structs import replace
+
+from audit.domain.types import LoggedEvent
+from orders.domain import events as told
+from orders.domain.amending import terms_read
+from orders.domain.facts import OrderTerms
+from orders.domain.order import TERMINAL
+from orders.domain.ratios import shares_after
+from orders.domain.rebuilt import Instrument, RebuiltFill, RebuiltOrder, RebuiltVersion
+from orders.domain.reports import Restatement
+from orders.domain.splitting import terms_restated
+from orders.domain.types import BaseState, Leg, OrderClass, OrderType, PendingOperation, TimeInForce
+from positions.domain.replay import BooksReplay
+from positions.domain.types import FillFact, Side
+from trading_portal.kernel.errors import reason
+from trading_portal.kernel.money import ZERO, divide, multiply, plain, stored
+
+_FILLED, _REPLACE = BaseState.FILLED.value, PendingOperation.REPLACE.value
+_ENDED = frozenset(base.value for base in TERMINAL) - {_FILLED}
+_SIDES = {each.value: each for each in Side}
+_TYPES = {each.value: each for each in OrderType}
+_TIMES = {each.value: each for each in TimeInForce}
+_FIRST_UNTOLD = frozenset(("extended_hours", "order_class", "parent_id", "leg", "schedule", "expires_at"))
+_TERMS = ("limit_price", "stop_price", "trail_price", "trail_percent", "time_in_force", "expires_at")
+_CHANGES_SINCE = 2
+"""The version from which a change of these is told by the events that bring it."""
+
+
+class Unreplayable(Exception):
+    """Say that an account's events make no sense: one is missing, or speaks of what never was."""
+
+
+class OrdersReplay:
+    """One account's orders and books, as the events so far leave them."""
+
+    def __init__(self, account_id: UUID, instrument_called: Callable[[str], Instrument | None]) -> None:
+        self.account_id = account_id
+        self.orders: dict[str, RebuiltOrder] = {}
+        self.fills: dict[str, RebuiltFill] = {}
+        self.books = BooksReplay()
+        self._instrument_called = instrument_called
+        self._standing: dict[UUID, list[RebuiltFill]] = {}
+        self._to_refold: dict[UUID, datetime] = {}
+        self._refold_xid = 0
+
+    def begin(self, xid: int) -> None:
+        """Close the books of the transaction before: busts and corrections fold a holding anew once it is over."""
+        if self._to_refold and xid != self._refold_xid:
+            self.settle()
+
+    def settle(self) -> None:
+        """Fold the holdings anew that the last transaction's busts and corrections touched."""
+        for instrument_id, at in self._to_refold.items():
+            standing = [fill for fill in self._standing.get(instrument_id, ()) if fill.is_live]
+            standing.sort(key=lambda fill: fill.place)
+            self._standing[instrument_id] = standing
+            self.books.refold(instrument_id, [fill.fact for fill in standing], at=at)
+        self._to_refold.clear()
+
+    def accepted(self, said: told.OrderAccepted, event: LoggedEvent) -> None:
+        """Begin an order."""
+        order = self._begun(said, event)
+        order.worst_price = Decimal(said.worst_price)
+        self._note_held(order, said, event)
+
+    def refused(self, said: told.OrderRefused, event: LoggedEvent) -> None:
+        """Begin and end an order that risk refused."""
+        order = self._begun(said, event)
+        order.worst_price = _amount(said.worst_price)
+        order.is_refused = True
+        order.reasons = said.reasons
+        order.ended_at = event.recorded_at
+        if event.version < _CHANGES_SINCE:
+            order.untold |= {"worst_price"}
+
+    def _begun(self, said: told.OrderTaken, event: LoggedEvent) -> RebuiltOrder:
+        instrument = self._instrument_called(said.symbol)
+        if instrument is None:
+            raise Unreplayable(f"no instrument is called {said.symbol}")
+        if event.sequence != 1 or said.order_id in self.orders:
+            raise Unreplayable(f"order {said.order_id} begins at its event {event.sequence}")
+        order = RebuiltOrder(
+            id=UUID(said.order_id),
+            instrument=instrument,
+            symbol=said.symbol,
+            client_order_id=said.client_order_id,
+            current_name=said.client_order_id,
+            side=_SIDES[said.side],
+            order_type=_TYPES[said.order_type],
+            time_in_force=_TIMES[said.time_in_force],
+            told_quantity=said.quantity,
+            quantity=Decimal(said.quantity),
+            limit_price=_amount(said.limit_price),
+            stop_price=_amount(said.stop_price),
+            trail_price=_amount(said.trail_price),
+            trail_percent=_amount(said.trail_percent),
+            notional=_amount(said.notional),
+            worst_price=None,
+            extended_hours=said.extended_hours,
+            order_class=OrderClass(said.order_class),
+            parent_id=None if said.parent_id is None else UUID(said.parent_id),
+            leg=Leg(said.leg),
+            schedule=said.schedule,
+            base=said.base,
+            pending=said.pending,
+            is_unknown=said.is_unknown,
+            is_refused=False,
+            venue=said.venue,
+            source=said.source,
+            correlation_id=event.correlation_id,
+            placed_at=event.valid_at,
+            expires_at=None if said.expires_at is None else datetime.fromisoformat(said.expires_at),
+            updated_at=event.recorded_at,
+            ended_at=None,
+            xid=event.xid,
+        )
+        if event.version < _CHANGES_SINCE:
+            order.untold = _FIRST_UNTOLD
+        self.orders[said.order_id] = order
+        return order
+
+    def moved(self, said: told.OrderPayload, event: LoggedEvent) -> RebuiltOrder:
+        """Bring an order where an event says that it stands now."""
+        order = self._order(said.order_id)
+        if event.sequence != order.event_sequence + 1:
+            raise Unreplayable(
+                f"event {event.sequence} of order {said.order_id} comes after its event {order.event_sequence}"
+            )
+        order.event_sequence = event.sequence
+        if said.base != order.base:
+            order.base = said.base
+            order.filled_at = event.valid_at if said.base == _FILLED else None
+            order.ended_at = event.valid_at if said.base in _ENDED else None
+        order.pending = said.pending
+        order.is_unknown = said.is_unknown
+        if said.quantity != order.told_quantity:
+            order.told_quantity, order.quantity = said.quantity, Decimal(said.quantity)
+        order.updated_at = event.recorded_at
+        if order.asked is not None and said.pending != _REPLACE:
+            _reject(order, [reason("REPLACE_OVERTAKEN", status=said.status).as_dict()], event)
+        self._note_held(order, said, event)
+        return order
+
+    def _order(self, order_id: str) -> RebuiltOrder:
+        order = self.orders.get(order_id)
+        if order is None:
+            raise Unreplayable(f"order {order_id} was never begun")
+        return order
+
+    def _note_held(self, order: RebuiltOrder, said: told.OrderPayload, event: LoggedEvent) -> None:
+        """Keep since when an order has held something; what one transaction lets go and holds again was held."""
+        if event.xid != order.xid:
+            order.held_before, order.xid = order.held, event.xid
+        asked = order.asked
+        order.held = said.leaves_quantity != "0" or (
+            asked is not None and asked.terms.quantity > Decimal(said.filled_quantity)
+        )
+        if order.held and not order.held_before:
+            order.held_since = event.recorded_at
+
+    def routed(self, said: told.OrderRouted, event: LoggedEvent) -> None:
+        """Have an order on its way."""
+        self.moved(said, event).routed_at = event.recorded_at
+
+    def reported(self, said: told.ReportedMove, event: LoggedEvent) -> RebuiltOrder:
+        """Move an order as its venue says."""
+        order = self.moved(said, event)
+        if said.venue_order_id:
+            order.venue_order_id = said.venue_order_id
+        return order
+
+    def ended(self, said: told.OrderCanceled | told.OrderRejected, event: LoggedEvent) -> None:
+        """End an order as its venue says, or as nobody ever heard of it."""
+        self._give_reasons(self.reported(said, event), said, event)
+
+    def stopped(self, said: told.OrderDropped | told.OrderCancelRequested, event: LoggedEvent) -> None:
+        """Stop an order before it was sent, or ask its venue to."""
+        self._give_reasons(self.moved(said, event), said, event)
+
+    def _give_reasons(self, order: RebuiltOrder, said: Any, event: LoggedEvent) -> None:
+        if said.reasons:
+            order.reasons = said.reasons
+            order.untold -= {"reasons"}
+        elif event.version < _CHANGES_SINCE and said.VERSION >= _CHANGES_SINCE:
+            order.untold |= {"reasons"}
+
+    def executed(self, said: told.OrderExecuted, event: LoggedEvent) -> None:
+        """Book a trade."""
+        order = self.reported(said, event)
+        quantity = Decimal(said.fill_quantity)
+        fact = self._fact(order, said, Decimal(said.fill_price), quantity, Decimal(said.fee), event.valid_at)
+        fill = RebuiltFill(fact, said.venue, said.exec_id, "trade", quantity, event.recorded_at, event.valid_at)
+        self._keep(order, fill, said.execution_id)
+        self.books.trade(fact, at=event.recorded_at)
+
+    def busted(self, said: told.OrderBusted, event: LoggedEvent) -> None:
+        """Take a fill back."""
+        order, ref = self.reported(said, event), self._referred(said)
+        fact = replace(ref.fact, execution_id=UUID(said.execution_id))
+        fill = self._second(fact, said, "trade_cancel", Decimal(said.was_quantity), ref, event)
+        fill.is_live = False
+        self._keep(order, fill, said.execution_id)
+        self._take_back(order, ref, None, event)
+
+    def corrected(self, said: told.OrderCorrected, event: LoggedEvent) -> None:
+        """Give a fill another quantity or price."""
+        order, ref = self.reported(said, event), self._referred(said)
+        counted = Decimal(said.fill_quantity)
+        quantity = counted if said.traded_quantity is None else Decimal(said.traded_quantity)
+        price = Decimal(said.fill_price if said.traded_price is None else said.traded_price)
+        at = (ref.trade or ref).executed_at
+        fact = self._fact(order, said, price, quantity, Decimal(said.fee), at)
+        fill = self._second(fact, said, "trade_correct", counted, ref, event)
+        if event.version < _CHANGES_SINCE:
+            fill.untold = frozenset(("fee",))
+        self._keep(order, fill, said.execution_id)
+        self._take_back(order, ref, fact, event)
+
+    def _fact(
+        self, order: RebuiltOrder, said: Any, price: Decimal, quantity: Decimal, fee: Decimal, executed_at: datetime
+    ) -> FillFact:
+        return FillFact(
+            UUID(said.execution_id),
+            order.id,
+            self.account_id,
+            order.instrument.id,
+            order.side,
+            quantity,
+            price,
+            fee,
+            said.currency,
+            executed_at,
+        )
+
+    def _second(
+        self,
+        fact: FillFact,
+        said: told.OrderRestatedFill,
+        kind: str,
+        counted: Decimal,
+        ref: RebuiltFill,
+        event: LoggedEvent,
+    ) -> RebuiltFill:
+        return RebuiltFill(
+            fact, said.venue, said.exec_id, kind, counted, event.recorded_at, event.valid_at,
+            ref=ref, trade=ref.trade or ref,
+        )  # fmt: skip
+
+    def _referred(self, said: told.OrderRestatedFill) -> RebuiltFill:
+        ref = self.fills.get(said.ref_execution_id)
+        if ref is None or not ref.is_live:
+            raise Unreplayable(f"execution {said.execution_id} speaks of {said.ref_execution_id}, which does not stand")
+        return ref
+
+    def _keep(self, order: RebuiltOrder, fill: RebuiltFill, execution_id: str) -> None:
+        """Count a fill that stands in its order, and among those that its holding is made of."""
+        self.fills[execution_id] = fill
+        order.fills.append(fill)
+        if fill.is_live:
+            fact = fill.fact
+            order.filled_quantity += fill.counted
+            order.filled_value += multiply(fact.quantity, fact.price)
+            self._standing.setdefault(fact.instrument_id, []).append(fill)
+
+    def _take_back(self, order: RebuiltOrder, ref: RebuiltFill, added: FillFact | None, event: LoggedEvent) -> None:
+        ref.is_live = False
+        order.filled_quantity -= ref.counted
+        order.filled_value -= multiply(ref.fact.quantity, ref.fact.price)
+        self.books.restate(ref.fact, added, at=event.recorded_at)
+        self._to_refold[ref.fact.instrument_id] = event.recorded_at
+        self._refold_xid = event.xid
+
+    def replace_requested(self, said: told.OrderReplaceRequested, event: LoggedEvent) -> None:
+        """Have an order wait for its venue's word on other terms."""
+        order = self._order(said.order_id)
+        version = _asked(order, said, event, Decimal(said.worst_price))
+        order.versions.append(version)
+        order.asked = version
+        self.moved(said, event)
+
+    def replace_refused(self, said: told.OrderReplaceRefused, event: LoggedEvent) -> None:
+        """Keep what risk refused; the order is what it was."""
+        order = self.moved(said, event)
+        version = _asked(order, said, event, _amount(said.worst_price))
+        version.state, version.rejected_at, version.reasons = "rejected", event.recorded_at, said.reasons
+        if event.version < _CHANGES_SINCE:
+            version.untold = frozenset(("worst_price",))
+        order.versions.append(version)
+
+    def replaced(self, said: told.OrderReplaced, event: LoggedEvent) -> None:
+        """Give an order the terms and the id that its venue took."""
+        order = self._order(said.order_id)
+        version = order.asked
+        if version is None or str(version.terms.version_id) != said.request_id:
+            raise Unreplayable(f"order {said.order_id} takes the replace {said.request_id}, which it did not wait for")
+        order.asked = None
+        version.was = _remembered(order, said.was)
+        terms = terms_read(said.becomes) | {"worst_price": Decimal(said.worst_price)}
+        version.terms = replace(version.terms, **terms)
+        version.state, version.accepted_at = "accepted", event.recorded_at
+        for before in order.versions:
+            if before.terms.version_id == version.terms.replaces:
+                before.replaced_at = event.recorded_at
+        for name in _TERMS:
+            setattr(order, name, terms[name])
+        order.untold -= {"expires_at", "worst_price"}
+        order.worst_price = version.terms.worst_price
+        order.version_number, order.version_id = version.terms.number, version.terms.version_id
+        order.current_name = version.terms.client_order_id
+        self.reported(said, event)
+
+    def replace_rejected(self, said: told.OrderReplaceRejected, event: LoggedEvent) -> None:
+        """Leave an order as it was; its end may have come before this answer."""
+        order = self._order(said.order_id)
+        if order.asked is not None:
+            why = said.reasons or (reason("REPLACE_REJECTED", text=said.text or "no reason given").as_dict(),)
+            if event.version < _CHANGES_SINCE:
+                order.asked.untold = frozenset(("reasons",))
+            _reject(order, why, event)
+        self.reported(said, event)
+
+    def restated(self, said: told.OrderRestated, event: LoggedEvent) -> None:
+        """Let an order go on, or count it by its instrument's split."""
+        if said.restatement == Restatement.SPLIT and said.ratio is not None:
+            self._split(self._order(said.order_id), said, Decimal(said.ratio), event)
+        self.reported(said, event)
+
+    def _split(self, order: RebuiltOrder, said: told.OrderRestated, ratio: Decimal, event: LoggedEvent) -> None:
+        terms = terms_read(said.becomes)
+        order.limit_price, order.stop_price = terms["limit_price"], terms["stop_price"]
+        order.trail_price = terms["trail_price"]
+        order.worst_price = _amount(said.worst_price)
+        if event.version < _CHANGES_SINCE:
+            order.untold |= {"worst_price"}
+        if order.asked is not None:
+            order.asked.terms = terms_restated(order.asked.terms, ratio)
+        live = sorted((fill for fill in order.fills if fill.is_live), key=lambda fill: fill.fact.execution_id)
+        for fill, counted in zip(live, shares_after([fill.counted for fill in live], ratio), strict=True):
+            fill.counted = counted
+        order.filled_quantity = sum((fill.counted for fill in live), ZERO)
+
+
+def _amount(text: str | None) -> Decimal | None:
+    return None if text is None else Decimal(text)
+
+
+def _asked(
+    order: RebuiltOrder, said: told.OrderReplaceAsked, event: LoggedEvent, worst_price: Decimal | None
+) -> RebuiltVersion:
+    terms = OrderTerms(
+        version_id=UUID(said.request_id),
+        number=len(order.versions) + 2,
+        client_order_id=said.client_order_id,
+        replaces=UUID(said.replaces),
+        worst_price=worst_price,
+        **terms_read(said.becomes),
+    )
+    return RebuiltVersion(terms, event.recorded_at)
+
+
+def _reject(order: RebuiltOrder, why: Any, event: LoggedEvent) -> None:
+    if order.asked is not None:
+        order.asked.state, order.asked.rejected_at, order.asked.reasons = "rejected", event.recorded_at, why
+        order.asked = None
+
+
+def _remembered(order: RebuiltOrder, was: Mapping[str, str]) -> Mapping[str, str]:
+    """Return what a version that is taken over is remembered by."""
+    filled, value = order.filled_quantity, order.filled_value
+    average = {"average_price": plain(stored(divide(value, filled)))} if filled else {}
+    fills = {"filled_quantity": plain(filled), "filled_value": plain(value)}
+    return {**was, **average, "client_order_id": order.current_name, **fills}
+
+
+Fold = Callable[[OrdersReplay, Any, LoggedEvent], object]
+FOLDS: Mapping[type[told.OrderPayload], Fold] = {
+    told.OrderAccepted: OrdersReplay.accepted,
+    told.OrderRefused: OrdersReplay.refused,
+    told.OrderActivated: OrdersReplay.moved,
+    told.OrderRouted: OrdersReplay.routed,
+    told.OrderDropped: OrdersReplay.stopped,
+    told.OrderCancelRequested: OrdersReplay.stopped,
+    told.OrderReplaceRequested: OrdersReplay.replace_requested,
+    told.OrderReplaceRefused: OrdersReplay.replace_refused,
+    told.OrderAcknowledged: OrdersReplay.reported,
+    # What a router says of its slices is no report of the order's own.
+    told.OrderRouteDecided: OrdersReplay.moved,
+    told.OrderExecuted: OrdersReplay.executed,
+    told.OrderBusted: OrdersReplay.busted,
+    told.OrderCorrected: OrdersReplay.corrected,
+    told.OrderCanceled: OrdersReplay.ended,
+    told.OrderCancelRejected: OrdersReplay.reported,
+    told.OrderReplaced: OrdersReplay.replaced,
+    told.OrderReplaceRejected: OrdersReplay.replace_rejected,
+    told.OrderRejected: OrdersReplay.ended,
+    told.OrderExpired: OrdersReplay.reported,
+    told.OrderSuspended: OrdersReplay.reported,
+    told.OrderStopped: OrdersReplay.reported,
+    told.OrderDoneForDay: OrdersReplay.reported,
+    told.OrderCalculated: OrdersReplay.reported,
+    told.OrderRestated: OrdersReplay.restated,
+    told.OrderUnknown: OrdersReplay.moved,
+    told.OrderAnomaly: OrdersReplay.moved,
+}
