@@ -150,7 +150,7 @@ def tampered(desk, sql):
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("SET LOCAL ROLE NONE")
-            for table in ("audit_event", "positions_ledgerline"):
+            for table in ("audit_event", "orders_order"):
                 cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
             cursor.execute(sql, {"account": desk.account})
         yield
@@ -169,7 +169,7 @@ TAMPERINGS = [
     ("order", "worst_price", f"UPDATE orders_order SET worst_price = worst_price + 1 WHERE {ORDERS}"),
     ("order", "reasons", f"UPDATE orders_order SET reasons = '[{{}}]' WHERE {ORDERS}"),
     ("order", "routed_at", f"UPDATE orders_order SET routed_at = routed_at + interval '1 us' WHERE {ORDERS}"),
-    ("order", "", f"WITH intents AS (DELETE FROM orders_venueintent WHERE order_id = {LAST}) DELETE FROM orders_order WHERE id = {LAST}"),
+    ("order", "", f"DELETE FROM orders_order WHERE id = {LAST}"),
     ("execution", "price", f"UPDATE orders_execution SET price = price + 0.01 WHERE {FILLS}"),
     ("execution", "fee", f"UPDATE orders_execution SET fee = 9 WHERE {FILLS}"),
     ("execution", "is_live", f"UPDATE orders_execution SET is_live = NOT is_live WHERE {FILLS}"),
