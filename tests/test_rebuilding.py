@@ -36,7 +36,7 @@ def told(desk, **moment):
     lines = b"".join(accounts_told(Moment(desk.accounts, **moment), processes=1, progress=sharing.unwatched))
     found = {}
     for line in map(json.loads, lines.splitlines()):
-        found.setdefault(line["kind"], []).append(line)
+        found.setdefault(line["what"], []).append(line)
     return found
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
+
+import msgspec
 
 from accounts.domain.events import AccountConfigured, AccountOpened
 
 
-@dataclass(slots=True)
-class AccountReplay:
+class AccountReplay(msgspec.Struct):
     """An account as the events so far leave it."""
 
     number: str

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
+
+import msgspec
+from msgspec.structs import replace
 
 from positions.domain.days import day_of
 from positions.domain.errors import Unbookable
@@ -13,8 +15,7 @@ from positions.domain.types import FillFact
 from trading_portal.kernel.money import STORED_LIMIT, ZERO, divide, multiply, stored
 
 
-@dataclass(frozen=True, slots=True)
-class HoldingState:
+class HoldingState(msgspec.Struct, frozen=True):
     """A net quantity (negative is short) and what it cost.
 
     `cost` is the exact money the open quantity cost (short: brought in), so that

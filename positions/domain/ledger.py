@@ -8,6 +8,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from uuid import UUID
 
+import msgspec
+
 from positions.domain.holdings import fill_value
 from positions.domain.types import Book, FillFact
 from trading_portal.kernel.money import ZERO
@@ -33,8 +35,7 @@ class Line:
     valid_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class CashState:
+class CashState(msgspec.Struct, frozen=True):
     """Money of one currency; `opening_balance` was there when `day` began, `day_posted` was paid in (or out) since."""
 
     day: date

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
 from django.db import transaction
+from msgspec.structs import replace
 
 from accounts.domain.types import AccountFacts
 from accounts.services import accounts_lock, accounts_sequences_save

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import asdict
 
 from accounts.domain.events import AccountConfigured, AccountOpened
 from accounts.domain.replay import AccountReplay
@@ -88,7 +88,11 @@ class RebuiltAccount:
         books = self.orders.books
         untold = _OF_FEES if any(fill.untold for fill in self.orders.fills.values()) else {}
         for instrument_id, holding in books.holdings.items():
-            row = {"instrument_id": instrument_id, **asdict(holding), "changed_at": books.changed_at[instrument_id]}
+            row = {
+                "instrument_id": instrument_id,
+                **asdict(holding),
+                "changed_at": books.changed_at[instrument_id],
+            }
             yield RebuiltRow("holding", row, untold.get("holding", NOTHING_UNTOLD))
         for currency, cash in books.cash.items():
             yield RebuiltRow("cash", {"currency": currency, **asdict(cash)}, untold.get("cash", NOTHING_UNTOLD))

@@ -78,7 +78,7 @@ def _sound(account: RebuiltAccount) -> Iterator[RebuiltRow]:
 
 def _line(account_id: UUID, row: RebuiltRow) -> bytes:
     """Return a row as a line; what no event tells is named instead of written."""
-    told: dict[str, object] = {"kind": row.kind, "account_id": account_id}
+    told: dict[str, object] = {"what": row.kind, "account_id": account_id}
     for name, value in row.columns.items():
         if name not in row.untold:
             told[name] = plain(value) if isinstance(value, Decimal) else value
