@@ -58,28 +58,31 @@ def seeded(django_db_setup):
     account_id, instrument = new_account(("USD", "10000")), new_instrument()
     at, order_id, execution_id = clock.now(), uuid7(), uuid7()
     reported = {"venue": "paper", "venue_order_id": "1", "exec_id": None, "text": ""}
+    executed = reported | {"exec_id": str(execution_id)}
     order = Order(
         id=order_id, account_id=account_id, instrument_id=instrument.id, client_order_id=str(order_id),
         command_hash=b"", side="buy", type="limit", time_in_force="gtc", quantity=D(10), limit_price=D(100),
         worst_price=D(100), base="partially_filled", filled_quantity=D(4), filled_value=D(396), average_price=D(99),
         venue="paper", source="api", correlation_id=order_id, event_sequence=4, placed_at=at, updated_at=at,
+        routed_at=at, venue_order_id="1",
     )  # fmt: skip
     told = [
         payload(
             events.OrderAccepted, order_id, "accepted", "0", symbol=instrument.symbol, side="buy", order_type="limit",
-            time_in_force="gtc", limit_price="100", stop_price=None, client_order_id="c", source="api", venue="paper",
-            worst_price="100", due_at=at.isoformat(),
+            time_in_force="gtc", limit_price="100", stop_price=None, client_order_id=str(order_id), source="api",
+            venue="paper", worst_price="100", due_at=at.isoformat(),
         ),
         payload(events.OrderRouted, order_id, "pending_new", "0", venue="paper", attempt=1),
         payload(events.OrderAcknowledged, order_id, "new", "0", **reported),
         payload(
-            events.OrderExecuted, order_id, "partially_filled", "4", **reported, execution_id=str(execution_id),
+            events.OrderExecuted, order_id, "partially_filled", "4", **executed, execution_id=str(execution_id),
             fill_quantity="4", fill_price="99", fee="1", currency="USD", position_quantity="4",
             position_average_cost="99", realised_pnl="0", cash="0", reserved_quantity="6",
         ),
     ]  # fmt: skip
     with transaction.atomic():
         locked = accounts_lock([account_id])
+        owner_id = locked[account_id].owner_id
         order.save(force_insert=True)
         Execution.objects.create(
             id=execution_id, order=order, venue="paper", exec_id=str(execution_id), kind="trade", quantity=D(4),
@@ -87,7 +90,7 @@ def seeded(django_db_setup):
         )  # fmt: skip
         reservations_open(
             reservations=[
-                NewReservation(order_id, account_id, instrument.id, uuid7(), Side.BUY, D(6), D(100), D(100), "USD")
+                NewReservation(order_id, account_id, instrument.id, owner_id, Side.BUY, D(6), D(100), D(100), "USD")
             ],
             at=at,
         )
@@ -197,6 +200,10 @@ CORRUPTIONS = [
     (
         "I07", "every order row = what its last event left",
         "UPDATE orders_order SET base = 'filled' WHERE id = %(order_id)s",
+    ),
+    (
+        "I07", "orders, replaces, fills, reservations, holdings and cash = the fold of their events",
+        "UPDATE positions_holding SET realised_pnl = 1 WHERE account_id = %(account_id)s",
     ),
     (
         "I08", "position = sum of its fills",

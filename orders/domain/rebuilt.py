@@ -20,6 +20,17 @@ from trading_portal.kernel.money import ZERO
 Reasons = Sequence[Mapping[str, Any]]
 Row = dict[str, Any]
 NOTHING_UNTOLD: frozenset[str] = frozenset()
+CHANGES_SINCE = 2
+"""The version of an event from which it tells every change that it brings."""
+
+
+class Unreplayable(Exception):
+    """Say that an account's events make no sense: one is missing, or speaks of what never was."""
+
+
+def amount_told(text: str | None) -> Decimal | None:
+    """Return an amount as an event tells it."""
+    return None if text is None else Decimal(text)
 
 
 class Instrument(msgspec.Struct, frozen=True):

@@ -17,17 +17,24 @@ from msgspec.structs import replace
 from audit.domain.types import LoggedEvent
 from orders.domain import events as told
 from orders.domain.amending import terms_read
-from orders.domain.facts import OrderTerms
 from orders.domain.order import TERMINAL
 from orders.domain.ratios import shares_after
-from orders.domain.rebuilt import Instrument, RebuiltFill, RebuiltOrder, RebuiltVersion
+from orders.domain.rebuilt import (
+    CHANGES_SINCE,
+    Instrument,
+    RebuiltFill,
+    RebuiltOrder,
+    Unreplayable,
+    amount_told,
+)
+from orders.domain.replay_versions import version_ask, version_refuse, version_reject, version_take
 from orders.domain.reports import Restatement
 from orders.domain.splitting import terms_restated
 from orders.domain.types import BaseState, Leg, OrderClass, OrderType, PendingOperation, TimeInForce
 from positions.domain.replay import BooksReplay
 from positions.domain.types import FillFact, Side
 from trading_portal.kernel.errors import reason
-from trading_portal.kernel.money import ZERO, divide, multiply, plain, stored
+from trading_portal.kernel.money import ZERO, multiply
 
 _FILLED, _REPLACE = BaseState.FILLED.value, PendingOperation.REPLACE.value
 _ENDED = frozenset(base.value for base in TERMINAL) - {_FILLED}
@@ -35,13 +42,6 @@ _SIDES = {each.value: each for each in Side}
 _TYPES = {each.value: each for each in OrderType}
 _TIMES = {each.value: each for each in TimeInForce}
 _FIRST_UNTOLD = frozenset(("extended_hours", "order_class", "parent_id", "leg", "schedule", "expires_at"))
-_TERMS = ("limit_price", "stop_price", "trail_price", "trail_percent", "time_in_force", "expires_at")
-_CHANGES_SINCE = 2
-"""The version from which a change of these is told by the events that bring it."""
-
-
-class Unreplayable(Exception):
-    """Say that an account's events make no sense: one is missing, or speaks of what never was."""
 
 
 class OrdersReplay:
@@ -80,11 +80,11 @@ class OrdersReplay:
     def refused(self, said: told.OrderRefused, event: LoggedEvent) -> None:
         """Begin and end an order that risk refused."""
         order = self._begun(said, event)
-        order.worst_price = _amount(said.worst_price)
+        order.worst_price = amount_told(said.worst_price)
         order.is_refused = True
         order.reasons = said.reasons
         order.ended_at = event.recorded_at
-        if event.version < _CHANGES_SINCE:
+        if event.version < CHANGES_SINCE:
             order.untold |= {"worst_price"}
 
     def _begun(self, said: told.OrderTaken, event: LoggedEvent) -> RebuiltOrder:
@@ -104,11 +104,11 @@ class OrdersReplay:
             time_in_force=_TIMES[said.time_in_force],
             told_quantity=said.quantity,
             quantity=Decimal(said.quantity),
-            limit_price=_amount(said.limit_price),
-            stop_price=_amount(said.stop_price),
-            trail_price=_amount(said.trail_price),
-            trail_percent=_amount(said.trail_percent),
-            notional=_amount(said.notional),
+            limit_price=amount_told(said.limit_price),
+            stop_price=amount_told(said.stop_price),
+            trail_price=amount_told(said.trail_price),
+            trail_percent=amount_told(said.trail_percent),
+            notional=amount_told(said.notional),
             worst_price=None,
             extended_hours=said.extended_hours,
             order_class=OrderClass(said.order_class),
@@ -128,7 +128,7 @@ class OrdersReplay:
             ended_at=None,
             xid=event.xid,
         )
-        if event.version < _CHANGES_SINCE:
+        if event.version < CHANGES_SINCE:
             order.untold = _FIRST_UNTOLD
         self.orders[said.order_id] = order
         return order
@@ -151,7 +151,7 @@ class OrdersReplay:
             order.told_quantity, order.quantity = said.quantity, Decimal(said.quantity)
         order.updated_at = event.recorded_at
         if order.asked is not None and said.pending != _REPLACE:
-            _reject(order, [reason("REPLACE_OVERTAKEN", status=said.status).as_dict()], event)
+            version_reject(order, [reason("REPLACE_OVERTAKEN", status=said.status).as_dict()], event)
         self._note_held(order, said, event)
         return order
 
@@ -195,7 +195,7 @@ class OrdersReplay:
         if said.reasons:
             order.reasons = said.reasons
             order.untold -= {"reasons"}
-        elif event.version < _CHANGES_SINCE and said.VERSION >= _CHANGES_SINCE:
+        elif event.version < CHANGES_SINCE and said.VERSION >= CHANGES_SINCE:
             order.untold |= {"reasons"}
 
     def executed(self, said: told.OrderExecuted, event: LoggedEvent) -> None:
@@ -225,7 +225,7 @@ class OrdersReplay:
         at = (ref.trade or ref).executed_at
         fact = self._fact(order, said, price, quantity, Decimal(said.fee), at)
         fill = self._second(fact, said, "trade_correct", counted, ref, event)
-        if event.version < _CHANGES_SINCE:
+        if event.version < CHANGES_SINCE:
             fill.untold = frozenset(("fee",))
         self._keep(order, fill, said.execution_id)
         self._take_back(order, ref, fact, event)
@@ -286,51 +286,26 @@ class OrdersReplay:
 
     def replace_requested(self, said: told.OrderReplaceRequested, event: LoggedEvent) -> None:
         """Have an order wait for its venue's word on other terms."""
-        order = self._order(said.order_id)
-        version = _asked(order, said, event, Decimal(said.worst_price))
-        order.versions.append(version)
-        order.asked = version
+        version_ask(self._order(said.order_id), said, event)
         self.moved(said, event)
 
     def replace_refused(self, said: told.OrderReplaceRefused, event: LoggedEvent) -> None:
         """Keep what risk refused; the order is what it was."""
-        order = self.moved(said, event)
-        version = _asked(order, said, event, _amount(said.worst_price))
-        version.state, version.rejected_at, version.reasons = "rejected", event.recorded_at, said.reasons
-        if event.version < _CHANGES_SINCE:
-            version.untold = frozenset(("worst_price",))
-        order.versions.append(version)
+        version_refuse(self.moved(said, event), said, event)
 
     def replaced(self, said: told.OrderReplaced, event: LoggedEvent) -> None:
         """Give an order the terms and the id that its venue took."""
-        order = self._order(said.order_id)
-        version = order.asked
-        if version is None or str(version.terms.version_id) != said.request_id:
-            raise Unreplayable(f"order {said.order_id} takes the replace {said.request_id}, which it did not wait for")
-        order.asked = None
-        version.was = _remembered(order, said.was)
-        terms = terms_read(said.becomes) | {"worst_price": Decimal(said.worst_price)}
-        version.terms = replace(version.terms, **terms)
-        version.state, version.accepted_at = "accepted", event.recorded_at
-        for before in order.versions:
-            if before.terms.version_id == version.terms.replaces:
-                before.replaced_at = event.recorded_at
-        for name in _TERMS:
-            setattr(order, name, terms[name])
-        order.untold -= {"expires_at", "worst_price"}
-        order.worst_price = version.terms.worst_price
-        order.version_number, order.version_id = version.terms.number, version.terms.version_id
-        order.current_name = version.terms.client_order_id
+        version_take(self._order(said.order_id), said, event)
         self.reported(said, event)
 
     def replace_rejected(self, said: told.OrderReplaceRejected, event: LoggedEvent) -> None:
         """Leave an order as it was; its end may have come before this answer."""
         order = self._order(said.order_id)
         if order.asked is not None:
-            why = said.reasons or (reason("REPLACE_REJECTED", text=said.text or "no reason given").as_dict(),)
-            if event.version < _CHANGES_SINCE:
+            if event.version < CHANGES_SINCE:
                 order.asked.untold = frozenset(("reasons",))
-            _reject(order, why, event)
+            why = said.reasons or (reason("REPLACE_REJECTED", text=said.text or "no reason given").as_dict(),)
+            version_reject(order, why, event)
         self.reported(said, event)
 
     def restated(self, said: told.OrderRestated, event: LoggedEvent) -> None:
@@ -343,8 +318,8 @@ class OrdersReplay:
         terms = terms_read(said.becomes)
         order.limit_price, order.stop_price = terms["limit_price"], terms["stop_price"]
         order.trail_price = terms["trail_price"]
-        order.worst_price = _amount(said.worst_price)
-        if event.version < _CHANGES_SINCE:
+        order.worst_price = amount_told(said.worst_price)
+        if event.version < CHANGES_SINCE:
             order.untold |= {"worst_price"}
         if order.asked is not None:
             order.asked.terms = terms_restated(order.asked.terms, ratio)
@@ -352,38 +327,6 @@ class OrdersReplay:
         for fill, counted in zip(live, shares_after([fill.counted for fill in live], ratio), strict=True):
             fill.counted = counted
         order.filled_quantity = sum((fill.counted for fill in live), ZERO)
-
-
-def _amount(text: str | None) -> Decimal | None:
-    return None if text is None else Decimal(text)
-
-
-def _asked(
-    order: RebuiltOrder, said: told.OrderReplaceAsked, event: LoggedEvent, worst_price: Decimal | None
-) -> RebuiltVersion:
-    terms = OrderTerms(
-        version_id=UUID(said.request_id),
-        number=len(order.versions) + 2,
-        client_order_id=said.client_order_id,
-        replaces=UUID(said.replaces),
-        worst_price=worst_price,
-        **terms_read(said.becomes),
-    )
-    return RebuiltVersion(terms, event.recorded_at)
-
-
-def _reject(order: RebuiltOrder, why: Any, event: LoggedEvent) -> None:
-    if order.asked is not None:
-        order.asked.state, order.asked.rejected_at, order.asked.reasons = "rejected", event.recorded_at, why
-        order.asked = None
-
-
-def _remembered(order: RebuiltOrder, was: Mapping[str, str]) -> Mapping[str, str]:
-    """Return what a version that is taken over is remembered by."""
-    filled, value = order.filled_quantity, order.filled_value
-    average = {"average_price": plain(stored(divide(value, filled)))} if filled else {}
-    fills = {"filled_quantity": plain(filled), "filled_value": plain(value)}
-    return {**was, **average, "client_order_id": order.current_name, **fills}
 
 
 Fold = Callable[[OrdersReplay, Any, LoggedEvent], object]

@@ -15,8 +15,8 @@ from accounts.domain.replay import AccountReplay
 from audit.domain.types import LogExtent, LoggedEvent
 from audit.selectors import events_to_fold
 from marketdata.selectors import instruments_by_symbol
-from orders.domain.rebuilt import NOTHING_UNTOLD, Instrument, Row
-from orders.domain.replay import FOLDS, OrdersReplay, Unreplayable
+from orders.domain.rebuilt import NOTHING_UNTOLD, Instrument, Row, Unreplayable
+from orders.domain.replay import FOLDS, OrdersReplay
 from orders.domain.replay_holding import reservations_of
 from positions.domain.errors import Unbookable
 from positions.domain.events import CashPosted

@@ -11,10 +11,11 @@ from uuid import UUID
 import msgspec
 
 from audit.selectors import log_extents
+from orders.domain.rebuilt import Unreplayable
 from trading_portal.kernel.invariants import Invariant
 from trading_portal.kernel.money import plain
 from trading_portal.rebuilding.comparing import Difference, differences
-from trading_portal.rebuilding.folding import RebuiltAccount, RebuiltRow, Unreplayable, accounts_rebuilt
+from trading_portal.rebuilding.folding import RebuiltAccount, RebuiltRow, accounts_rebuilt
 from trading_portal.rebuilding.sharing import Progress, Share, shared_out, shares_of, snapshot, unwatched
 
 AT_ONCE = 20_000

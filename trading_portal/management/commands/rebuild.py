@@ -14,8 +14,8 @@ from uuid import UUID
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from audit.selectors import event_exists
+from orders.domain.rebuilt import Unreplayable
 from trading_portal.kernel import clock
-from trading_portal.rebuilding.folding import Unreplayable
 from trading_portal.rebuilding.works import Moment, accounts_told, tables_compared
 
 SHOWN = 50
