@@ -12,29 +12,24 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from msgspec.structs import replace
-
 from audit.domain.types import LoggedEvent
 from orders.domain import events as told
 from orders.domain.amending import terms_read
 from orders.domain.order import TERMINAL
-from orders.domain.ratios import shares_after
 from orders.domain.rebuilt import (
     CHANGES_SINCE,
     Instrument,
-    RebuiltFill,
     RebuiltOrder,
     Unreplayable,
     amount_told,
 )
+from orders.domain.replay_fills import FillsReplay, fills_split
 from orders.domain.replay_versions import version_ask, version_refuse, version_reject, version_take
 from orders.domain.reports import Restatement
 from orders.domain.splitting import terms_restated
 from orders.domain.types import BaseState, Leg, OrderClass, OrderType, PendingOperation, TimeInForce
-from positions.domain.replay import BooksReplay
-from positions.domain.types import FillFact, Side
+from positions.domain.types import Side
 from trading_portal.kernel.errors import reason
-from trading_portal.kernel.money import ZERO, multiply
 
 _FILLED, _REPLACE = BaseState.FILLED.value, PendingOperation.REPLACE.value
 _ENDED = frozenset(base.value for base in TERMINAL) - {_FILLED}
@@ -50,26 +45,8 @@ class OrdersReplay:
     def __init__(self, account_id: UUID, instrument_called: Callable[[str], Instrument | None]) -> None:
         self.account_id = account_id
         self.orders: dict[str, RebuiltOrder] = {}
-        self.fills: dict[str, RebuiltFill] = {}
-        self.books = BooksReplay()
+        self.fills = FillsReplay(account_id)
         self._instrument_called = instrument_called
-        self._standing: dict[UUID, list[RebuiltFill]] = {}
-        self._to_refold: dict[UUID, datetime] = {}
-        self._refold_xid = 0
-
-    def begin(self, xid: int) -> None:
-        """Close the books of the transaction before: busts and corrections fold a holding anew once it is over."""
-        if self._to_refold and xid != self._refold_xid:
-            self.settle()
-
-    def settle(self) -> None:
-        """Fold the holdings anew that the last transaction's busts and corrections touched."""
-        for instrument_id, at in self._to_refold.items():
-            standing = [fill for fill in self._standing.get(instrument_id, ()) if fill.is_live]
-            standing.sort(key=lambda fill: fill.place)
-            self._standing[instrument_id] = standing
-            self.books.refold(instrument_id, [fill.fact for fill in standing], at=at)
-        self._to_refold.clear()
 
     def accepted(self, said: told.OrderAccepted, event: LoggedEvent) -> None:
         """Begin an order."""
@@ -200,89 +177,15 @@ class OrdersReplay:
 
     def executed(self, said: told.OrderExecuted, event: LoggedEvent) -> None:
         """Book a trade."""
-        order = self.reported(said, event)
-        quantity = Decimal(said.fill_quantity)
-        fact = self._fact(order, said, Decimal(said.fill_price), quantity, Decimal(said.fee), event.valid_at)
-        fill = RebuiltFill(fact, said.venue, said.exec_id, "trade", quantity, event.recorded_at, event.valid_at)
-        self._keep(order, fill, said.execution_id)
-        self.books.trade(fact, at=event.recorded_at)
+        self.fills.trade(self.reported(said, event), said, event)
 
     def busted(self, said: told.OrderBusted, event: LoggedEvent) -> None:
         """Take a fill back."""
-        order, ref = self.reported(said, event), self._referred(said)
-        fact = replace(ref.fact, execution_id=UUID(said.execution_id))
-        fill = self._second(fact, said, "trade_cancel", Decimal(said.was_quantity), ref, event)
-        fill.is_live = False
-        self._keep(order, fill, said.execution_id)
-        self._take_back(order, ref, None, event)
+        self.fills.bust(self.reported(said, event), said, event)
 
     def corrected(self, said: told.OrderCorrected, event: LoggedEvent) -> None:
         """Give a fill another quantity or price."""
-        order, ref = self.reported(said, event), self._referred(said)
-        counted = Decimal(said.fill_quantity)
-        quantity = counted if said.traded_quantity is None else Decimal(said.traded_quantity)
-        price = Decimal(said.fill_price if said.traded_price is None else said.traded_price)
-        at = (ref.trade or ref).executed_at
-        fact = self._fact(order, said, price, quantity, Decimal(said.fee), at)
-        fill = self._second(fact, said, "trade_correct", counted, ref, event)
-        if event.version < CHANGES_SINCE:
-            fill.untold = frozenset(("fee",))
-        self._keep(order, fill, said.execution_id)
-        self._take_back(order, ref, fact, event)
-
-    def _fact(
-        self, order: RebuiltOrder, said: Any, price: Decimal, quantity: Decimal, fee: Decimal, executed_at: datetime
-    ) -> FillFact:
-        return FillFact(
-            UUID(said.execution_id),
-            order.id,
-            self.account_id,
-            order.instrument.id,
-            order.side,
-            quantity,
-            price,
-            fee,
-            said.currency,
-            executed_at,
-        )
-
-    def _second(
-        self,
-        fact: FillFact,
-        said: told.OrderRestatedFill,
-        kind: str,
-        counted: Decimal,
-        ref: RebuiltFill,
-        event: LoggedEvent,
-    ) -> RebuiltFill:
-        return RebuiltFill(
-            fact, said.venue, said.exec_id, kind, counted, event.recorded_at, event.valid_at,
-            ref=ref, trade=ref.trade or ref,
-        )  # fmt: skip
-
-    def _referred(self, said: told.OrderRestatedFill) -> RebuiltFill:
-        ref = self.fills.get(said.ref_execution_id)
-        if ref is None or not ref.is_live:
-            raise Unreplayable(f"execution {said.execution_id} speaks of {said.ref_execution_id}, which does not stand")
-        return ref
-
-    def _keep(self, order: RebuiltOrder, fill: RebuiltFill, execution_id: str) -> None:
-        """Count a fill that stands in its order, and among those that its holding is made of."""
-        self.fills[execution_id] = fill
-        order.fills.append(fill)
-        if fill.is_live:
-            fact = fill.fact
-            order.filled_quantity += fill.counted
-            order.filled_value += multiply(fact.quantity, fact.price)
-            self._standing.setdefault(fact.instrument_id, []).append(fill)
-
-    def _take_back(self, order: RebuiltOrder, ref: RebuiltFill, added: FillFact | None, event: LoggedEvent) -> None:
-        ref.is_live = False
-        order.filled_quantity -= ref.counted
-        order.filled_value -= multiply(ref.fact.quantity, ref.fact.price)
-        self.books.restate(ref.fact, added, at=event.recorded_at)
-        self._to_refold[ref.fact.instrument_id] = event.recorded_at
-        self._refold_xid = event.xid
+        self.fills.correct(self.reported(said, event), said, event)
 
     def replace_requested(self, said: told.OrderReplaceRequested, event: LoggedEvent) -> None:
         """Have an order wait for its venue's word on other terms."""
@@ -323,10 +226,7 @@ class OrdersReplay:
             order.untold |= {"worst_price"}
         if order.asked is not None:
             order.asked.terms = terms_restated(order.asked.terms, ratio)
-        live = sorted((fill for fill in order.fills if fill.is_live), key=lambda fill: fill.fact.execution_id)
-        for fill, counted in zip(live, shares_after([fill.counted for fill in live], ratio), strict=True):
-            fill.counted = counted
-        order.filled_quantity = sum((fill.counted for fill in live), ZERO)
+        fills_split(order, ratio)
 
 
 Fold = Callable[[OrdersReplay, Any, LoggedEvent], object]

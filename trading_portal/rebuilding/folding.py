@@ -59,7 +59,7 @@ class RebuiltAccount:
         if event.account_sequence != self.sequence + 1:
             raise Unreplayable(f"it comes after event {self.sequence}")
         self.sequence = event.account_sequence
-        self.orders.begin(event.xid)
+        self.orders.fills.begin(event.xid)
         if found := _OF_ORDERS.get(event.type):
             decode, fold = found
             fold(self.orders, decode(event.payload_json), event)
@@ -70,7 +70,7 @@ class RebuiltAccount:
     def rows(self) -> Iterator[RebuiltRow]:
         """Yield the rows that the tables should hold of the account; call it once, after its last event."""
         orders, facts = self.orders, self.facts
-        orders.settle()
+        orders.fills.settle()
         if facts is not None:
             yield RebuiltRow("account", asdict(facts) | {"event_sequence": self.sequence})
         for order in orders.orders.values():
@@ -85,8 +85,8 @@ class RebuiltAccount:
         yield from self._books()
 
     def _books(self) -> Iterator[RebuiltRow]:
-        books = self.orders.books
-        untold = _OF_FEES if any(fill.untold for fill in self.orders.fills.values()) else {}
+        books = self.orders.fills.books
+        untold = _OF_FEES if self.orders.fills.untold else {}
         for instrument_id, holding in books.holdings.items():
             row = {
                 "instrument_id": instrument_id,
@@ -146,7 +146,7 @@ def _configured(account: RebuiltAccount, told: AccountConfigured, event: LoggedE
 
 
 def _posted(account: RebuiltAccount, told: CashPosted, event: LoggedEvent) -> None:
-    account.orders.books.post(told.currency, Decimal(told.amount), at=event.recorded_at)
+    account.orders.fills.books.post(told.currency, Decimal(told.amount), at=event.recorded_at)
 
 
 _Found = tuple[Callable[[str], Any], Callable[[Any, Any, LoggedEvent], object]]
