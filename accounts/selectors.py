@@ -113,6 +113,11 @@ def accounts_by_id(account_ids: Collection[UUID]) -> dict[UUID, AccountFacts]:
     return {account.id: _facts(account) for account in TradingAccount.objects.filter(id__in=account_ids)}
 
 
+def account_ids_all() -> list[UUID]:
+    """Return the id of every account, closed ones included."""
+    return list(TradingAccount.objects.order_by("id").values_list("id", flat=True))
+
+
 def accounts_open() -> list[AccountFacts]:
     """Return every open account, by number; for officers, who may see all."""
     return [_facts(a) for a in TradingAccount.objects.filter(status=TradingAccount.Status.ACTIVE).order_by("number")]

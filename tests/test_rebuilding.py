@@ -184,6 +184,7 @@ TAMPERINGS = [
     ("cash", "", f"DELETE FROM positions_cashbalance WHERE {ORDERS}"),
     ("account", "may_short", "UPDATE accounts_tradingaccount SET may_short = NOT may_short WHERE id = %(account)s"),
     ("log", "", f"DELETE FROM audit_event WHERE account_sequence = 5 AND {ORDERS}"),
+    ("holding", "", f"DELETE FROM audit_event WHERE {ORDERS}"),
     ("log", "", f"UPDATE audit_event SET payload = '{{}}' WHERE account_sequence = 5 AND {ORDERS}"),
     (
         "order", "quantity",

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import msgspec
 
+from accounts.selectors import account_ids_all
 from audit.selectors import log_extents
 from orders.domain.rebuilt import Unreplayable
 from trading_portal.kernel.invariants import Invariant
@@ -42,8 +43,11 @@ def tables_compared(
 ) -> Iterator[Difference]:
     """Yield what the tables hold of accounts (none named: of all) otherwise than the log tells, as of now."""
     with snapshot():
-        for found in shared_out(Moment(account_ids).shares(), share_compared, processes=processes, progress=progress):
+        shares = Moment(account_ids).shares()
+        for found in shared_out(shares, share_compared, processes=processes, progress=progress):
             yield from found
+        logged = {extent.account_id for share in shares for extent in share}
+        yield from differences([RebuiltAccount(key) for key in account_ids or account_ids_all() if key not in logged])
 
 
 def share_compared(share: Share) -> list[Difference]:
