@@ -92,10 +92,10 @@ def _copying(connection: psycopg.Connection[Any], table: str) -> str:
         [table],
     ).fetchall()
     taken = {name: _copied(table, name, kind) for name, kind, is_numbered in columns if not is_numbered}
-    order = "ORDER BY original.account_sequence, number" if table == "audit_event" else ""
+    order = "ORDER BY original.account_sequence, copy_number" if table == "audit_event" else ""
     return (
         f"INSERT INTO {table} ({', '.join(taken)}) SELECT {', '.join(taken.values())} "
-        f"FROM {table} AS original CROSS JOIN generate_series(1, %(copies)s) AS number "
+        f"FROM {table} AS original CROSS JOIN generate_series(1, %(copies)s) AS copy_number "
         + ("WHERE original.account_id IS NOT NULL " if table == "audit_event" else "")
         + order
     )
@@ -103,14 +103,14 @@ def _copying(connection: psycopg.Connection[Any], table: str) -> str:
 
 def _copied(table: str, name: str, kind: str) -> str:
     if table == "accounts_tradingaccount" and name == "number":
-        return "'C' || number || '-' || right(original.number, 8)"
+        return "'C' || copy_number || '-' || right(original.number, 8)"
     if name in KEPT or kind not in ("uuid", "jsonb", "text", "character varying"):
         return f"original.{name}"
-    told = f"pg_temp.copied(original.{name}::text, number)"
+    told = f"pg_temp.copied(original.{name}::text, copy_number)"
     if table == "audit_event" and name == "payload":
         # Whose account it is stays as it was.
         owner = "original.payload ->> 'owner_id'"
-        told = f"replace({told}, coalesce(pg_temp.copied({owner}, number), ''), coalesce({owner}, ''))"
+        told = f"replace({told}, coalesce(pg_temp.copied({owner}, copy_number), ''), coalesce({owner}, ''))"
     return f"({told})::{kind}"
 
 
