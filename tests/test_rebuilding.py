@@ -19,6 +19,8 @@ from orders.tests.desk import Desk
 from positions.domain.types import Side
 from positions.services import cash_post
 from positions.tests.helpers import BY, rows
+from risk.services import kill_switch_latch
+from risk.tests.helpers import officer
 from trading_portal.kernel import clock
 from trading_portal.kernel.ids import uuid7
 from trading_portal.rebuilding import sharing
@@ -142,6 +144,29 @@ def test_the_log_makes_again_replaces_splits_and_groups(changed):
     kinds = {kind: len(lines) for kind, lines in told(changed).items()}
     assert kinds["replace"] == 8
     assert set(kinds) == {"account", "order", "replace", "execution", "reservation", "holding", "cash"}
+
+
+def test_an_exit_whose_replace_was_stopped_holds_what_it_held_before():
+    desk = Desk()
+    entry, (profit, stop) = bracket(desk, quantity="60")
+    desk.record(desk.report(entry, ReportKind.NEW), desk.trade(entry, "60"))
+    desk.claim()
+    desk.record(desk.report(profit, ReportKind.NEW), desk.report(stop, ReportKind.NEW))
+    held = "SELECT price FROM positions_reservation WHERE account_id = %s"
+    before = rows(held, desk.account)
+    asked = ReplaceOrder(
+        order_id=profit, account_id=desk.account, by=BY, correlation_id=uuid7(), requested_at=clock.now(),
+        fields=ReplaceFields(limit_price=D(112)),
+    )  # fmt: skip
+    desk.show()
+    assert services.order_replace(command=asked, at=clock.now()).status == "requested"
+    assert rows(held, desk.account) != before
+    kill_switch_latch(
+        account_id=desk.account, instrument_id=None, venue="", reason="test", by=officer(), at=clock.now()
+    )
+    assert desk.claim() == []
+    assert rows(held, desk.account) == before
+    assert at_odds(desk) == []
 
 
 @contextmanager

@@ -115,12 +115,16 @@ def _claim(
             order.facts = replace(order.facts, routed_at=at)
             journal.note(order, OrderRouted, by=Actor.system("venue"), venue=venue, attempt=attempts + 1)
         messages.append(_message(intent_id, IntentKind(kind), attempts + 1, order))
-    followed = groups_follow([orders[order_id] for order_id in dropped], locked, journal, at=at)
+    stopped = [each.order for each in settled]
+    # What a group holds follows a replace that came to nothing; asking again is the sweep's.
+    spared = {order.facts.id for order in stopped}
+    moved = orders.values() if dropped or stopped else ()
+    followed = groups_follow(moved, locked, journal, at=at, spared=spared)
     with pipelined():
-        intents_drop([*dropped, *(each.order.facts.id for each in settled)], at=at)
+        intents_drop([*dropped, *spared], at=at)
         intents_sent([message.intent_id for message in messages], fence=fence, at=at)
         reservations_release(order_ids=dropped)
-        reservations_follow([each.order for each in settled], locked=locked, instruments={}, at=at)
+        reservations_follow(stopped, locked=locked, instruments={}, at=at)
         versions_settle(settled, at=at)
         orders_save((order for order in orders.values() if order.sequence > order.facts.event_sequence), at=at)
         followed.write(at=at)
