@@ -65,15 +65,13 @@ def database() -> Iterator[dict[str, int]]:
 
 def multiply(url: str, wanted: int) -> int:
     """Copy every row of every account under fresh ids until there are so many events; return how many there are."""
-    with psycopg.connect(url) as connection:
+    with psycopg.connect(url, autocommit=True) as connection:
         copies = max(1, wanted // _events(connection) - 1)
         connection.execute(FUNCTIONS)
         for table in TABLES:
             connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
             connection.execute(_copying(connection, table), {"copies": copies})
             connection.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
-        connection.commit()
-        connection.autocommit = True
         connection.execute("VACUUM ANALYZE")
         return _events(connection)
 
