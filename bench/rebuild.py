@@ -43,6 +43,7 @@ CREATE FUNCTION pg_temp.copied(word text, number int) RETURNS text LANGUAGE sql 
                           '\1' || lpad(to_hex(number), 12, '0'), 'g')
 $$
 """
+NUMBER = "'C' || copy_number || '-' || right({}, 8)"
 KEPT = {"instrument_id", "user_id", "owner_id", "api_key_id", "causation_id"}
 
 
@@ -101,14 +102,16 @@ def _copying(connection: psycopg.Connection[Any], table: str) -> str:
 
 def _copied(table: str, name: str, kind: str) -> str:
     if table == "accounts_tradingaccount" and name == "number":
-        return "'C' || copy_number || '-' || right(original.number, 8)"
+        return NUMBER.format("original.number")
     if name in KEPT or kind not in ("uuid", "jsonb", "text", "character varying"):
         return f"original.{name}"
     told = f"pg_temp.copied(original.{name}::text, copy_number)"
     if table == "audit_event" and name == "payload":
         # Whose account it is stays as it was.
         owner = "original.payload ->> 'owner_id'"
-        told = f"replace({told}, coalesce(pg_temp.copied({owner}, copy_number), ''), coalesce({owner}, ''))"
+        told = f"replace({told}, coalesce(pg_temp.copied({owner}, copy_number), ''), coalesce({owner}, ''))::jsonb"
+        called = NUMBER.format("(original.payload ->> 'number')")
+        told += f" || CASE WHEN original.payload ? 'number' THEN jsonb_build_object('number', {called}) ELSE '{{}}' END"
     return f"({told})::{kind}"
 
 
