@@ -26,7 +26,8 @@ _AFTER_CURSOR = """(xid, id) > (SELECT coalesce(max(xid::text)::xid8, '0'::xid8)
 _NOT_YET_HAD = f"{_AFTER_CURSOR} AND xid < pg_snapshot_xmin(pg_current_snapshot())"
 _XID8_OID = 5069
 _TO_FOLD = """
-SELECT account_id, account_sequence, xid, sequence, type, version, payload::text, correlation_id, valid_at, recorded_at
+SELECT account_id, account_sequence, xid, sequence, type, version, payload::text,
+       CASE WHEN sequence = 1 THEN correlation_id END, valid_at, recorded_at
 FROM audit_event
 WHERE account_id IS NOT NULL AND (account_id, account_sequence) > (%s, %s) AND account_id <= %s
 ORDER BY account_id, account_sequence LIMIT %s

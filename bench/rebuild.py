@@ -23,7 +23,7 @@ import django
 import psycopg
 
 from bench.portal import cpu_seconds
-from bench.report import Report
+from bench.report import Report, results_folder
 from trading_portal.running.testing import TestServers
 
 AIM = 100_000
@@ -138,6 +138,8 @@ def _own() -> float:
 
 def main(args: argparse.Namespace) -> None:
     """Make the log, warm up, run the rounds, hand in the table."""
+    # The database's settings name another data folder, which goes when it goes.
+    folder = results_folder()
     with database() as pids:
         url = os.environ["DATABASE_URL"]
         # It names models, which need the settings of a database that is there by now.
@@ -155,10 +157,10 @@ def main(args: argparse.Namespace) -> None:
                 rate, cpu = measured(question, events, pids)
                 rates[name].append(rate)
                 spent[name].append(cpu)
-        told(events, rates, spent)
+        told(events, rates, spent, folder)
 
 
-def told(events: int, rates: dict[str, list[float]], spent: dict[str, list[dict[str, float]]]) -> None:
+def told(events: int, rates: dict[str, list[float]], spent: dict[str, list[dict[str, float]]], folder: Path) -> None:
     """Hand in the figures."""
     report = Report("rebuild", "How fast does the log make the tables again?", settings={"events": events})
     for name, values in rates.items():
@@ -168,7 +170,7 @@ def told(events: int, rates: dict[str, list[float]], spent: dict[str, list[dict[
     for name, rounds in spent.items():
         for process in ("python", "postgres"):
             report.add(f"CPU {process}: {name}", [used[process] for used in rounds], unit="µs/event")
-    report.finish()
+    report.finish(folder)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from orders.domain.types import OrderClass
 from orders.tests.desk import Desk
 from positions.tests.helpers import BY
 from trading_portal.kernel import clock
+from trading_portal.kernel.collector import collect_rarely
 from trading_portal.kernel.ids import uuid7
 from trading_portal.rebuilding.folding import PAGE, accounts_rebuilt
 from trading_portal.rebuilding.sharing import Share, shared_out, shares_of, snapshot, unwatched
@@ -80,6 +81,7 @@ def _thought_of_again(desk: Desk) -> None:
 
 def questions(processes: int) -> dict[str, Callable[[], object]]:
     """Return what is asked of the log, by name; the first is the floor: the rows as a fold gets them, and no fold."""
+    collect_rarely()
     return {
         "rows": lambda: _shared(share_read, 1),
         "rebuilt": lambda: _shared(share_rebuilt, 1),

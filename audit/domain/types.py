@@ -133,7 +133,7 @@ class EventRecord:
 class LoggedEvent(NamedTuple):
     """What folding an account's events needs of one; made by the hundred thousand, so a bare tuple with names.
 
-    `xid` tells which events were written together; what an account and an order are is in the payload.
+    `xid` tells which events were written together; `correlation_id` is there for the first event of a stream.
     """
 
     account_id: UUID
@@ -143,7 +143,7 @@ class LoggedEvent(NamedTuple):
     type: str
     version: int
     payload_json: str
-    correlation_id: UUID
+    correlation_id: UUID | None
     valid_at: datetime
     recorded_at: datetime
 

@@ -68,7 +68,7 @@ class OrdersReplay:
         instrument = self._instrument_called(said.symbol)
         if instrument is None:
             raise Unreplayable(f"no instrument is called {said.symbol}")
-        if event.sequence != 1 or said.order_id in self.orders:
+        if event.sequence != 1 or event.correlation_id is None or said.order_id in self.orders:
             raise Unreplayable(f"order {said.order_id} begins at its event {event.sequence}")
         order = RebuiltOrder(
             id=UUID(said.order_id),

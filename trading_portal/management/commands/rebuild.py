@@ -16,6 +16,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from audit.selectors import event_exists
 from orders.domain.rebuilt import Unreplayable
 from trading_portal.kernel import clock
+from trading_portal.kernel.collector import collect_rarely
 from trading_portal.rebuilding.works import Moment, accounts_told, tables_compared
 
 SHOWN = 50
@@ -46,6 +47,7 @@ class Command(BaseCommand):
         if options["processes"] < 1:
             raise CommandError("At least one process has to do it.")
         self._told_at = clock.monotonic()
+        collect_rarely()
         moment = _chosen(options["account"], options["as_of"])
         if options["check"]:
             if options["as_of"] is not None:
