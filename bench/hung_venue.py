@@ -2,45 +2,52 @@
 
     .venv/bin/python -m bench.hung_venue --seconds 30
 
-Two paper venues share one worker process. Of the second one's calls, four of five never return. Nothing here judges:
-it prints a table.
+Two paper venues share one worker process. Of the second one's calls, four of five never return. The floor is the same
+turn without it.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import itertools
 import json
 import time
-from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import httpx
 import psycopg
 import websockets
 
-from bench.live import FILL_SQL, sign_in, summary
-from bench.load import post, run_load
-from bench.portal import NO_LIMIT, BenchPortal
-from trading_portal.running.testing import running_portal
+from bench.browser import sign_in
+from bench.frame import Program, Turn, take_turns
+from bench.live import fills_since
+from bench.load import run_load
+from bench.orders import market_buys
+from bench.portal import SICK, VENUE, BenchPortal
+from bench.report import Report
 
-WELL, SICK = "paper", "stuck"
-ENVIRONMENT = {
-    "PORTAL_PAPER_VENUES": f"{WELL},{SICK}",
-    "PORTAL_VENUES_OPEN": f"{WELL},{SICK}",
-    "PORTAL_PAPER_STUCK_HANG_PERCENT": "80",
-    **NO_LIMIT,
-}
-QUOTED = ["BTC/USD", "ETH/USD", "SOL/USD", "AAPL", "MSFT"]
+ENVIRONMENT = {"PORTAL_PAPER_VENUES": f"{VENUE},{SICK}", "PORTAL_PAPER_PAPER2_HANG_PERCENT": "80"}
+CONNECTIONS = 8
+MEASURES = ("order answered", "accept to fill", "trading page", "pause between prices")
+BECAME = """
+SELECT base, is_unknown, coalesce(reasons #>> '{0,code}', ''), count(*) FROM orders_order
+WHERE venue = %s AND placed_at >= %s GROUP BY 1, 2, 3 ORDER BY 4 DESC
+"""
 
 
-def orders(keys: list[tuple[str, str]], venue: str, first: int) -> Iterator[bytes]:
-    """Yield small market buys for a venue, each for the next bench account in turn, no two alike."""
-    for number, (key_id, secret) in enumerate(itertools.cycle(keys), first):
-        headers = {"APCA-API-KEY-ID": key_id, "APCA-API-SECRET-KEY": secret}
-        body = {"symbol": "SOL/USD", "qty": f"{number / 10000:.4f}", "side": "buy", "type": "market"}
-        yield post("/v2/orders", json.dumps({**body, "time_in_force": "gtc", "venue": venue}).encode(), headers)
+@dataclass(frozen=True)
+class Seen:
+    """What one turn saw, in milliseconds, and what became of the sick venue's orders."""
+
+    took: dict[str, list[float]]
+    became: list[tuple[str, bool, str, int]]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add how many orders a second each venue gets."""
+    parser.add_argument("--rate", type=float, default=20.0)
 
 
 async def pages(facts: dict[str, Any], cookie: str, until: float) -> list[float]:
@@ -56,14 +63,16 @@ async def pages(facts: dict[str, Any], cookie: str, until: float) -> list[float]
     return took
 
 
-async def prices(facts: dict[str, Any], cookie: str, until: float) -> list[float]:
+async def prices(portal: BenchPortal, cookie: str, until: float) -> list[float]:
     """Follow prices as a page does; return the pauses between frames, in milliseconds."""
+    facts = portal.facts
     address = facts["url"].replace("http", "ws") + "/ws"
     pauses: list[float] = []
     last: float | None = None
     headers = {"Cookie": cookie, "Origin": facts["url"]}
     async with websockets.connect(address, additional_headers=headers, max_size=None) as socket:
-        await socket.send(json.dumps({"op": "subscribe", "id": 1, "ch": "quotes", "syms": QUOTED, "rate": 4}))
+        symbols = [portal.stock, portal.coin]
+        await socket.send(json.dumps({"op": "subscribe", "id": 1, "ch": "quotes", "syms": symbols, "rate": 4}))
         while (left := until - time.perf_counter()) > 0:
             try:
                 frame = json.loads(await asyncio.wait_for(socket.recv(), left))
@@ -78,69 +87,57 @@ async def prices(facts: dict[str, Any], cookie: str, until: float) -> list[float
     return pauses
 
 
-async def measure(
-    facts: dict[str, Any], keys: list[tuple[str, str]], cookie: str, *, seconds: float, first: int, with_sick: bool
-) -> dict[str, Any]:
+async def measure(portal: BenchPortal, args: argparse.Namespace, report: Report) -> None:
+    """Let the well venue alone, and beside the sick one, take turns."""
+    cookie = await asyncio.to_thread(sign_in, portal.facts["url"], portal.facts["users"]["trader"])
+    both = {
+        name: partial(_turn, portal, cookie, args.rate, with_sick=with_sick)
+        for name, with_sick in (("alone", False), ("beside", True))
+    }
+    seen: dict[str, list[Seen]] = await take_turns(args, both)
+    for name in MEASURES:
+        alone, beside = ([each.took[name] for each in seen[which]] for which in ("alone", "beside"))
+        report.add_latencies(name, beside, floor=alone)
+    for turn in seen["beside"]:
+        told = (f"{count} {base}{' unknown' * unknown} {why}".strip() for base, unknown, why, count in turn.became)
+        report.note(f"Orders at the sick venue became: {', '.join(told) or 'none'}.")
+
+
+async def _turn(portal: BenchPortal, cookie: str, rate: float, turn: Turn, *, with_sick: bool) -> Seen:
     """Place orders at the well venue, and at the sick one when asked; return what was seen meanwhile."""
-    with psycopg.connect(facts["database_url"], autocommit=True) as connection:
+    url = portal.facts["url"]
+    with psycopg.connect(portal.facts["database_url"], autocommit=True) as connection:
         row = connection.execute("SELECT now()").fetchone()
         assert row
-        until = time.perf_counter() + seconds
-        work = [
-            pages(facts, cookie, until),
-            prices(facts, cookie, until),
-            run_load(facts["url"], orders(keys, WELL, first), connections=8, seconds=seconds, rate=20),
-        ]
-        if with_sick:
-            work.append(
-                run_load(facts["url"], orders(keys, SICK, first + 5_000), connections=8, seconds=seconds, rate=20)
-            )
-        page, price, well, *sick = await asyncio.gather(*work)
-        await asyncio.sleep(2)
-        fills = [float(found[0]) for found in connection.execute(FILL_SQL, [row[0]])]
-        became = connection.execute(
-            "SELECT base, is_unknown, reasons #>> '{0,code}', count(*) FROM orders_order "
-            "WHERE venue = %s AND placed_at >= %s GROUP BY 1, 2, 3 ORDER BY 4 DESC",
-            [SICK, row[0]],
-        ).fetchall()
-    return {
-        "order answered": [latency * 1000 for latency in well.latencies],
-        "accept to fill": fills,
-        "trading page": page,
-        "pause between prices": price,
-        "accepted": (well.accepted, len(fills)),
-        "sick": (sick[0].statuses if sick else {}, became),
-    }
+        until = time.perf_counter() + turn.seconds
+        venues = [portal.venue, portal.sick][: 2 if with_sick else 1]
+        page, price, well, *_ = await asyncio.gather(
+            pages(portal.facts, cookie, until),
+            prices(portal, cookie, until),
+            *(
+                run_load(
+                    url,
+                    market_buys(portal, portal.keys, venue=venue),
+                    connections=CONNECTIONS,
+                    seconds=turn.seconds,
+                    rate=rate,
+                )
+                for venue in venues
+            ),
+        )
+        await portal.quiet()
+        took = [latency * 1000 for latency in well.latencies]
+        measured = zip(MEASURES, (took, fills_since(connection, row[0]), page, price), strict=True)
+        return Seen(dict(measured), connection.execute(BECAME, [portal.sick, row[0]]).fetchall())
 
 
-def show(title: str, seen: dict[str, Any]) -> None:
-    """Print one phase."""
-    accepted, filled = seen["accepted"]
-    print(f"\n{title}: {accepted} orders accepted at the well venue, {filled} fills")
-    for name in ("order answered", "accept to fill", "trading page", "pause between prices"):
-        print(f"  {name:22} {summary(seen[name])}")
-    statuses, became = seen["sick"]
-    if statuses:
-        told = ", ".join(f"{n} {base}{' unknown' * unknown} {why or ''}".strip() for base, unknown, why, n in became)
-        print(f"  at the sick venue      answered {statuses}; {told}")
-
-
-def main() -> None:
-    """Run both phases on one portal, the sick venue's orders only in the second."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=30.0)
-    parser.add_argument("--server", default="daphne", choices=("daphne", "uvicorn"))
-    given = parser.parse_args()
-    with running_portal(PORTAL_ASGI=given.server, **ENVIRONMENT) as facts:
-        keys = [(key, secret) for key, secret in json.loads(BenchPortal(facts, []).manage("bench/provision.py", "4"))]
-        cookie = sign_in(facts["url"], facts["users"]["trader"])
-        asyncio.run(measure(facts, keys, cookie, seconds=5, first=100, with_sick=False))
-        for title, first, with_sick in (("Alone", 10_000, False), ("Beside a hung venue", 30_000, True)):
-            show(
-                title,
-                asyncio.run(measure(facts, keys, cookie, seconds=given.seconds, first=first, with_sick=with_sick)),
-            )
-
+PROGRAM = Program(
+    "hung_venue",
+    "What does a venue that hangs cost the orders, prices and pages beside it?",
+    measure,
+    add_arguments,
+    ENVIRONMENT,
+)
 
 if __name__ == "__main__":
-    main()
+    PROGRAM.main()

@@ -1,45 +1,73 @@
-"""Measure how long an order takes to reach its fill and the browser."""
+"""Measure the way of an order to its fill and to an open page, beside a bare commit that another process is told of.
+
+    .venv/bin/python -m bench.live --server uvicorn --rates 10 100 250
+
+Ages are those on arrival: from the event's own `recorded_at` to the frame's receipt, by the clock of this machine.
+"""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
+import contextlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
-import httpx
 import psycopg
 import websockets
 
-from bench.load import percentile, run_load
+from bench import floor
+from bench.browser import sign_in
+from bench.frame import Loaded, Program, Turn, load, take_turns
+from bench.orders import market_buys
+from bench.portal import BenchPortal
+from bench.report import Report
 
 FILL_SQL = """
 SELECT extract(epoch FROM filled.recorded_at - accepted.recorded_at) * 1000
 FROM audit_event accepted JOIN audit_event filled ON filled.stream = accepted.stream
 WHERE accepted.type = 'order.accepted' AND filled.type = 'order.executed' AND accepted.recorded_at >= %s
 """
+CONNECTIONS = 16
+PAGE_SECONDS = 0.3
+AIMS = {"accept to browser": (20.0, 100.0), "fill to browser": (20.0, 100.0), "accept to fill": (None, 10.0)}
 
 
-def sign_in(url: str, user: dict[str, str]) -> str:
-    """Return the cookie header of a signed-in browser."""
-    with httpx.Client(base_url=url, headers={"Referer": url}) as client:
-        client.get("/sign-in")
-        answer = client.post(
-            "/sign-in",
-            data={
-                "username": user["username"],
-                "password": user["password"],
-                "csrfmiddlewaretoken": client.cookies["csrftoken"],
-            },
-        )
-        assert answer.status_code == 302, f"sign-in answered {answer.status_code}"
-        return f"sessionid={client.cookies['sessionid']}"
+@dataclass(frozen=True)
+class Seen:
+    """What one turn saw, in milliseconds."""
+
+    loaded: Loaded
+    ages: dict[str, list[float]]
 
 
-async def _watch(socket: Any, pushed: dict[str, list[float]]) -> None:
-    """Note, for each event pushed to the page, how old it is on arrival."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add how many orders a second are placed, one variant each."""
+    parser.add_argument("--rates", type=float, nargs="+", default=[10, 100, 250])
+
+
+@contextlib.asynccontextmanager
+async def open_page(portal: BenchPortal, account_id: str) -> AsyncIterator[dict[str, list[float]]]:
+    """Follow an account as its page does; yield how old each event was on arrival, by type."""
+    cookie = await asyncio.to_thread(sign_in, portal.facts["url"], portal.facts["users"]["trader"])
+    address = portal.facts["url"].replace("http", "ws") + "/ws"
+    ages: dict[str, list[float]] = {}
+    headers = {"Cookie": cookie, "Origin": portal.facts["url"]}
+    async with websockets.connect(address, additional_headers=headers, max_size=None) as socket:
+        await socket.send(json.dumps({"op": "subscribe", "id": 1, "ch": "account", "account_id": account_id}))
+        watcher = asyncio.create_task(_watch(socket, ages))
+        await asyncio.sleep(PAGE_SECONDS)
+        yield ages
+        await asyncio.sleep(PAGE_SECONDS)
+        watcher.cancel()
+
+
+async def _watch(socket: Any, ages: dict[str, list[float]]) -> None:
     async for frame in socket:
         message = json.loads(frame)
         if message.get("type") != "delta" or message.get("ch") != "account":
@@ -47,45 +75,70 @@ async def _watch(socket: Any, pushed: dict[str, list[float]]) -> None:
         now = time.time()
         for event in message["events"]:
             recorded = datetime.fromisoformat(event["recorded_at"]).timestamp()
-            pushed.setdefault(event["type"], []).append((now - recorded) * 1000)
+            ages.setdefault(event["type"], []).append((now - recorded) * 1000)
 
 
-async def measure(facts: dict[str, Any], requests: Iterator[bytes], *, rate: float, seconds: float) -> dict[str, Any]:
-    """Place the trader's orders at a rate with a page open; return latencies in milliseconds."""
-    with psycopg.connect(facts["database_url"], autocommit=True) as connection:
-        row = connection.execute("SELECT now()").fetchone()
-        assert row
-        begun_at = row[0]
-        account = connection.execute(
-            "SELECT account_id FROM accounts_apikey WHERE key_id = %s", [facts["api"]["key_id"]]
+def fills_since(connection: psycopg.Connection[Any], begun_at: datetime) -> list[float]:
+    """Return how many milliseconds each order took from accepted to executed, by the log's own times."""
+    return [float(row[0]) for row in connection.execute(FILL_SQL, [begun_at])]
+
+
+async def measure(portal: BenchPortal, args: argparse.Namespace, report: Report) -> None:
+    """Let each rate, and the floor at the same rate, take turns, with one page open."""
+    await floor.prepare(portal)
+    with psycopg.connect(portal.facts["database_url"], autocommit=True) as connection:
+        found = connection.execute(
+            "SELECT account_id FROM accounts_apikey WHERE key_id = %s", [portal.trader[0]]
         ).fetchone()
-        assert account
-        cookie = sign_in(facts["url"], facts["users"]["trader"])
-        address = facts["url"].replace("http", "ws") + "/ws"
-        pushed: dict[str, list[float]] = {}
-        async with websockets.connect(
-            address, additional_headers={"Cookie": cookie, "Origin": facts["url"]}, max_size=None
-        ) as socket:
-            await socket.send(json.dumps({"op": "subscribe", "id": 1, "ch": "account", "account_id": str(account[0])}))
-            watcher = asyncio.create_task(_watch(socket, pushed))
-            await asyncio.sleep(1)
-            load = await run_load(facts["url"], requests, connections=16, seconds=seconds, rate=rate)
-            await asyncio.sleep(2)
-            watcher.cancel()
-        fills = [float(row[0]) for row in connection.execute(FILL_SQL, [begun_at])]
-    return {
-        "statuses": load.statuses,
-        "first_refusal": load.first_refusal,
-        "answer": [latency * 1000 for latency in load.latencies],
-        "accept to fill": fills,
-        "accept to browser": pushed.get("order.accepted", []),
-        "fill to browser": pushed.get("order.executed", []),
-    }
+        assert found
+        account_id = str(found[0])
+
+        async def follow(turn: Turn, rate: float) -> Seen:
+            begun = connection.execute("SELECT now()").fetchone()
+            assert begun
+            async with open_page(portal, account_id) as ages:
+                requests = market_buys(portal, [portal.trader])
+                loaded = await load(portal, requests, report, connections=CONNECTIONS, seconds=turn.seconds, rate=rate)
+            fills = fills_since(connection, begun[0])
+            return Seen(
+                loaded,
+                {
+                    "answer": loaded.milliseconds,
+                    "accept to fill": fills,
+                    "accept to browser": ages.get("order.accepted", []),
+                    "fill to browser": ages.get("order.executed", []),
+                },
+            )
+
+        async def tell(turn: Turn, rate: float) -> list[float]:
+            return await floor.tell(portal, rate=rate, seconds=turn.seconds)
+
+        variants: dict[str, Any] = {}
+        for rate in args.rates:
+            variants[f"{rate:g}/s"] = partial(follow, rate=rate)
+            variants[f"{rate:g}/s, told"] = partial(tell, rate=rate)
+        seen = await take_turns(args, variants)
+    _report(report, args.rates, seen)
 
 
-def summary(values: list[float]) -> str:
-    """Return p50, p95 and p99 in milliseconds, and how many there were."""
-    if not values:
-        return "none seen"
-    p50, p95, p99 = (percentile(values, percent) for percent in (50, 95, 99))
-    return f"p50 {p50:7.1f}  p95 {p95:7.1f}  p99 {p99:7.1f} ms  (n={len(values)})"
+def _report(report: Report, rates: list[float], seen: dict[str, list[Any]]) -> None:
+    for rate in rates:
+        rounds: list[Seen] = seen[f"{rate:g}/s"]
+        for what in ("answer", "accept to fill", "accept to browser", "fill to browser"):
+            aim_p50, aim_p99 = AIMS.get(what, (None, None))
+            report.add_latencies(
+                f"{what}, {rate:g}/s",
+                [each.ages[what] for each in rounds],
+                floor=seen[f"{rate:g}/s, told"],
+                aim_p50=aim_p50,
+                aim_p99=aim_p99,
+            )
+        report.add_cpu([each.loaded.cpu_per_order for each in rounds], unit="µs/order", of=f"{rate:g}/s")
+
+
+PROGRAM = Program(
+    "live", "How long does an order take to its fill and to an open page, at a steady rate?", measure, add_arguments
+)
+
+if __name__ == "__main__":
+    PROGRAM.main()

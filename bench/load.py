@@ -1,4 +1,7 @@
-"""A small HTTP/1.1 load client: keep-alive sockets on one loop, nothing measured twice."""
+"""A small HTTP/1.1 load client: keep-alive sockets on one loop, nothing measured twice.
+
+It shares the machine with what it measures, so it does no more than it must: one protocol a connection, no streams.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,12 @@ import itertools
 import re
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 from urllib.parse import urlsplit
+
+_LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 
 
 @dataclass
@@ -32,7 +38,7 @@ class LoadResult:
         return percentile(self.latencies, percent) * 1000
 
 
-def percentile(values: list[float], percent: float) -> float:
+def percentile(values: Sequence[float], percent: float) -> float:
     """Return a percentile of values, 0 for none."""
     if not values:
         return 0.0
@@ -40,34 +46,80 @@ def percentile(values: list[float], percent: float) -> float:
     return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]
 
 
-def spread(values: list[float]) -> tuple[float, float, float]:
+def spread(values: Sequence[float]) -> tuple[float, float, float]:
     """Return minimum, median and maximum."""
     return min(values), statistics.median(values), max(values)
 
 
-class _Connection:
+class Connection(asyncio.Protocol):
     """One keep-alive connection that sends a request and reads its answer."""
 
-    def __init__(self, host: str, port: int) -> None:
-        self._address = (host, port)
+    def __init__(self) -> None:
+        self._transport: asyncio.Transport | None = None
+        self._answer: asyncio.Future[tuple[int, bytes]] | None = None
+        self._received = bytearray()
 
-    async def open(self) -> None:
-        self.reader, self.writer = await asyncio.open_connection(*self._address)
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Resolve what is asked for as soon as its answer is whole."""
+        self._received += data
+        answer = _whole_answer(self._received)
+        if answer is not None and self._answer is not None and not self._answer.done():
+            self._received.clear()
+            self._answer.set_result(answer)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Fail what is asked for."""
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(error or ConnectionResetError("the server hung up"))
 
     async def ask(self, request: bytes) -> tuple[int, bytes]:
-        self.writer.write(request)
-        head = await self.reader.readuntil(b"\r\n\r\n")
-        status = int(head[9:12])
-        lower = head.lower()
-        start = lower.find(b"content-length:")
-        if start >= 0:
-            return status, await self.reader.readexactly(int(lower[start + 15 : lower.index(b"\r\n", start)]))
-        body = b""
-        while (size := int(await self.reader.readuntil(b"\r\n"), 16)) > 0:
-            body += await self.reader.readexactly(size)
-            await self.reader.readexactly(2)
-        await self.reader.readexactly(2)
-        return status, body
+        """Send a request; return status and body."""
+        assert self._transport is not None
+        self._answer = asyncio.get_running_loop().create_future()
+        self._transport.write(request)
+        return await self._answer
+
+    def close(self) -> None:
+        """Hang up."""
+        if self._transport is not None:
+            self._transport.close()
+
+
+def _whole_answer(received: bytearray) -> tuple[int, bytes] | None:
+    """Return status and body once all of an answer is there."""
+    head = received.find(b"\r\n\r\n")
+    if head < 0:
+        return None
+    status, rest = int(received[9:12]), head + 4
+    sized = _LENGTH.search(received, 0, rest)
+    if sized is not None:
+        end = rest + int(sized.group(1))
+        return (status, bytes(received[rest:end])) if len(received) >= end else None
+    if status in (204, 304):
+        return status, b""
+    body = b""
+    while (line := received.find(b"\r\n", rest)) >= 0:
+        size = int(received[rest:line], 16)
+        if len(received) < line + 4 + size:
+            return None
+        if size == 0:
+            return status, body
+        body += received[line + 2 : line + 2 + size]
+        rest = line + 4 + size
+    return None
+
+
+async def connect(url: str) -> Connection:
+    """Open a connection to a server on this machine."""
+    parts = urlsplit(url)
+    assert parts.hostname in ("127.0.0.1", "localhost"), "load goes to this machine only"
+    loop = asyncio.get_running_loop()
+    _, connection = await loop.create_connection(Connection, parts.hostname, parts.port or 80)
+    return connection
 
 
 def post(path: str, body: bytes, headers: dict[str, str]) -> bytes:
@@ -82,6 +134,12 @@ def post(path: str, body: bytes, headers: dict[str, str]) -> bytes:
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
+def get(path: str, headers: dict[str, str]) -> bytes:
+    """Return a whole HTTP/1.1 GET request."""
+    lines = [f"GET {path} HTTP/1.1", "Host: 127.0.0.1", *(f"{name}: {value}" for name, value in headers.items())]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n"
+
+
 def _accepted(status: int, body: bytes) -> int:
     """Return how many orders an answer accepts: one, or what a bulk answer counts."""
     if status != 200:
@@ -91,9 +149,8 @@ def _accepted(status: int, body: bytes) -> int:
 
 
 async def _worker(
-    connection: _Connection, requests: Iterator[bytes], until: float, result: LoadResult, pause: Callable[[], float]
+    connection: Connection, requests: Iterator[bytes], until: float, result: LoadResult, pause: Callable[[], float]
 ) -> None:
-    await connection.open()
     for request in requests:
         if time.perf_counter() >= until:
             break
@@ -107,15 +164,14 @@ async def _worker(
         result.accepted += count
         if not count and not result.first_refusal:
             result.first_refusal = body[:600].decode(errors="replace")
-    connection.writer.close()
+    connection.close()
 
 
 async def run_load(
     url: str, requests: Iterator[bytes], *, connections: int, seconds: float, rate: float | None = None
 ) -> LoadResult:
     """Send requests over many connections for some seconds; at a rate per second when one is given."""
-    parts = urlsplit(url)
-    assert parts.hostname in ("127.0.0.1", "localhost"), "load goes to this machine only"
+    opened = [await connect(url) for _ in range(connections)]
     result = LoadResult(0, [], {}, "")
     begun = time.perf_counter()
     ticks = itertools.count()
@@ -123,10 +179,6 @@ async def run_load(
     def pause() -> float:
         return 0.0 if rate is None else begun + next(ticks) / rate - time.perf_counter()
 
-    workers = [
-        _worker(_Connection(parts.hostname, parts.port or 80), requests, begun + seconds, result, pause)
-        for _ in range(connections)
-    ]
-    await asyncio.gather(*workers)
+    await asyncio.gather(*(_worker(each, requests, begun + seconds, result, pause) for each in opened))
     result.seconds = time.perf_counter() - begun
     return result

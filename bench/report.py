@@ -112,15 +112,22 @@ class Report:
                 )
 
     def add_cpu(
-        self, rounds: Sequence[Mapping[str, float]], *, unit: str, at: float | None = None, along: str = ""
+        self,
+        rounds: Sequence[Mapping[str, float]],
+        *,
+        unit: str,
+        of: str = "",
+        at: float | None = None,
+        along: str = "",
     ) -> None:
         """Add what each process used, a mapping a round, and their sum; a process that used nothing is left out."""
         names = sorted({name for used in rounds for name in used})
+        what = f", {of}" if of else ""
         for name in names:
             values = [used.get(name, 0.0) for used in rounds]
             if any(values):
-                self.add(f"CPU {name}", values, unit=unit, at=at, along=along)
-        self.add("CPU in all", [sum(used.values()) for used in rounds], unit=unit, at=at, along=along)
+                self.add(f"CPU {name}{what}", values, unit=unit, at=at, along=along)
+        self.add(f"CPU in all{what}", [sum(used.values()) for used in rounds], unit=unit, at=at, along=along)
 
     def note(self, sentence: str) -> None:
         """Add a sentence that the figures need beside them; the same one stands once."""

@@ -1,42 +1,138 @@
-"""The floor that speed is held against writes what an accepted order writes, in the tables as they are."""
+"""Every program of bench/ runs, tiny and untimed, and hands in its figures; what is measured is not judged."""
 
+from __future__ import annotations
+
+import importlib
 import json
+import os
+import secrets
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
-from django.db import connection, transaction
+from django.conf import settings
+from django.contrib.auth import get_user_model
 
-from bench.floor import PREPARE, SCRIPT
-from orders.tests.desk import Desk
-from positions.tests.helpers import new_instrument, rows
+from bench import run
+from bench.inside.provision import provision
+from bench.portal import BenchPortal
+from bench.report import Report
+from marketdata.models import Instrument
+from orders.brokers.paper.profile import Faults
+from orders.brokers.registry import ADAPTERS
+from orders.hosting import line, tenure
+from orders.services import venue_waker_set
+from orders.tests.paper import AT_ONCE, PaperBroker
+from orders.tests.venue import Venue
+from positions.tests.helpers import set_last
+from tests.live import relaying
 
-WRITTEN = ("orders_order", "orders_venueintent", "risk_decision", "risk_orderfingerprint", "positions_reservation")
+# Words that make a program tiny; one that is not named here says so by its own test.
+TINY = {
+    "alone": [],
+    "bulk": ["--batch", "3", "--connections", "2"],
+    "decision": ["--batches", "1", "3"],
+    "growth": ["--rate", "20"],
+    "hung_venue": [],
+    "live": ["--rates", "50"],
+    "single": ["--connections", "2", "3"],
+}
+ALWAYS = ["--server", "uvicorn", "--rounds", "1", "--seconds", "0.2"]
+PASSWORD = secrets.token_urlsafe(16)
 
 
-def counts():
-    return {table: rows(f"SELECT count(*) FROM {table}")[0][0] for table in WRITTEN}
+@pytest.fixture(scope="module")
+def bench(live: str) -> Iterator[BenchPortal]:
+    """Serve what programs need of a portal: two venues, one of which hangs, relay, prices, accounts and a person."""
+    with pytest.MonkeyPatch.context() as patch, relaying():
+        patch.setattr(line, "ANSWER_SECONDS", 0.5)
+        patch.setattr(tenure, "JOIN_SECONDS", 0.5)
+        well, sick = Venue(accounts=0), Venue(accounts=0)
+        Instrument.objects.filter(symbol=sick.symbol).update(lot_size=Decimal("0.0001"))
+        for instrument in Instrument.objects.filter(symbol__in=[well.symbol, sick.symbol]):
+            set_last(instrument, "100")
+        hangs = replace(AT_ONCE, faults=Faults(hang=0.8))
+        hosts = {well.name: well.host(), sick.name: sick.host(lambda: PaperBroker(sick.name, hangs))}
+        for name in hosts:
+            patch.setitem(ADAPTERS, name, lambda: None)
+        venue_waker_set(lambda name: hosts[name].wake() if name in hosts else None)
+        mark = f"{secrets.token_hex(4)}-"
+        keys = provision(2, mark=mark)
+        trader = get_user_model().objects.get(username=f"bench-{mark}0")
+        trader.set_password(PASSWORD)
+        trader.save()
+        facts: dict[str, Any] = {
+            "url": f"http://{live}",
+            "database_url": os.environ["DATABASE_URL"],
+            "redis_url": settings.REDIS_URL,
+            "users": {"trader": {"username": trader.username, "password": PASSWORD}},
+            "api": {"key_id": keys[0][0], "secret_key": keys[0][1]},
+            "pids": {"web": os.getpid()},
+        }
+        yield BenchPortal(facts, keys, stock=well.symbol, coin=sick.symbol, venue=well.name, sick=sick.name)
+        venue_waker_set(None)
+        well.close()
+        sick.close()
+        with psycopg.connect(facts["database_url"], autocommit=True) as connection:
+            connection.execute("DROP SCHEMA IF EXISTS bench CASCADE")
 
 
-def test_the_floors_script_fits_the_schema():
-    desk = Desk()
-    desk.place_all([desk.command(quantity=1)])
-    if not rows("SELECT id FROM marketdata_instrument WHERE symbol = 'AAPL'"):
-        new_instrument("AAPL")
-    # What pgbench itself says and sets is left out; the rest is the database's.
-    script = SCRIPT[SCRIPT.index("SELECT event_sequence") : SCRIPT.index("COMMIT")]
-    script = script.replace(":account::uuid", f"'{desk.account}'::uuid").replace(":n::int", "3")
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SET LOCAL ROLE NONE")  # the application's own role makes no tables
-        cursor.execute(PREPARE.replace("%%", "%").replace("ANALYZE;", ""))
-        before = counts()
-        cursor.execute(script)
-        assert counts() == {table: count + 3 for table, count in before.items()}
-        transaction.set_rollback(True)
+def sizes(bench: BenchPortal) -> list[str]:
+    """Return sizes a little above what the session's other tests have left."""
+    counts = "SELECT (SELECT count(*) FROM orders_order), (SELECT count(*) FROM accounts_tradingaccount)"
+    with psycopg.connect(bench.facts["database_url"]) as connection:
+        orders, accounts = connection.execute(counts).fetchone() or (0, 0)
+    return ["--orders", str(orders + 10), str(orders + 40), "--crowd", str(accounts + 5), str(accounts + 15)]
+
+
+@pytest.mark.parametrize("name", TINY)
+async def test_a_program_runs_and_every_figure_has_a_value(name: str, bench: BenchPortal, tmp_path: Path) -> None:
+    program = importlib.import_module(f"bench.{name}").PROGRAM
+    words = [*ALWAYS, *TINY[name], *(sizes(bench) if name == "growth" else [])]
+    report = await program.answer(bench, program.parser().parse_args(words))
+    assert not [note for note in report.notes if note.startswith("Refused")]
+    written = json.loads(report.finish(tmp_path).read_text())
+    assert written["rows"]
+    assert written["machine"]["python"]
+    assert all(row["median"] >= 0 for row in written["rows"])
+    assert (tmp_path / f"{name}-uvicorn.txt").read_text().startswith(f"{name}: ")
+
+
+def test_make_bench_knows_every_program() -> None:
+    assert set(TINY) <= set(run.programs())
+
+
+def test_a_report_holds_each_rounds_figure_against_the_floor_of_that_round(tmp_path: Path) -> None:
+    report = Report("it", "How fast is it?", server="daphne")
+    report.add("rate", [10.0, 30.0, 20.0], unit="1/s", floor=[20.0, 40.0, 20.0], aim=25)
+    report.add_latencies("answer", [[1.0, 2.0, 3.0], []])
+    report.add("cost", [5.0], unit="µs", at=1000, along="orders")
+    path = report.finish(tmp_path)
+    rate, *answers, cost = json.loads(path.read_text())["rows"]
+    assert (rate["median"], rate["ratio"], rate["aim"]) == (20.0, 0.75, 25)
+    assert [row["name"] for row in answers] == ["answer p50", "answer p95", "answer p99"]
+    assert (cost["at"], cost["along"]) == (1000, "orders")
+    assert "answer: 1 of 2 rounds saw none." in report.table()
+
+
+def test_a_floor_of_other_rounds_is_refused() -> None:
+    with pytest.raises(ValueError, match="has 2 rounds, its floor 1"):
+        Report("it", "?").add("rate", [1.0, 2.0], unit="1/s", floor=[1.0])
+
+
+def test_a_word_that_is_no_program_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run.main(["singel"]) == 2
+    assert "there are: alone, bulk" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("kind", ["ws", "sse"])
-def test_live_streams_are_measured_small_too(kind, tmp_path):
+def test_live_streams_are_measured_small_too(kind: str, tmp_path: Path) -> None:
     asked = ["--kind", kind, "--connections", "40", "--seconds", "1.2", "--settle", "0.2", "--folder", str(tmp_path)]
     subprocess.run([sys.executable, "-m", "bench.connections", *asked], check=True, timeout=60)
     told = json.loads((tmp_path / f"connections-{kind}-uvicorn.json").read_text())

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import datetime
 from decimal import Decimal
+from uuid import UUID
 
 import django
 
@@ -30,30 +32,38 @@ LIMITS = {
 }
 
 
-def hurry(number: str) -> None:
-    """Let an account order as fast as the way to the browser is measured."""
-    account = account_by_number(number)
-    assert account, f"there is no account {number}"
+def hurry() -> None:
+    """Let the demo trader order as fast as the way to the browser is measured."""
+    account = account_by_number(TRADER)
+    assert account, f"there is no account {TRADER}"
     Limit.objects.update_or_create(
         rule="order_rate", account_id=account.id, defaults={"value": LIMITS["order_rate"], "changed_at": clock.now()}
     )
 
 
-def main(count: int) -> list[tuple[str, str]]:
-    """Return (key id, secret) of each of the bench's HTTP accounts; the floor's accounts have none."""
-    hurry(TRADER)
+def _open(owner_id: UUID, number: str, name: str, at: datetime) -> UUID:
+    return account_open(owner_id=owner_id, number=number, name=name, base_currency="USD", is_paper=True, by=BY, at=at)
+
+
+def provision(count: int, *, mark: str = "") -> list[tuple[str, str]]:
+    """Return (key id, secret) of each of the bench's HTTP accounts; the floor's accounts have none.
+
+    The `mark` keeps names apart from those of an earlier call.
+    """
     keys = []
     for number in range(count):
         at = clock.now()
         owner_id, _ = person_ensure(
-            username=f"bench-{number}", email="", first_name="", last_name="", password="", groups=[], is_staff=False
+            username=f"bench-{mark}{number}",
+            email="",
+            first_name="",
+            last_name="",
+            password="",
+            groups=[],
+            is_staff=False,
         )
-        account_open(
-            owner_id=owner_id, number=f"BF-{number}", name="floor", base_currency="USD", is_paper=True, by=BY, at=at
-        )
-        account_id = account_open(
-            owner_id=owner_id, number=f"BH-{number}", name="http", base_currency="USD", is_paper=True, by=BY, at=at
-        )
+        _open(owner_id, f"BF-{mark}{number}", "floor", at)
+        account_id = _open(owner_id, f"BH-{mark}{number}", "http", at)
         cash_post(account_id=account_id, currency="USD", amount=GENEROUS, reason="bench", by=BY, at=at)
         Limit.objects.bulk_create(
             Limit(rule=rule, account_id=account_id, value=value, changed_at=at) for rule, value in LIMITS.items()
@@ -65,4 +75,6 @@ def main(count: int) -> list[tuple[str, str]]:
     return keys
 
 
-sys.stdout.write(json.dumps(main(int(sys.argv[1]))))
+if __name__ == "__main__":
+    hurry()
+    sys.stdout.write(json.dumps(provision(int(sys.argv[1]))))

@@ -1,0 +1,55 @@
+"""Measure single orders over HTTP beside pgbench, which commits the same rows an order a transaction.
+
+.venv/bin/python -m bench.single --server uvicorn --connections 64 256
+"""
+
+from __future__ import annotations
+
+import argparse
+from functools import partial
+
+from bench import floor
+from bench.frame import Loaded, Program, Turn, load, take_turns
+from bench.orders import resting_never
+from bench.portal import BenchPortal
+from bench.report import Report
+
+AIMS = {"uvicorn": 8000.0, "daphne": 3000.0}
+FLOOR_CLIENTS = 8
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add how many connections send at once, one variant each."""
+    parser.add_argument("--connections", type=int, nargs="+", default=[64, 256])
+
+
+async def measure(portal: BenchPortal, args: argparse.Namespace, report: Report) -> None:
+    """Let each number of connections and the floor take turns."""
+    await floor.prepare(portal)
+
+    async def accept(turn: Turn, connections: int) -> Loaded:
+        requests = resting_never(portal)
+        return await load(portal, requests, report, connections=connections, seconds=turn.seconds)
+
+    async def write(turn: Turn) -> floor.Floor:
+        return await floor.write(portal, batch=1, clients=FLOOR_CLIENTS, seconds=turn.seconds)
+
+    accepting = {f"{count} connections": partial(accept, connections=count) for count in args.connections}
+    seen = await take_turns(args, {**accepting, "pgbench": write})
+    floors = [each.per_second for each in seen.pop("pgbench")]
+    for name, rounds in seen.items():
+        rates = [each.result.per_second for each in rounds]
+        report.add(f"accepted, {name}", rates, unit="orders/s", floor=floors, aim=AIMS[args.server])
+        report.add_latencies(f"answer, {name}", [each.milliseconds for each in rounds], aim_p99=60)
+        report.add_cpu([each.cpu_per_order for each in rounds], unit="µs/order", of=name)
+
+
+PROGRAM = Program(
+    "single",
+    "How many orders a second are accepted, durable and risk-checked, each in an HTTP request of its own?",
+    measure,
+    add_arguments,
+)
+
+if __name__ == "__main__":
+    PROGRAM.main()
