@@ -118,6 +118,11 @@ class Filling:
         await self._ended(placed)
         self._run(SCHEMA)
         self._run(PATTERN, [placed])
+        for table, (key, _) in ORDER_TABLES.items():
+            self._keep(table, f"t.{key}", "SELECT id FROM bench.pattern")
+        self._keep(
+            "audit_event", "t.stream", "SELECT 'order:' || id AS id FROM bench.pattern", shown="substr({}, 7)::uuid"
+        )
         self._join([row[0] for row in self._all("SELECT account_id FROM accounts_apikey WHERE name = 'bench'")])
 
     def orders(self) -> int:
@@ -137,8 +142,8 @@ class Filling:
                 self._run(COPIES, {"first": self._next, "last": last, "filled_of": FILLED_OF})
                 self._run("ANALYZE bench.copy")
                 for table, (key, changes) in ORDER_TABLES.items():
-                    self._copy(table, f"t.{key} = c.pattern", {key: "c.id", "correlation_id": "c.id", **changes})
-                self._copy("audit_event", "t.stream = 'order:' || c.pattern", EVENT)
+                    self._copy(table, {key: "c.id", "correlation_id": "c.id", **changes})
+                self._copy("audit_event", EVENT)
                 self._run(SEQUENCES)
             self._next = last + 1
 
@@ -148,11 +153,13 @@ class Filling:
         if missing <= 0:
             return
         pattern = self._all("SELECT account_id FROM bench.crowd WHERE number = 0")[0][0]
+        for table, (key, _) in ACCOUNT_TABLES.items():
+            self._keep(table, f"t.{key}", "SELECT account_id AS id FROM bench.crowd WHERE number = 0")
         with self._connection.transaction():
             self._run("TRUNCATE bench.copy")
             self._run(ACCOUNT_COPIES, {"pattern": pattern, "first": self._next, "last": self._next + missing - 1})
             for table, (key, changes) in ACCOUNT_TABLES.items():
-                self._copy(table, f"t.{key} = c.pattern", {key: "c.account_id", **changes})
+                self._copy(table, {key: "c.account_id", **changes})
         self._next += missing
 
     def settle(self) -> None:
@@ -184,7 +191,15 @@ class Filling:
             [list(account_ids)],
         )
 
-    def _copy(self, table: str, match: str, changes: Mapping[str, str]) -> None:
+    def _keep(self, table: str, key: str, patterns: str, *, shown: str = "{}") -> None:
+        """Keep a table's rows of the patterns aside: not every table is indexed by what names an order."""
+        self._run(f"DROP TABLE IF EXISTS bench.{table}")
+        self._run(
+            f"CREATE TABLE bench.{table} AS SELECT {shown.format(key)} AS its_pattern, t.* FROM {table} t"
+            f" JOIN ({patterns}) p ON p.id = {key}"
+        )
+
+    def _copy(self, table: str, changes: Mapping[str, str]) -> None:
         """Copy a table's rows of the patterns, for every line of bench.copy."""
         told = {}
         for column, kind in self._all(COLUMNS, [table]):
@@ -195,7 +210,8 @@ class Filling:
                 told[column] = own.format(column=column)
         self._run(
             f"INSERT INTO {table} ({', '.join(told)}) SELECT {', '.join(told.values())} FROM bench.copy c"
-            f" JOIN {table} t ON {match} JOIN accounts_tradingaccount a ON a.id = {HOLDER[table in ACCOUNT_TABLES]}"
+            f" JOIN bench.{table} t ON t.its_pattern = c.pattern"
+            f" JOIN accounts_tradingaccount a ON a.id = {HOLDER[table in ACCOUNT_TABLES]}"
         )
 
     def _run(self, statement: str, values: Sequence[Any] | Mapping[str, Any] | None = None) -> None:
