@@ -176,7 +176,7 @@ class Filling:
         """Wait until orders have ended and the relay has gone by them."""
         for _ in range(100):
             ended = self._all(
-                "SELECT count(*) FROM orders_order WHERE id::text = ANY(%s) AND ended_at IS NOT NULL", [list(order_ids)]
+                "SELECT count(*) FROM orders_order WHERE id::text = ANY(%s) AND is_closed", [list(order_ids)]
             )
             if ended[0][0] == len(order_ids):
                 await asyncio.sleep(PASSED_SECONDS)

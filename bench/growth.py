@@ -31,7 +31,7 @@ READS = {
     "newest orders": "/v2/orders?status=all&limit=50",
     "account": "/v2/account",
     "positions": "/v2/positions",
-    "activities": "/v2/account/activities?page_size=50",
+    "activities": "/v2/account/activities/FILL?page_size=50",
 }
 READ_TIMES = 20
 # A tree that is a thousand times as large is a level or two deeper; what grows more than that is worth a look.
