@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any, LiteralString, cast
+from typing import Any
 
 import psycopg
 
@@ -215,10 +215,10 @@ class Filling:
         )
 
     def _run(self, statement: str, values: Sequence[Any] | Mapping[str, Any] | None = None) -> None:
-        self._connection.execute(cast("LiteralString", statement), values)
+        self._connection.execute(statement, values)
 
     def _all(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        return self._connection.execute(cast("LiteralString", statement), values).fetchall()
+        return self._connection.execute(statement, values).fetchall()
 
 
 def _same(column: str, kind: str) -> str:

@@ -131,13 +131,15 @@ async def _read(portal: BenchPortal) -> dict[str, list[float]]:
 def _tell(report: Report, sizes: list[Size]) -> None:
     """Report every size, and name the statements that grew."""
     for seen in sizes:
-        where = {"at": float(seen.at), "along": f"{seen.along} stored"}
-        report.add_latencies("answer to an order", [each.milliseconds for each in seen.loads], **where)
-        report.add_cpu([each.cpu_per_order for each in seen.loads], unit="µs/order", **where)
-        report.add("blocks", [sum(each.blocks for each in seen.statements.values())], unit="blocks/order", **where)
-        report.add_cpu([seen.resting], unit="µs/s at rest", **where)
+        at, along = float(seen.at), f"{seen.along} stored"
+        report.add_latencies("answer to an order", [each.milliseconds for each in seen.loads], at=at, along=along)
+        report.add_cpu([each.cpu_per_order for each in seen.loads], unit="µs/order", at=at, along=along)
+        report.add(
+            "blocks", [sum(each.blocks for each in seen.statements.values())], unit="blocks/order", at=at, along=along
+        )
+        report.add_cpu([seen.resting], unit="µs/s at rest", at=at, along=along)
         for name, took in seen.reads.items():
-            report.add(f"read {name} p50", [statistics.median(took)], unit="ms a read", **where)
+            report.add(f"read {name} p50", [statistics.median(took)], unit="ms a read", at=at, along=along)
     if len(sizes) > 1:
         first, last = sizes[0], sizes[-1]
         _name_grown(report, first.statements, last.statements, f"an order, {first.at:,} to {last.at:,} {first.along}")

@@ -111,22 +111,24 @@ async def _turn(portal: BenchPortal, cookie: str, rate: float, turn: Turn, *, wi
         assert row
         until = time.perf_counter() + turn.seconds
         venues = [portal.venue, portal.sick][: 2 if with_sick else 1]
-        page, price, well, *_ = await asyncio.gather(
+        page, price, loads = await asyncio.gather(
             pages(portal.facts, cookie, until),
             prices(portal, cookie, until),
-            *(
-                run_load(
-                    url,
-                    market_buys(portal, portal.keys, venue=venue),
-                    connections=CONNECTIONS,
-                    seconds=turn.seconds,
-                    rate=rate,
+            asyncio.gather(
+                *(
+                    run_load(
+                        url,
+                        market_buys(portal, portal.keys, venue=venue),
+                        connections=CONNECTIONS,
+                        seconds=turn.seconds,
+                        rate=rate,
+                    )
+                    for venue in venues
                 )
-                for venue in venues
             ),
         )
         await portal.quiet()
-        took = [latency * 1000 for latency in well.latencies]
+        took = [latency * 1000 for latency in loads[0].latencies]
         measured = zip(MEASURES, (took, fills_since(connection, row[0]), page, price), strict=True)
         return Seen(dict(measured), connection.execute(BECAME, [portal.sick, row[0]]).fetchall())
 

@@ -20,6 +20,7 @@ from trading_portal.running.testing import running_portal
 
 ROOT = Path(__file__).parent.parent
 NO_LIMIT = {"PORTAL_API_ORDERS_PER_MINUTE": "100000000", "PORTAL_API_REQUESTS_PER_MINUTE": "100000000"}
+START_SECONDS = 300.0
 VENUE, SICK = "paper", "paper2"
 ON_ITS_WAY = """
 SELECT count(*) FROM orders_venueintent WHERE state IN ('due', 'sent') AND due_at <= now() AND venue = %s
@@ -79,7 +80,7 @@ class BenchPortal:
 @contextmanager
 def bench_portal(*, accounts: int, server: str, **environment: str) -> Iterator[BenchPortal]:
     """Run a portal under daphne or uvicorn, with bench accounts, until the block ends."""
-    with running_portal(PORTAL_ASGI=server, **NO_LIMIT, **environment) as facts:
+    with running_portal(seconds=START_SECONDS, PORTAL_ASGI=server, **NO_LIMIT, **environment) as facts:
         made = BenchPortal(facts, []).manage("bench/inside/provision.py", str(accounts))
         yield BenchPortal(facts, [(key, secret) for key, secret in json.loads(made)])
 

@@ -128,7 +128,7 @@ def test_a_floor_of_other_rounds_is_refused() -> None:
 
 def test_a_word_that_is_no_program_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert run.main(["singel"]) == 2
-    assert "there are: alone, bulk" in capsys.readouterr().out
+    assert "there are: single, bulk" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("kind", ["ws", "sse"])
