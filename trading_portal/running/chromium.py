@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
-from trading_portal.running import bootstrap
+from trading_portal.running import bootstrap, packages
 from trading_portal.running.layout import ROOT
 
 VARIABLE = "PORTAL_CHROMIUM"
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 MISSING = "No Chromium is to be had here"
-SECONDS = 600
 
 
 def find() -> Path | None:
@@ -32,14 +30,7 @@ def _present() -> Path | None:
 
 
 def _from_debian() -> Path | None:
-    apt = bootstrap.find_program("apt-get")
-    if os.geteuid() != 0 or apt is None:
-        return None
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for arguments in (["update", "-q"], ["install", "-q", "-y", "--no-install-recommends", "chromium"]):
-        if not _runs([apt, *arguments], environment):
-            return None
-    return _present()
+    return _present() if packages.install("chromium") else None
 
 
 def _from_playwright() -> Path | None:
@@ -47,7 +38,7 @@ def _from_playwright() -> Path | None:
     environment = {**os.environ, "PLAYWRIGHT_BROWSERS_PATH": str(own)}
     programs = ("chromium_headless_shell-*/*/*headless*shell", "chromium-*/chrome-linux*/chrome")
     if not _executables(own, programs):
-        _runs([sys.executable, "-m", "playwright", "install", "--only-shell", "chromium"], environment)
+        packages.runs([sys.executable, "-m", "playwright", "install", "--only-shell", "chromium"], environment)
     return next((found for found in _executables(own, programs) if _starts(str(found))), None)
 
 
@@ -55,15 +46,7 @@ def _executables(own: Path, patterns: tuple[str, ...]) -> list[Path]:
     return [found for pattern in patterns for found in own.glob(pattern) if os.access(found, os.X_OK)]
 
 
-def _runs(command: list[str], environment: dict[str, str]) -> bool:
-    try:
-        done = subprocess.run(command, env=environment, capture_output=True, timeout=SECONDS, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    return done.returncode == 0
-
-
 def _starts(program: str) -> bool:
     """Tell whether a browser runs here at all: one without its libraries does not."""
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
-    return _runs([program, "--headless", *sandbox, "--version"], dict(os.environ))
+    return packages.runs([program, "--headless", *sandbox, "--version"], dict(os.environ))
