@@ -45,20 +45,29 @@ def _facts(account: TradingAccount) -> AccountFacts:
 
 def keys_verify(credentials: Sequence[tuple[str, str]], at: datetime) -> list[KeyGrant | None]:
     """Return what each (key id, secret) grants, None where it grants nothing; one statement for all."""
-    with connection.cursor() as cursor:
-        cursor.execute(_KEYS, [list({key_id for key_id, _ in credentials}), at])
-        rows = {row[0]: row for row in cursor.fetchall()}
+    rows = _keys_usable({key_id for key_id, _ in credentials}, at)
     grants: list[KeyGrant | None] = []
     for key_id, secret in credentials:
         row = rows.get(key_id)
         held = bytes(row[1]) if row else b""
         matches = hmac.compare_digest(held, secret_hash(secret))
-        grants.append(
-            KeyGrant(row[2], key_id, row[3], row[4], frozenset(row[5]), row[6], tuple(row[7]))
-            if row and matches
-            else None
-        )
+        grants.append(_grant(row) if row and matches else None)
     return grants
+
+
+def keys_granting(key_ids: Collection[str], at: datetime) -> dict[str, KeyGrant]:
+    """Return what keys still grant, by id; for callers who have verified their secrets before."""
+    return {key_id: _grant(row) for key_id, row in _keys_usable(key_ids, at).items()} if key_ids else {}
+
+
+def _keys_usable(key_ids: Collection[str], at: datetime) -> dict[str, tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(_KEYS, [list(key_ids), at])
+        return {row[0]: row for row in cursor.fetchall()}
+
+
+def _grant(row: tuple[Any, ...]) -> KeyGrant:
+    return KeyGrant(row[2], row[0], row[3], row[4], frozenset(row[5]), row[6], tuple(row[7]))
 
 
 def _visible(user_id: UUID, permissions: Sequence[Permission]) -> Q:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from functools import cache
 from itertools import groupby
 from typing import Any
 from uuid import UUID
 
 import msgspec
-import redis
 
 from audit.domain.types import EventRecord, stream_id
 from marketdata.domain.channels import account_channel
-from marketdata.services import redis_client
+from marketdata.services import redis_answering, redis_shared
 from orders.domain.commands import Schedule
 from orders.domain.facts import OrderFacts
 from orders.domain.reasons import sentence
@@ -25,7 +22,6 @@ from orders.selectors import ExecutionFacts, orders_by_id, orders_seen
 from orders.selectors.venues import VenueAway
 from positions.domain.shapes import account_json
 from positions.selectors import AccountValuation, valuations
-from trading_portal.kernel.errors import Unavailable, reason
 from trading_portal.kernel.money import plain
 
 _WORDS = {
@@ -179,7 +175,7 @@ def accounts_publish(events: Sequence[EventRecord], *, at: datetime) -> None:
     Raise Unavailable while Redis does not answer; the events are then published again.
     """
     told = [event for event in events if event.account_id]
-    with _redis_answering():
+    with redis_answering():
         _publish(_messages(told, {event.account_id for event in told if event.account_id}, at))
 
 
@@ -191,17 +187,9 @@ def accounts_watched(account_ids: Collection[UUID]) -> set[UUID]:
     asked = list(account_ids)
     if not asked:
         return set()
-    with _redis_answering():
-        readers: Any = _redis().pubsub_numsub(*map(account_channel, asked))
+    with redis_answering():
+        readers: Any = redis_shared().pubsub_numsub(*map(account_channel, asked))
     return {account_id for account_id, (_, count) in zip(asked, readers, strict=True) if count}
-
-
-@contextmanager
-def _redis_answering() -> Iterator[None]:
-    try:
-        yield
-    except (redis.RedisError, OSError) as error:
-        raise Unavailable(reason("REDIS_UNAVAILABLE"), "Live updates cannot be sent: Redis does not answer.") from error
 
 
 def _messages(events: Sequence[EventRecord], account_ids: Collection[UUID], at: datetime) -> list[dict[str, object]]:
@@ -236,7 +224,7 @@ def known_by(event_type: str, facts: Mapping[str, Any]) -> str | None:
 
 
 def _publish(messages: Sequence[dict[str, object]]) -> None:
-    pipeline: Any = _redis().pipeline(transaction=False)
+    pipeline: Any = redis_shared().pipeline(transaction=False)
     for message in messages:
         pipeline.publish(account_channel(message["account_id"]), _encoder.encode(message))
     pipeline.execute()
@@ -270,11 +258,6 @@ def _account_message(
         "positions": valuation.positions if valuation else [],
         "account": account_json(valuation.summary) if valuation else None,
     }
-
-
-@cache
-def _redis() -> redis.Redis[bytes]:
-    return redis_client()
 
 
 _encoder = msgspec.json.Encoder()

@@ -9,13 +9,15 @@ from marketdata.services.instruments import (
     instrument_switch,
     watchlist_ensure,
 )
-from marketdata.services.quotes import redis_client
+from marketdata.services.quotes import redis_answering, redis_client, redis_shared
 
 __all__ = [
     "demo_instruments_ensure",
     "feed_run",
     "instrument_add",
     "instrument_switch",
+    "redis_answering",
     "redis_client",
+    "redis_shared",
     "watchlist_ensure",
 ]

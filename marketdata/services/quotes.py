@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +18,7 @@ from redis.retry import Retry
 
 from marketdata.domain import channels
 from marketdata.domain.types import CandleMessage, PriceUpdate
+from trading_portal.kernel.errors import Unavailable, reason
 
 REDIS_SECONDS = 2.0
 
@@ -38,6 +41,21 @@ def redis_client() -> redis.Redis[bytes]:
         socket_connect_timeout=REDIS_SECONDS,
         retry=Retry(NoBackoff(), 0),
     )
+
+
+@cache
+def redis_shared() -> redis.Redis[bytes]:
+    """Return the client that a process's callers share; it is safe to use from any thread."""
+    return redis_client()
+
+
+@contextmanager
+def redis_answering() -> Iterator[None]:
+    """Raise Unavailable when Redis does not answer what is asked in the block."""
+    try:
+        yield
+    except (redis.RedisError, OSError) as error:
+        raise Unavailable(reason("REDIS_UNAVAILABLE"), "Live updates cannot be sent: Redis does not answer.") from error
 
 
 def prices_publish_latest(*, client: redis.Redis[bytes], updates: Iterable[PriceUpdate], at: datetime) -> int:
