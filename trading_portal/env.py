@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import os
 import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
 from trading_portal.kernel import money
 
 VENUE = re.compile(r"[a-z][a-z0-9_]{0,19}")
+GRIP_PARAMETERS = frozenset(("key", "verify-iss"))
+GRIP_KEY_BYTES = 32
 
 
 def text(name: str, default: str | None = None) -> str:
@@ -114,3 +118,44 @@ def database(name: str) -> dict[str, object]:
         "HOST": url.hostname or "",
         "PORT": str(url.port or ""),
     }
+
+
+def grip(name: str) -> str:
+    """Return the control address of a GRIP proxy, with the key that it signs with; empty where there is none.
+
+    What is wrong is said without the value, which holds the key.
+    """
+    written = os.environ.get(name, "").strip()
+    if not written:
+        return ""
+    url = urlsplit(written)
+    if url.scheme not in ("http", "https") or not url.hostname or url.username or not _has_port(url.netloc):
+        raise ImproperlyConfigured(f"{name} must read http://host:port/?key=..., the address that Pushpin is told at.")
+    # As the library reads it: a plus sign is one of base64's.
+    given = parse_qs(url.query.replace("+", "%2B"), keep_blank_values=True)
+    if unknown := given.keys() - GRIP_PARAMETERS:
+        raise ImproperlyConfigured(f"{name} has {', '.join(sorted(unknown))}; it may have key and verify-iss.")
+    if any(len(values) > 1 or not values[0] for values in given.values()):
+        raise ImproperlyConfigured(f"{name} must give key and verify-iss once, and not empty.")
+    if len(_grip_key(name, given.get("key", [""])[0])) < GRIP_KEY_BYTES:
+        raise ImproperlyConfigured(
+            f"{name} must give a key of at least {GRIP_KEY_BYTES} bytes, Pushpin's sig_key: "
+            "with a key that can be guessed, or none, anybody could pass for Pushpin."
+        )
+    return written
+
+
+def _has_port(address: str) -> bool:
+    try:
+        return urlsplit(f"//{address}").port != 0
+    except ValueError:
+        return False
+
+
+def _grip_key(name: str, key: str) -> bytes:
+    if not key.startswith("base64:"):
+        return key.encode()
+    try:
+        return base64.b64decode(key.removeprefix("base64:"), validate=True)
+    except binascii.Error:
+        raise ImproperlyConfigured(f"{name}'s key begins with base64: and is not base64.") from None

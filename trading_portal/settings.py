@@ -193,7 +193,10 @@ SPECTACULAR_SETTINGS = {
 
 EVENTSTREAM_STORAGE_CLASS = "orders.eventstream.AuditLogStorage"
 EVENTSTREAM_CHANNELMANAGER_CLASS = "orders.eventstream.AccountChannelManager"
-GRIP_URL = env.text("GRIP_URL", "")
+# Pushpin in front of the account streams (docs/pushpin.md): the library reads GRIP_URL itself.
+GRIP_URL = env.grip("GRIP_URL")
+GRIP_RECHECK_SECONDS = env.integer("PORTAL_GRIP_RECHECK_SECONDS", 120, at_least=1)
+GRIP_FORWARDED_FOR = env.flag("PORTAL_GRIP_FORWARDED_FOR", False)
 
 FEED = env.choice("PORTAL_FEED", ("simulated", "replay"), "simulated")
 REPLAY_FILE = env.text("PORTAL_REPLAY_FILE", "")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from django.conf import settings
+
 from audit.domain.consumers import Consumer
 from orders import handlers
 
 
 def consumers() -> list[Consumer]:
     """Return every consumer of the event log."""
-    return [
+    found = [
         Consumer("browser", handlers.accounts_push, only_new=True, accounts=handlers.accounts_watched),
         Consumer("kill_switch", handlers.killed_orders_cancel, types=handlers.KILL_SWITCH_TYPES),
     ]
+    if settings.GRIP_URL:
+        found.append(Consumer("pushpin", handlers.streams_publish, only_new=True, accounts=handlers.accounts_held))
+    return found

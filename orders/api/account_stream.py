@@ -1,62 +1,61 @@
-"""`/events/accounts/{id}/`: an account's events as they happen, resumable by Last-Event-ID."""
+"""`/events/accounts/{id}/`: an account's events as they happen, resumable by Last-Event-ID, here or through Pushpin."""
 
 from __future__ import annotations
 
 import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
 from typing import Any, cast
 from uuid import UUID
 
+import structlog
 from asgiref.sync import sync_to_async
-from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, QueryDict, StreamingHttpResponse
+from django.utils.decorators import decorator_from_middleware
 from django_eventstream.views import events as eventstream_view
+from django_grip import GripMiddleware
 
 from accounts.api.authentication import credentials_of, grant_of
 from accounts.api.errors import NOT_FOUND, UNAUTHORIZED, Problem, ProblemError, problem_of, problem_response
 from accounts.api.rates import rate_problem, reads_request
 from accounts.domain.keys import SCOPE_READ
-from accounts.selectors import account_visible, keys_verify
 from accounts.services import rates_take
 from marketdata.hub import TooManyConnections
-from orders.eventstream import AccountFollower, channel_of, streams_wake
+from orders.eventstream import (
+    AccountFollower,
+    StreamReader,
+    channel_of,
+    grip_channel_of,
+    hold_note,
+    reader_of_token,
+    readers_ask_again,
+    sequence_last,
+    streams_wake,
+)
 from trading_portal.kernel import clock
 from trading_portal.kernel.errors import Unavailable
 
+SETTLE_SECONDS = 0.5
 _SEQUENCE = re.compile(r"\d{1,18}", re.ASCII)
 _RETRY_MILLISECONDS = 1000
+_RETRY = f"retry: {_RETRY_MILLISECONDS}\n\n".encode()
+
+_settling: set[asyncio.Task[None]] = set()
+log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class StreamReader:
-    """Who reads: a signed-in person, or a program with a key; both are asked again before every read."""
-
-    pk: UUID
-    credentials: tuple[str, str] | None = None
-
-    is_authenticated = True
-
-    @property
-    def id(self) -> UUID:
-        """Return the person's id."""
-        return self.pk
-
-    def may_read(self, account_id: UUID) -> bool:
-        """Tell whether this account may be read now."""
-        if self.credentials is None:
-            return account_visible(self.pk, account_id) is not None
-        (grant,) = keys_verify([self.credentials], clock.now())
-        return grant is not None and grant.account_id == account_id
+def _grip_of(request: HttpRequest) -> Any:
+    """Return what GripMiddleware knows: `signed` only for what came through the Pushpin that holds our key."""
+    return cast(Any, request).grip
 
 
 def _reader_of(request: HttpRequest, account_id: UUID) -> StreamReader:
     """Return who asks; raise ProblemError for who may not."""
-    credentials = credentials_of(request)
-    if credentials is None:
+    if credentials_of(request) is None:
         if not request.user.is_authenticated:
             raise ProblemError(UNAUTHORIZED)
-        reader = StreamReader(request.user.pk)
+        reader = StreamReader.person(request.user.pk)
         if not reader.may_read(account_id):
             raise ProblemError(NOT_FOUND)
         return reader
@@ -66,36 +65,110 @@ def _reader_of(request: HttpRequest, account_id: UUID) -> StreamReader:
     (rate,) = rates_take([reads_request(grant)])
     if not rate.is_allowed:
         raise ProblemError(rate_problem(rate))
-    return StreamReader(grant.user_id, credentials)
+    return StreamReader.key(grant.key_id)
 
 
-def _resume_from(request: HttpRequest, account_id: UUID) -> None:
-    """Take the id as a bare sequence or as the stream writes it; refuse what is neither."""
-    written = request.headers.get("Last-Event-ID") or request.GET.get("lastEventId") or ""
+def _resume_from(written: str, account_id: UUID) -> str:
+    """Return an id as the stream writes it, for a bare sequence too; refuse what is neither; empty for none."""
     channel, _, sequence = written.rpartition(":")
     if not written or written == "error":
-        request.META.pop("HTTP_LAST_EVENT_ID", None)
-        return
+        return ""
     if channel not in ("", channel_of(account_id)) or not _SEQUENCE.fullmatch(sequence):
         raise ProblemError(Problem(422, "Last-Event-ID must be the id of an event of this stream."))
-    request.META["HTTP_LAST_EVENT_ID"] = f"{channel_of(account_id)}:{sequence}"
+    return f"{channel_of(account_id)}:{sequence}"
+
+
+def _address_forwarded(request: HttpRequest) -> str:
+    """Return the caller's address as Pushpin saw it; none, which no bound key allows, where it is not known to say."""
+    given = request.headers.get("X-Forwarded-For", "") if settings.GRIP_FORWARDED_FOR else ""
+    return "" if "," in given else given.strip()
+
+
+@decorator_from_middleware(GripMiddleware)
+def _answer(request: HttpRequest, account_id: UUID) -> HttpResponseBase:
+    """Answer a reader, or Pushpin on behalf of one."""
+    try:
+        if _grip_of(request).signed and request.GET.get("link") == "next":
+            return _go_on(request, account_id)
+        return _begin(request, account_id)
+    except Exception as error:  # noqa: BLE001 - every failure is told as a problem document
+        return problem_response(problem_of(error), request)
+
+
+def _begin(request: HttpRequest, account_id: UUID) -> HttpResponseBase:
+    """Answer one who shows a key or a session."""
+    if _grip_of(request).signed:
+        request.META["REMOTE_ADDR"] = _address_forwarded(request)
+    reader = _reader_of(request, account_id)
+    last_id = _resume_from(request.headers.get("Last-Event-ID") or request.GET.get("lastEventId") or "", account_id)
+    response = _stream(request, account_id, reader, last_id, QueryDict())
+    if isinstance(response, HttpResponse):
+        response.content = _RETRY + response.content
+    return response
+
+
+def _go_on(request: HttpRequest, account_id: UUID) -> HttpResponseBase:
+    """Answer Pushpin, which asks again for a reader that it holds, with the token that it was given."""
+    asked = request.GET
+    reader = reader_of_token(asked.get("es-meta", ""), channel_of(account_id))
+    if reader is None:
+        # Neither hold nor link: Pushpin closes, and a reader comes back with its own credentials and its last id.
+        return HttpResponse(content_type="text/event-stream")
+    if asked.get("recover") == "true":
+        last_id = _resume_from(_grip_of(request).last.get(grip_channel_of(account_id), ""), account_id)
+    else:
+        last_id = _resume_from(asked.get("lastEventId", ""), account_id)
+    if not last_id:
+        raise ProblemError(Problem(422, "What the reader had last must be named."))
+    return _stream(request, account_id, reader, last_id, QueryDict("link=next"))
+
+
+def _stream(
+    request: HttpRequest, account_id: UUID, reader: StreamReader, last_id: str, query: QueryDict
+) -> HttpResponseBase:
+    """Let django-eventstream answer, of whose own ways to name a reader and a place none is left open."""
+    request_ = cast(Any, request)
+    request_.user, request_.GET = reader, query  # the reader comes back to can_read_channel
+    request.META.pop("HTTP_LAST_EVENT_ID", None)
+    if last_id:
+        request.META["HTTP_LAST_EVENT_ID"] = last_id
+    if _grip_of(request).signed:
+        hold_note(account_id=account_id, reader=reader, at=clock.now())
+    response: HttpResponseBase = eventstream_view(request, account_id=account_id)
+    if instruct := _grip_of(request).instruct:
+        instruct.next_link_timeout = settings.GRIP_RECHECK_SECONDS
+    return response
 
 
 async def account_events(request: HttpRequest, account_id: UUID) -> HttpResponseBase:
     """Stream an account's events: `event` is the type, `id` the account's sequence, `data` the event as JSON."""
     if request.method != "GET":
         return problem_response(Problem(405, "Only GET reads a stream."), request)
-    try:
-        reader = await sync_to_async(_reader_of)(request, account_id)
-        _resume_from(request, account_id)
-        request.user = reader  # type: ignore[assignment]  # django-eventstream hands it to can_read_channel
-        response: HttpResponseBase = await sync_to_async(eventstream_view)(request, account_id=account_id)
-    except Exception as error:  # noqa: BLE001 - every failure is told as a problem document
-        return problem_response(problem_of(error), request)
+    is_held_already = request.GET.get("recover") == "true"
+    response: HttpResponseBase = await sync_to_async(_answer)(request, account_id)
     if isinstance(response, StreamingHttpResponse):
         parts = cast(AsyncIterator[bytes], response.streaming_content)
         response.streaming_content = _followed(parts, account_id)
+    elif (instruct := _grip_of(request).instruct) and instruct.hold and not is_held_already:
+        last = next(channel.prev_id for channel in instruct.channels if channel.name == grip_channel_of(account_id))
+        task = asyncio.get_running_loop().create_task(_settle(account_id, cast(Any, request.user), int(last)))
+        _settling.add(task)
+        task.add_done_callback(_settling.discard)
     return response
+
+
+async def _settle(account_id: UUID, reader: StreamReader, last: int) -> None:
+    """Let Pushpin ask again when something happened while its hold was under way: else it waits for the next event."""
+    await asyncio.sleep(SETTLE_SECONDS)
+
+    def look() -> None:
+        if sequence_last(account_id) > last:
+            readers_ask_again(account_id=account_id, reader=reader)
+
+    try:
+        await sync_to_async(look, thread_sensitive=False)()
+    except Exception as error:  # noqa: BLE001 - nobody waits for it, and Pushpin asks again by itself in a while
+        log.warning("account_stream.not_settled", account_id=str(account_id), error=repr(error))
 
 
 async def _followed(parts: AsyncIterator[bytes], account_id: UUID) -> AsyncIterator[bytes]:
@@ -112,7 +185,7 @@ async def _followed(parts: AsyncIterator[bytes], account_id: UUID) -> AsyncItera
     follower = AccountFollower(account_id, heard, closed)
     try:
         await follower.start()
-        yield f"retry: {_RETRY_MILLISECONDS}\n\n".encode()
+        yield _RETRY
         async for part in parts:
             yield part
             if has_ended.is_set():

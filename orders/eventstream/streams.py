@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -23,6 +23,7 @@ from django_eventstream.views import get_listener_manager
 from audit.domain.types import EventRecord
 from audit.selectors import account_sequence_last, events_of_account
 from marketdata.hub import HubClient, get_hub
+from orders.eventstream.readers import StreamReader
 from trading_portal.kernel.errors import Unavailable, reason
 
 CONNECT_SECONDS = 5.0
@@ -32,17 +33,14 @@ _PREFIX = "account-"
 log = structlog.get_logger(__name__)
 
 
-class Reader(Protocol):
-    """Who reads a stream; asked again before every read, so that a right that ended ends the stream."""
-
-    def may_read(self, account_id: UUID) -> bool:
-        """Tell whether this account's events may be read now."""
-        ...
-
-
 def channel_of(account_id: UUID) -> str:
     """Return the name of an account's channel."""
     return f"{_PREFIX}{account_id}"
+
+
+def grip_channel_of(account_id: UUID) -> str:
+    """Return the name under which Pushpin knows an account's channel, as django-eventstream gives it."""
+    return f"events-{channel_of(account_id)}"
 
 
 def account_of(channel: str) -> UUID:
@@ -84,7 +82,7 @@ class AuditLogStorage(StorageBase):
                 raise EventDoesNotExist(f"No event {last_id}", last)
             events = events_of_account(account_id, last_id, limit) if last_id < last else []
         finally:
-            _connection_give_back()
+            connection_give_back()
         return [
             Event(channel, event.type, msgspec.json.encode(event_json(event)).decode(), id=event.account_sequence)
             for event in events
@@ -92,13 +90,10 @@ class AuditLogStorage(StorageBase):
 
     def get_current_id(self, channel: str) -> int:
         """Return the id of the newest event, 0 when there is none."""
-        try:
-            return account_sequence_last(account_of(channel))
-        finally:
-            _connection_give_back()
+        return sequence_last(account_of(channel))
 
 
-def _connection_give_back() -> None:
+def connection_give_back() -> None:
     """Hold no connection while a stream waits: a stream lives for hours and reads for milliseconds."""
     if not connection.in_atomic_block:
         connection.close()
@@ -111,7 +106,7 @@ class AccountChannelManager(ChannelManagerBase):
         """Return the channel that the address names."""
         return {channel_of(view_kwargs["account_id"])}
 
-    def can_read_channel(self, user: Reader | None, channel: str) -> bool:
+    def can_read_channel(self, user: StreamReader | None, channel: str) -> bool:
         """Tell whether the reader may see the account, as of now."""
         return user is not None and user.may_read(account_of(channel))
 
@@ -171,7 +166,7 @@ class AccountFollower:
         except TimeoutError:
             why = reason("STREAM_UNAVAILABLE")
             raise Unavailable(why, "Events cannot be followed now. Connect again shortly.") from None
-        last = await sync_to_async(_sequence_last)(self._account_id)
+        last = await sync_to_async(sequence_last)(self._account_id)
         client.start_account(self._account_id, {"op": "ack"}, {"op": "snapshot"}, last)
         return last
 
@@ -198,8 +193,9 @@ class AccountFollower:
             return
 
 
-def _sequence_last(account_id: UUID) -> int:
+def sequence_last(account_id: UUID) -> int:
+    """Return the id of an account's newest event, 0 when there is none."""
     try:
         return account_sequence_last(account_id)
     finally:
-        _connection_give_back()
+        connection_give_back()

@@ -1,0 +1,35 @@
+"""Account events as server-sent events, from here or through Pushpin."""
+
+from __future__ import annotations
+
+from orders.eventstream.grip import accounts_held, events_publish, hold_note, readers_ask_again
+from orders.eventstream.readers import StreamReader, reader_of_token
+from orders.eventstream.streams import (
+    UNAVAILABLE,
+    AccountChannelManager,
+    AccountFollower,
+    AuditLogStorage,
+    channel_of,
+    event_json,
+    grip_channel_of,
+    sequence_last,
+    streams_wake,
+)
+
+__all__ = [
+    "UNAVAILABLE",
+    "AccountChannelManager",
+    "AccountFollower",
+    "AuditLogStorage",
+    "StreamReader",
+    "accounts_held",
+    "channel_of",
+    "event_json",
+    "events_publish",
+    "grip_channel_of",
+    "hold_note",
+    "reader_of_token",
+    "readers_ask_again",
+    "sequence_last",
+    "streams_wake",
+]
