@@ -17,12 +17,14 @@ import pytest
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from playwright.sync_api import Browser, sync_playwright
 
-from trading_portal.running import chromium, quality, testing
+from trading_portal.running import chromium, packages, pushpin, quality, testing
 
 # Where several processes share the tests, the one that deals them out runs none.
 DEALS_OUT = quality.PROCESSES in os.environ and "PYTEST_XDIST_WORKER" not in os.environ
 HAS_SERVERS = os.environ.get("PORTAL_TEST_DATABASE", "1") != "0" and not DEALS_OUT
-WITHOUT_BROWSER: list[str] = []
+# What some tests need beside servers, and whether a run in CI fails without it: always, or where it could be installed.
+NEEDED = {chromium.MISSING: lambda: True, pushpin.MISSING: packages.can_install}
+LEFT_OUT: dict[str, list[str]] = {missing: [] for missing in NEEDED}
 
 # Before any test module is imported: settings read the environment once.
 if HAS_SERVERS:
@@ -85,21 +87,27 @@ def browser(chromium_path: Path) -> Iterator[Browser]:
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    if report.skipped and chromium.MISSING in str(report.longrepr):
-        WITHOUT_BROWSER.append(report.nodeid)
+    for missing, names in LEFT_OUT.items():
+        if report.skipped and missing in str(report.longrepr):
+            names.append(report.nodeid)
+
+
+def fails_for(missing: str) -> bool:
+    return bool(os.environ.get("CI") and LEFT_OUT[missing] and NEEDED[missing]())
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    if WITHOUT_BROWSER and os.environ.get("CI"):
+    if any(map(fails_for, NEEDED)):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    if WITHOUT_BROWSER:
-        verdict = "which fails a run in CI" if os.environ.get("CI") else "the rest ran"
-        terminalreporter.section(f"{chromium.MISSING}: {len(WITHOUT_BROWSER)} browser tests were left out, {verdict}")
-        for name in WITHOUT_BROWSER:
-            terminalreporter.line(name)
+    for missing, names in LEFT_OUT.items():
+        if names:
+            verdict = "which fails a run in CI" if fails_for(missing) else "the rest ran"
+            terminalreporter.section(f"{missing}: {len(names)} tests were left out, {verdict}")
+            for name in names:
+                terminalreporter.line(name)
     if failed := os.environ.get(quality.CHECKS_FAILED):
         terminalreporter.section(f"checks that failed, see above: {failed}", red=True)
 

@@ -34,6 +34,7 @@ SESSION = (
     "PORTAL_PORT",
     "PORTAL_DB_ROLE",
     "PORTAL_ENV",
+    "GRIP_URL",
 )
 
 
@@ -64,6 +65,7 @@ class TestServers:
             "PORTAL_SECRET_KEY": secrets.token_urlsafe(48),
             "DATABASE_URL": database.url,
             "REDIS_URL": redis.url,
+            "GRIP_URL": "",
         }
 
     def migrate(self) -> None:
