@@ -35,7 +35,7 @@ def choice(name: str, allowed: Sequence[str], default: str) -> str:
     return value
 
 
-def integer(name: str, default: int, *, at_least: int = 0) -> int:
+def integer(name: str, default: int, *, at_least: int = 0, at_most: int | None = None) -> int:
     """Return a variable that must be a whole number."""
     value = os.environ.get(name) or str(default)
     try:
@@ -44,6 +44,8 @@ def integer(name: str, default: int, *, at_least: int = 0) -> int:
         raise ImproperlyConfigured(f"{name} is {value!r}; it must be a whole number.") from None
     if number < at_least:
         raise ImproperlyConfigured(f"{name} is {number}; it must be at least {at_least}.")
+    if at_most is not None and number > at_most:
+        raise ImproperlyConfigured(f"{name} is {number}; it must be at most {at_most}.")
     return number
 
 

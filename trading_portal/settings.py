@@ -195,7 +195,8 @@ EVENTSTREAM_STORAGE_CLASS = "orders.eventstream.AuditLogStorage"
 EVENTSTREAM_CHANNELMANAGER_CLASS = "orders.eventstream.AccountChannelManager"
 # Pushpin in front of the account streams (docs/pushpin.md): the library reads GRIP_URL itself.
 GRIP_URL = env.grip("GRIP_URL")
-GRIP_RECHECK_SECONDS = env.integer("PORTAL_GRIP_RECHECK_SECONDS", 120, at_least=1)
+# Below the hour for which django-eventstream's token lets Pushpin ask again.
+GRIP_RECHECK_SECONDS = env.integer("PORTAL_GRIP_RECHECK_SECONDS", 120, at_least=1, at_most=3000)
 GRIP_FORWARDED_FOR = env.flag("PORTAL_GRIP_FORWARDED_FOR", False)
 
 FEED = env.choice("PORTAL_FEED", ("simulated", "replay"), "simulated")
