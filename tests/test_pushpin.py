@@ -18,6 +18,7 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 from django.test import Client, override_settings
+from gripcontrol import parse_grip_uri
 
 from accounts import services
 from accounts.models import Grant
@@ -37,7 +38,8 @@ from trading_portal.kernel.errors import Unavailable
 from trading_portal.running import pushpin as pushpins
 from trading_portal.running.ports import free_port
 
-KEY = "base64:" + "aGVsZCBieSBib3RoIHNpZGVz" * 2
+# With every sign that base64 has, and that a URL may read otherwise.
+KEY = "base64:" + base64.b64encode(b"\xfb\xef\xbe\xff" * 10).decode()
 NEVER = 600
 
 
@@ -397,14 +399,18 @@ def test_a_pushpin_that_hangs_holds_up_nobody_else_and_gets_everything_when_it_w
             first = happens(account_id)
             assert sequence(ours.next()) == first
             behind = Cursor.objects.get(consumer="pushpin").xid
+            with pytest.raises(Unavailable, match="ReadTimeout"):
+                grip.readers_ask_again(account_id=account_id, reader=StreamReader.key(key.key_id))
             last = happens(account_id)
             assert sequence(ours.next()) == last
             assert Cursor.objects.get(consumer="pushpin").xid == behind
         finally:
             pushpin.signal(signal.SIGCONT)
         seen += read(stream, 2)
+        assert seen[-1] == last
+        happens(account_id)
+        seen += read(stream, 1)
     assert is_gapless(seen)
-    assert seen[-1] == last
 
 
 def test_readers_of_a_pushpin_that_died_come_back_to_all_they_missed(pushpin, relay):
@@ -470,7 +476,14 @@ def test_a_grip_url_that_cannot_be_meant_stops_the_start_without_telling_the_key
     assert "changeme" not in str(refused.value)
 
 
+def test_pushpin_asks_again_before_its_token_ends(monkeypatch):
+    monkeypatch.setenv("PORTAL_GRIP_RECHECK_SECONDS", "3001")
+    with pytest.raises(ImproperlyConfigured, match="at most 3000"):
+        env.integer("PORTAL_GRIP_RECHECK_SECONDS", 120, at_least=1, at_most=3000)
+
+
 def test_a_grip_url_is_taken_as_it_is_written(monkeypatch):
+    assert set("+/=") < set(KEY)
     for written in (
         "",
         "http://localhost:5561/?key=" + "k" * 32,
@@ -478,3 +491,4 @@ def test_a_grip_url_is_taken_as_it_is_written(monkeypatch):
     ):
         monkeypatch.setenv("GRIP_URL", written)
         assert env.grip("GRIP_URL") == written
+    assert parse_grip_uri(written)["key"] == secret()

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
-from urllib.parse import urlencode
 
 from trading_portal.kernel import clock
 from trading_portal.running import bootstrap, logfile, packages, ports, processes
@@ -89,7 +88,7 @@ class Pushpin:
     @property
     def grip_url(self) -> str:
         """Return what GRIP_URL must be."""
-        return f"http://{ports.HOST}:{self.control_port}/?{urlencode({'key': self.key})}"
+        return f"http://{ports.HOST}:{self.control_port}/?key={self.key}"
 
     def start(self) -> None:
         """Start it and wait until the origin answers through it; raise Problem when it does not."""
