@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import psycopg
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -18,13 +19,15 @@ from django.db.models import Q
 from django.utils.crypto import constant_time_compare
 
 from accounts.domain.keys import secret_hash
-from accounts.domain.types import AccountFacts, KeyGrant, Permission
+from accounts.domain.types import AccountFacts, KeyGrant, KeyReading, Permission
 from accounts.models import ApiKey, Grant, TradingAccount
 
 _KEYS = """
 SELECT key.key_id, key.secret_hash, key.id, key.user_id, key.account_id, key.scopes, key.orders_per_minute,
-       key.allowed_networks
+       key.allowed_networks, account.number, account.name, account.owner_id, account.base_currency, account.status,
+       account.is_paper, account.may_short, account.event_sequence
 FROM accounts_apikey AS key JOIN accounts_user AS person ON person.id = key.user_id
+JOIN accounts_tradingaccount AS account ON account.id = key.account_id
 WHERE key.key_id = ANY(%s) AND key.revoked_at IS NULL AND (key.expires_at IS NULL OR key.expires_at > %s)
   AND person.is_active
 """
@@ -45,29 +48,39 @@ def _facts(account: TradingAccount) -> AccountFacts:
 
 def keys_verify(credentials: Sequence[tuple[str, str]], at: datetime) -> list[KeyGrant | None]:
     """Return what each (key id, secret) grants, None where it grants nothing; one statement for all."""
+    return [reading and reading.grant for reading in keys_read(credentials, at)]
+
+
+def keys_read(credentials: Sequence[tuple[str, str]], at: datetime) -> list[KeyReading | None]:
+    """Return what each (key id, secret) grants and the account it is for, None where it grants nothing."""
     rows = _keys_usable({key_id for key_id, _ in credentials}, at)
-    grants: list[KeyGrant | None] = []
+    found: list[KeyReading | None] = []
     for key_id, secret in credentials:
         row = rows.get(key_id)
         held = bytes(row[1]) if row else b""
         matches = hmac.compare_digest(held, secret_hash(secret))
-        grants.append(_grant(row) if row and matches else None)
-    return grants
+        found.append(_reading(row) if row and matches else None)
+    return found
 
 
 def keys_granting(key_ids: Collection[str], at: datetime) -> dict[str, KeyGrant]:
     """Return what keys still grant, by id; for callers who have verified their secrets before."""
-    return {key_id: _grant(row) for key_id, row in _keys_usable(key_ids, at).items()} if key_ids else {}
+    return {key_id: _reading(row).grant for key_id, row in _keys_usable(key_ids, at).items()} if key_ids else {}
 
 
 def _keys_usable(key_ids: Collection[str], at: datetime) -> dict[str, tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(_KEYS, [list(key_ids), at])
-        return {row[0]: row for row in cursor.fetchall()}
+    connection.ensure_connection()
+    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
+        rows = cursor.execute(_KEYS, [list(key_ids), at], prepare=True).fetchall()
+    return {row[0]: row for row in rows}
 
 
-def _grant(row: tuple[Any, ...]) -> KeyGrant:
-    return KeyGrant(row[2], row[0], row[3], row[4], frozenset(row[5]), row[6], tuple(row[7]))
+def _reading(row: Sequence[Any]) -> KeyReading:
+    return KeyReading(
+        KeyGrant(row[2], row[0], row[3], row[4], frozenset(row[5]), row[6], tuple(row[7])),
+        AccountFacts(row[4], *row[8:15]),
+        row[15],
+    )
 
 
 def _visible(user_id: UUID, permissions: Sequence[Permission]) -> Q:

@@ -19,7 +19,16 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from marketdata.domain import calendars, channels
-from marketdata.domain.types import Candle, Hours, InstrumentFacts, LastClose, PriceUpdate, Session, TradingDay
+from marketdata.domain.types import (
+    Candle,
+    Hours,
+    InstrumentFacts,
+    LastClose,
+    Listing,
+    PriceUpdate,
+    Session,
+    TradingDay,
+)
 from trading_portal.kernel.errors import Unavailable, reason
 
 REDIS_SECONDS = 1.0
@@ -29,6 +38,7 @@ SELECT id, symbol, name, asset_class, exchange, currency, trim_scale(tick_size),
        is_active, is_tradable, is_halted, is_shortable, is_easy_to_borrow, is_fractionable
 FROM marketdata_instrument
 """
+_LISTINGS = "SELECT id, symbol, asset_class, exchange, currency FROM marketdata_instrument WHERE id = ANY(%s)"
 _CANDLES = """
 SELECT * FROM (
     SELECT opened_at, trim_scale(open), trim_scale(high), trim_scale(low), trim_scale(close), trim_scale(volume),
@@ -56,6 +66,9 @@ WHERE item.watchlist_id = (SELECT id FROM marketdata_watchlist WHERE user_id = %
 ORDER BY item.position
 """
 _decoder = msgspec.json.Decoder(PriceUpdate)
+_listed: dict[UUID, Listing] = {}
+# The last text read of each price, and what it says: it is decoded once, though it is read for every question.
+_decoded: dict[str, tuple[bytes, PriceUpdate]] = {}
 
 log = structlog.get_logger(__name__)
 
@@ -75,6 +88,14 @@ def instruments_by_symbol(symbols: Collection[str]) -> dict[str, InstrumentFacts
 def instruments_by_id(ids: Collection[UUID]) -> dict[UUID, InstrumentFacts]:
     """Return the instruments of these ids; unknown ones are absent."""
     return {row[0]: InstrumentFacts(*row) for row in _rows(_INSTRUMENTS + "WHERE id = ANY(%s)", [list(ids)])}
+
+
+def listings_by_id(ids: Collection[UUID]) -> dict[UUID, Listing]:
+    """Return what never changes of these instruments, each read once in a process's life; unknown ones are absent."""
+    missing = [each for each in ids if each not in _listed]
+    if missing:
+        _listed.update((row[0], Listing(*row)) for row in _rows(_LISTINGS, [missing]))
+    return {each: _listed[each] for each in ids if each in _listed}
 
 
 def instruments_all() -> list[InstrumentFacts]:
@@ -110,8 +131,13 @@ def quotes_latest(symbols: Iterable[str]) -> dict[str, PriceUpdate]:
     for symbol, text in zip(wanted, found, strict=True):
         if text is None:
             continue
+        known = _decoded.get(symbol)
+        if known is not None and known[0] == text:
+            prices[symbol] = known[1]
+            continue
         try:
             prices[symbol] = _decoder.decode(text)
+            _decoded[symbol] = text, prices[symbol]
         except msgspec.MsgspecError as error:
             log.error("marketdata.price_unreadable", symbol=symbol, error=str(error))
     return prices

@@ -97,21 +97,29 @@ def order_json(order: OrderFacts, legs: Sequence[OrderFacts] = ()) -> dict[str, 
         "parent_id": str(order.parent_id) if order.parent_id else None,
         "leg": order.leg.value or None,
         "outcome": "unknown" if order.is_unknown else "known",
-        "reasons": [{**why, "sentence": sentence(why["code"], why["facts"])} for why in order.reasons],
+        "reasons": reasons_json(order.reasons),
         "leaves_qty": plain(order.leaves_quantity),
         "event_sequence": order.event_sequence,
         "source": order.source,
         "venue": order.venue,
-        "status_text": _WORDS.get(order.status, order.status),
+        "status_text": status_text(order.status),
         "good_till": instant_json(order.good_till),
-        "algorithm": _algorithm_json(order.schedule),
+        "algorithm": algorithm_json(order.schedule) if order.schedule else None,
     }
 
 
-def _algorithm_json(schedule: Schedule | None) -> dict[str, object] | None:
+def status_text(status: str) -> str:
+    """Return a status as people read it."""
+    return _WORDS.get(status, status)
+
+
+def reasons_json(stored: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return stored reasons, each with its sentence."""
+    return [{**why, "sentence": sentence(why["code"], why["facts"])} for why in stored]
+
+
+def algorithm_json(schedule: Schedule) -> dict[str, object]:
     """Return how an order is worked over time, as it was asked for."""
-    if schedule is None:
-        return None
     return {
         "name": schedule.algorithm.value,
         "starts_at": instant_json(schedule.starts_at),

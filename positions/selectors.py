@@ -10,19 +10,23 @@ from uuid import UUID
 
 from django.db import connection
 
+from accounts.domain.types import AccountFacts
 from accounts.selectors import accounts_by_id
-from marketdata.domain.types import InstrumentFacts
-from marketdata.selectors import closes_last, closes_previous, instruments_by_id, instruments_by_symbol, quotes_latest
-from positions.domain.buying_power import reserved_cash, reserved_quantity
-from positions.domain.days import day_of
-from positions.domain.holdings import HoldingState, day_roll
-from positions.domain.ledger import CashState, cash_roll
-from positions.domain.rates import Mark, rate_of, rate_symbols
-from positions.domain.shapes import position_json
+from marketdata.selectors import (
+    closes_last,
+    closes_previous,
+    instruments_by_id,
+    instruments_by_symbol,
+    listings_by_id,
+    quotes_latest,
+)
+from positions.domain.holdings import HoldingState
+from positions.domain.ledger import CashState
+from positions.domain.rates import Mark
+from positions.domain.sheets import Sheet
 from positions.domain.types import AccountExposure, HoldingFacts, ReservationFacts, Side, WorkingOrders
-from positions.domain.valuation import AccountSummary, PositionValue, account_summarise, position_value
+from positions.domain.valuation import AccountSummary
 from trading_portal.kernel.errors import NotFound, Unavailable, reason
-from trading_portal.kernel.money import ZERO
 
 # One statement for three tables: cash and holdings of one instant, in one round trip. Open orders are added up here,
 # so that a check costs the same for an account with hundreds of them.
@@ -102,15 +106,38 @@ def valuations(account_ids: Collection[UUID], at: datetime) -> dict[UUID, Accoun
 
     A position without a live price is marked to its last known one, and says so.
     """
-    accounts = accounts_by_id(account_ids)
-    rows = _rows(accounts)
-    instruments = instruments_by_id(_instruments_of(rows.values()))
-    bases = {account_id: facts.base_currency for account_id, facts in accounts.items()}
-    marks = _marks(instruments.values(), _rate_symbols(rows, bases, instruments), at)
+    sheets = sheets_of(accounts_by_id(account_ids).values(), at)
+    marks = marks_of(sheets.values(), at)
     return {
-        account_id: _valuation(account_id, bases[account_id], row, instruments, marks, at)
+        account_id: AccountValuation(sheet.summary(marks), sheet.positions(marks))
+        for account_id, sheet in sheets.items()
+    }
+
+
+def sheets_of(accounts: Iterable[AccountFacts], at: datetime) -> dict[UUID, Sheet]:
+    """Return what accounts have and owe, to be valued on the day of `at`."""
+    bases = {facts.id: facts.base_currency for facts in accounts}
+    rows = _rows(bases)
+    listed = {key for row in rows.values() for key in row.holdings}
+    listings = listings_by_id(listed)
+    return {
+        account_id: Sheet(
+            account_id=account_id,
+            base=bases[account_id],
+            cash=row.cash,
+            holdings=row.holdings,
+            working=row.working,
+            listings=listings,
+            at=at,
+        )
         for account_id, row in rows.items()
     }
+
+
+def marks_of(sheets: Collection[Sheet], at: datetime) -> dict[str, Mark]:
+    """Return by symbol what all that is on these sheets is valued at."""
+    wanted = {each.symbol: each.id for sheet in sheets for each in sheet.instruments}
+    return _marks(wanted, {symbol for sheet in sheets for symbol in sheet.rate_symbols}, at)
 
 
 def accounts_summaries(account_ids: Collection[UUID], at: datetime) -> dict[UUID, AccountSummary]:
@@ -171,35 +198,10 @@ def _held(rows: Iterable[_Rows]) -> set[UUID]:
     return {key for row in rows for key, holding in row.holdings.items() if holding.quantity}
 
 
-def _instruments_of(rows: Iterable[_Rows]) -> set[UUID]:
-    return {key for row in rows for key in row.holdings}
-
-
-def _rate_symbols(
-    rows: Mapping[UUID, _Rows], bases: Mapping[UUID, str], instruments: Mapping[UUID, InstrumentFacts]
-) -> set[str]:
-    """Return the symbols that can tell the rates these accounts need: none when all is in the base currency."""
-    return {
-        symbol
-        for account_id, row in rows.items()
-        for currency in _currencies(row, instruments)
-        for symbol in rate_symbols(currency, bases[account_id])
-    }
-
-
-def _currencies(row: _Rows, instruments: Mapping[UUID, InstrumentFacts]) -> set[str]:
-    return (
-        set(row.cash)
-        | {orders.currency for orders in row.working}
-        | {instruments[instrument_id].currency for instrument_id in row.holdings}
-    )
-
-
-def _marks(instruments: Iterable[InstrumentFacts], rate_names: Collection[str], at: datetime) -> dict[str, Mark]:
-    """Return by symbol what to value at: the live price, else the last known one."""
-    wanted = {instrument.symbol: instrument.id for instrument in instruments}
+def _marks(wanted: Mapping[str, UUID], rate_names: Collection[str], at: datetime) -> dict[str, Mark]:
+    """Return by symbol what to value these instruments and rates at: the live price, else the last known one."""
     if rate_names:
-        wanted |= {symbol: rate.id for symbol, rate in instruments_by_symbol(rate_names).items()}
+        wanted = {**wanted, **{symbol: rate.id for symbol, rate in instruments_by_symbol(rate_names).items()}}
     if not wanted:
         return {}
     marks = _live_marks(wanted)
@@ -224,68 +226,10 @@ def _live_marks(symbols: Iterable[str]) -> dict[str, Mark]:
     }
 
 
-def _valuation(
-    account_id: UUID,
-    base: str,
-    row: _Rows,
-    instruments: Mapping[UUID, InstrumentFacts],
-    marks: Mapping[str, Mark],
-    at: datetime,
-) -> AccountValuation:
-    day = day_of(at)
-    positions = [
-        position_value(
-            instrument_id=instrument_id,
-            symbol=instruments[instrument_id].symbol,
-            currency=instruments[instrument_id].currency,
-            holding=day_roll(holding, day=day),
-            mark=marks.get(instruments[instrument_id].symbol),
-        )
-        for instrument_id, holding in row.holdings.items()
-    ]
-    summary = account_summarise(
-        account_id=account_id,
-        base=base,
-        cash={currency: cash_roll(money, day=day) for currency, money in row.cash.items()},
-        reserved=reserved_cash(row.working, {key: holding.quantity for key, holding in row.holdings.items()}),
-        positions=positions,
-        rates={currency: rate_of(currency, base, marks) for currency in _currencies(row, instruments)},
-    )
-    return AccountValuation(summary, _positions_text(account_id, positions, row, instruments))
-
-
-def _positions_text(
-    account_id: UUID,
-    positions: Iterable[PositionValue],
-    row: _Rows,
-    instruments: Mapping[UUID, InstrumentFacts],
-) -> list[dict[str, object]]:
-    selling, buying = reserved_quantity(row.working), reserved_quantity(row.working, Side.BUY)
-    return [
-        position_json(
-            position,
-            account_id=account_id,
-            exchange=instruments[position.instrument_id].exchange,
-            asset_class=instruments[position.instrument_id].asset_class,
-            available=_available(position, selling, buying),
-        )
-        for position in sorted(positions, key=lambda position: position.symbol)
-        if position.holding.quantity
-    ]
-
-
-def _available(position: PositionValue, selling: Mapping[UUID, Decimal], buying: Mapping[UUID, Decimal]) -> Decimal:
-    """Return what may still be closed, with the position's sign."""
-    quantity = position.holding.quantity
-    if quantity < 0:
-        return min(ZERO, quantity + buying.get(position.instrument_id, ZERO))
-    return quantity - selling.get(position.instrument_id, ZERO)
-
-
 def prices_last(instrument_ids: Collection[UUID], at: datetime) -> dict[UUID, Decimal]:
     """Return what instruments are valued at: the live price, else the last known one; who has none is absent."""
     instruments = instruments_by_id(instrument_ids) if instrument_ids else {}
-    marks = _marks(instruments.values(), (), at)
+    marks = _marks({each.symbol: each.id for each in instruments.values()}, (), at)
     return {key: marks[each.symbol].price for key, each in instruments.items() if each.symbol in marks}
 
 

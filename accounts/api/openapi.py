@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.utils import OpenApiResponse
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from rest_framework import serializers
 
 from accounts.api.errors import MEDIA_TYPE
@@ -73,6 +73,14 @@ _SENTENCES = {
     429: "Over the rate limit; Retry-After says for how long.",
     503: "Cannot be decided now; send the same request again after Retry-After.",
 }
+
+
+IF_NONE_MATCH = OpenApiParameter(
+    "If-None-Match",
+    location=OpenApiParameter.HEADER,
+    description="The ETag of an answer that you have; when it still is the answer, 304 comes without a body.",
+)
+NOT_MODIFIED = {304: OpenApiResponse(description="The answer is the one that the ETag named.")}
 
 
 def problems(*statuses: int) -> dict[tuple[int, str], OpenApiResponse]:

@@ -23,6 +23,11 @@ class Parameters:
         self._query = query
         self._errors: list[dict[str, object]] = []
 
+    @classmethod
+    def none(cls) -> Parameters:
+        """Return the parameters of a request without any."""
+        return cls(QueryDict())
+
     def text(self, name: str, *, limit: int = _LENGTH) -> str | None:
         """Return a parameter's text, None when it is absent or empty."""
         written = self._query.get(name) or None

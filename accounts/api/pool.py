@@ -6,6 +6,7 @@ again: several milliseconds for a read of one.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -16,9 +17,12 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework.views import APIView
 
+from accounts.api.gathering import reconnecting
+
 THREADS = 8
 _pool = ThreadPoolExecutor(THREADS, thread_name_prefix="api")
 
+A = TypeVar("A")
 T = TypeVar("T")
 AsyncView = Callable[..., Coroutine[Any, Any, HttpResponseBase]]
 
@@ -31,6 +35,11 @@ async def in_pool(work: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         return work(*args, **kwargs)
 
     return await sync_to_async(run, thread_sensitive=False, executor=_pool)()
+
+
+async def in_reading_pool(read: Callable[[A], T], asked: A) -> T:
+    """Return what a read returns; it may be read twice, so a connection is only replaced where it proves broken."""
+    return await asyncio.get_running_loop().run_in_executor(_pool, reconnecting, read, asked)
 
 
 def resource(view: type[APIView], **commands: AsyncView) -> AsyncView:

@@ -15,11 +15,14 @@ from accounts.api import openapi  # noqa: F401 - registers the description of th
 from accounts.api.authentication import Principal, address_of, correlation_of, grant_problem
 from accounts.api.errors import NOT_FOUND, ProblemError, problem_response
 from accounts.api.rates import rate_headers, rate_problem, reads_request
+from accounts.api.reading import Asked, Readable
 from accounts.domain.keys import SCOPE_READ, SCOPE_TRADE, grant_refusal
 from accounts.domain.rates import RateAnswer, RateRequest
 from accounts.domain.types import KeyGrant
+from accounts.selectors import account_by_id
 from accounts.services import rates_take
 from audit.domain.types import Actor
+from trading_portal.kernel import clock
 
 
 class ApiView(APIView):
@@ -69,6 +72,13 @@ class ApiView(APIView):
             for name, value in rate_headers(self._rate).items():
                 answer.headers[name] = value
         return answer
+
+    def read(self, readable: Readable, **given: object) -> Response:
+        """Return what can be read, to whoever was let in. `accounts.api.reading.reading` is what addresses run."""
+        account = account_by_id(self.grant.account_id)
+        assert account is not None
+        answer = readable.read(Asked(account, 0, clock.now(), self.request.query_params, given=given))
+        return Response(answer.body, headers={**answer.headers, "ETag": answer.etag})
 
 
 async def not_found(request: HttpRequest, **kwargs: str) -> HttpResponse:

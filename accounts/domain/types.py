@@ -38,6 +38,19 @@ class KeyGrant:
     networks: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class KeyReading:
+    """A verified key, its account, and which event of the account was the last when both were read.
+
+    Every change of what an account has, owes or ordered takes a sequence in the transaction that makes it: what is read
+    later and kept under this number is never older than it.
+    """
+
+    grant: KeyGrant
+    account: AccountFacts
+    sequence: int
+
+
 class LockedAccounts(Mapping[UUID, AccountFacts]):
     """Account rows held under lock, handing out each account's next event sequence."""
 

@@ -86,6 +86,17 @@ class InstrumentFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Listing:
+    """What never changes of an instrument: who it is, where it trades and in what money."""
+
+    id: UUID
+    symbol: str
+    asset_class: str
+    exchange: str
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
     """A trading session: the current one when open, else the next one; None where none is known.
 

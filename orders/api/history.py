@@ -13,14 +13,13 @@ from accounts.api.parameters import Parameters
 from accounts.api.views import ApiView
 from audit.selectors import events_of_account, events_of_stream
 from orders.api.documents import EventDocument, OrderEventDocument
+from orders.api.reads import TRADING_ACCOUNT
 from orders.api.views import order_or_404
-from orders.domain.facts import PAPER_VENUE
 from orders.eventstream import event_json
 from positions.api.views import Account
-from risk.selectors import decisions_of, send_allowed
+from risk.selectors import decisions_of
 
 EVENTS_DEFAULT, EVENTS_LIMIT = 100, 1000
-NO_INSTRUMENT = UUID(int=0)
 DECIDED = ("order.accepted", "order.refused")
 ASKED = ("order.replace_requested", "order.replace_refused")
 
@@ -52,9 +51,7 @@ class OrderEvents(ApiView):
 class TradingAccount(Account):
     """The account that the key acts for, and whether it may trade."""
 
-    def is_trading_blocked(self) -> bool:
-        """Tell whether a halt or a kill switch stops the whole account; one of an instrument alone does not."""
-        return bool(send_allowed([self.grant.account_id], [NO_INSTRUMENT], PAPER_VENUE))
+    readable = TRADING_ACCOUNT
 
 
 class AccountEvents(ApiView):

@@ -6,23 +6,46 @@ from django.urls import path
 
 from accounts.api.configurations import Configurations
 from accounts.api.pool import resource
-from orders.api import activities, closing, commands, history, views
+from accounts.api.reading import reading
+from orders.api import activities, closing, commands, history, reads, views
+from positions.api.reads import POSITION, POSITIONS
 
 urlpatterns = [
-    path("orders", resource(views.OrderList, post=commands.order_place), name="api-orders"),
-    path("orders:by_client_order_id", resource(views.OrderByClientOrderId), name="api-order-by-client-order-id"),
+    path(
+        "orders",
+        resource(views.OrderList, get=reading(reads.ORDERS), post=commands.order_place),
+        name="api-orders",
+    ),
+    path(
+        "orders:by_client_order_id",
+        resource(views.OrderByClientOrderId, get=reading(reads.ORDER_BY_CLIENT_ORDER_ID)),
+        name="api-order-by-client-order-id",
+    ),
     path("orders/bulk", resource(views.OrderBulk, post=commands.orders_place_bulk), name="api-orders-bulk"),
     path("orders/preview", resource(views.OrderPreview), name="api-orders-preview"),
     path(
         "orders/<uuid:order_id>",
-        resource(views.OrderOne, patch=commands.order_replace_one, delete=commands.order_cancel_one),
+        resource(
+            views.OrderOne,
+            get=reading(reads.ORDER),
+            patch=commands.order_replace_one,
+            delete=commands.order_cancel_one,
+        ),
         name="api-order",
     ),
     path("orders/<uuid:order_id>/events", resource(history.OrderEvents), name="api-order-events"),
-    path("positions", resource(closing.ClosablePositions), name="api-positions"),
-    path("positions/<path:symbol_or_id>", resource(closing.ClosablePosition), name="api-position"),
-    path("account", resource(history.TradingAccount), name="api-account"),
+    path("positions", resource(closing.ClosablePositions, get=reading(POSITIONS)), name="api-positions"),
+    path(
+        "positions/<path:symbol_or_id>",
+        resource(closing.ClosablePosition, get=reading(POSITION)),
+        name="api-position",
+    ),
+    path("account", resource(history.TradingAccount, get=reading(reads.TRADING_ACCOUNT)), name="api-account"),
     path("account/configurations", resource(Configurations), name="api-account-configurations"),
-    path("account/activities/FILL", resource(activities.TradeActivities), name="api-account-trades"),
+    path(
+        "account/activities/FILL",
+        resource(activities.TradeActivities, get=reading(reads.TRADES)),
+        name="api-account-trades",
+    ),
     path("account/events", resource(history.AccountEvents), name="api-account-events"),
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal, cast
 from uuid import UUID
 
 from drf_spectacular.types import OpenApiTypes
@@ -11,8 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.errors import Problem, ProblemError
-from accounts.api.openapi import problems
-from accounts.api.parameters import Parameters
+from accounts.api.openapi import IF_NONE_MATCH, NOT_MODIFIED, problems
 from accounts.api.rates import orders_request
 from accounts.api.views import ApiView
 from accounts.domain.rates import RateRequest
@@ -38,27 +36,21 @@ from orders.api.documents import (
     ReplaceRequestDocument,
 )
 from orders.api.preview import preview_json
+from orders.api.reads import NEXT_PAGE, ORDER, ORDER_BY_CLIENT_ORDER_ID, ORDERS, PAGE_DEFAULT, PAGE_LIMIT
 from orders.api.replacing import replace_now
-from orders.broadcasts import order_json
 from orders.domain.commands import OrderFields, Source, place_order
 from orders.domain.facts import OrderFacts
-from orders.domain.parsing import CLIENT_ORDER_ID_LIMIT
-from orders.selectors import OrderQuery, legs_by_root, order_by_client_order_id, order_by_id, orders_list
+from orders.selectors import order_by_id
 from orders.services import order_cancel, orders_cancel_all
 from orders.services.queue import Placed, placement_queue
-from positions.domain.types import Side
 from trading_portal.kernel import clock
 
-PAGE_DEFAULT, PAGE_LIMIT = 50, 500
-SYMBOLS_LIMIT = 200
-NEXT_PAGE = "X-Next-Page-Token"
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
     location=OpenApiParameter.HEADER,
     description="The same request under the same key gets the same answer again, for 24 hours.",
 )
 NESTED = "Show legs under the order they hang on, which stands for the whole group, and not in the list itself."
-Status = Literal["open", "closed", "all"]
 
 
 def order_or_404(grant_account_id: UUID, order_id: UUID) -> OrderFacts:
@@ -121,45 +113,13 @@ class OrderList(ApiView):
             OpenApiParameter("side", enum=["buy", "sell"]),
             OpenApiParameter("nested", bool, description=NESTED),
             OpenApiParameter("page_token", OpenApiTypes.UUID, description=f"{NEXT_PAGE} of the page before."),
+            IF_NONE_MATCH,
         ],
-        responses={200: OrderDocument(many=True), **problems(422)},
+        responses={200: OrderDocument(many=True), **NOT_MODIFIED, **problems(422)},
     )
     def get(self, request: Request) -> Response:
         """Return a page of orders; the header X-Next-Page-Token leads to the next while there is one."""
-        query = self._query(request)
-        orders = orders_list(query)
-        headers = {NEXT_PAGE: str(orders[-1].id)} if len(orders) == query.limit else {}
-        legs = legs_by_root(orders) if query.is_nested else {}
-        return Response([order_json(order, legs.get(order.id, ())) for order in orders], headers=headers)
-
-    def _query(self, request: Request) -> OrderQuery:
-        given = Parameters(request.query_params)
-        symbols = given.words("symbols", at_most=SYMBOLS_LIMIT)
-        query = OrderQuery(
-            account_id=self.grant.account_id,
-            is_nested=given.flag("nested"),
-            status=cast(Status, given.choice("status", ("open", "closed", "all"), "open")),
-            instrument_ids=_instrument_ids(symbols) if symbols else None,
-            side=given.choice("side", [side.value for side in Side]),
-            after=given.instant("after"),
-            until=given.instant("until"),
-            is_ascending=given.choice("direction", ("asc", "desc"), "desc") == "asc",
-            beyond=self._beyond(given),
-            limit=given.integer("limit", default=PAGE_DEFAULT, low=1, high=PAGE_LIMIT),
-        )
-        given.check()
-        return query
-
-    def _beyond(self, given: Parameters) -> UUID | None:
-        """Return the order that ended the page before; another account's is not understood."""
-        written = given.text("page_token", limit=40)
-        try:
-            beyond = UUID(written) if written else None
-        except ValueError:
-            beyond = UUID(int=0)
-        is_known = beyond is None or order_by_id(beyond, account_id=self.grant.account_id) is not None
-        given.require("page_token", is_known, "page_token is not one that this list gave out.")
-        return beyond
+        return self.read(ORDERS)
 
     @extend_schema(operation_id="orders_cancel_all", responses={207: CancelDocument(many=True), **problems()})
     def delete(self, request: Request) -> Response:
@@ -197,17 +157,12 @@ class OrderOne(ApiView):
 
     @extend_schema(
         operation_id="order_read",
-        parameters=[OpenApiParameter("nested", bool, description="Show the order's legs under it.")],
-        responses={200: OrderDocument, **problems(404)},
+        parameters=[OpenApiParameter("nested", bool, description="Show the order's legs under it."), IF_NONE_MATCH],
+        responses={200: OrderDocument, **NOT_MODIFIED, **problems(404, 422)},
     )
     def get(self, request: Request, order_id: UUID) -> Response:
         """Return an order as it stands now."""
-        given = Parameters(request.query_params)
-        is_nested = given.flag("nested")
-        given.check()
-        order = order_or_404(self.grant.account_id, order_id)
-        legs = legs_by_root([order]) if is_nested else {}
-        return Response(order_json(order, legs.get(order.id, ())))
+        return self.read(ORDER, order_id=order_id)
 
     @extend_schema(
         operation_id="order_replace",
@@ -295,16 +250,9 @@ class OrderByClientOrderId(ApiView):
 
     @extend_schema(
         operation_id="order_by_client_order_id",
-        parameters=[OpenApiParameter("client_order_id", required=True)],
-        responses={200: OrderDocument, **problems(404, 422)},
+        parameters=[OpenApiParameter("client_order_id", required=True), IF_NONE_MATCH],
+        responses={200: OrderDocument, **NOT_MODIFIED, **problems(404, 422)},
     )
     def get(self, request: Request) -> Response:
         """Return an order as it stands now."""
-        given = Parameters(request.query_params)
-        client_order_id = given.text("client_order_id", limit=CLIENT_ORDER_ID_LIMIT)
-        given.require("client_order_id", bool(client_order_id), "client_order_id is required.")
-        given.check()
-        order = order_by_client_order_id(self.grant.account_id, client_order_id or "")
-        if order is None:
-            raise ProblemError(Problem(404, f"There is no order {client_order_id}."))
-        return Response(order_json(order))
+        return self.read(ORDER_BY_CLIENT_ORDER_ID)

@@ -2,13 +2,11 @@
 
 from orders.selectors.executions import ExecutionFacts, executions_of_order, executions_recent
 from orders.selectors.orders import (
-    OrderQuery,
     legs_by_root,
     order_by_client_order_id,
     order_by_id,
     order_now,
     orders_by_id,
-    orders_list,
     orders_open,
     orders_open_ids,
     orders_recent,
@@ -19,7 +17,6 @@ from orders.selectors.versions import orders_seen
 __all__ = [
     "ExecutionFacts",
     "InFlight",
-    "OrderQuery",
     "drop_copy_position",
     "executions_of_order",
     "executions_recent",
@@ -29,7 +26,6 @@ __all__ = [
     "order_by_id",
     "order_now",
     "orders_by_id",
-    "orders_list",
     "orders_open",
     "orders_open_ids",
     "orders_recent",

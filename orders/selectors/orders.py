@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Literal
+from collections.abc import Collection, Iterable
 from uuid import UUID
 
 from orders.domain.facts import OrderFacts
@@ -15,30 +12,6 @@ from orders.selectors.sql import fetch
 from orders.selectors.versions import orders_seen
 
 _IS_OPEN = "(NOT o.is_closed)"
-_HAS_OPEN_LEGS = """
-(o.order_class <> 'simple' AND EXISTS (
-    SELECT FROM orders_order leg WHERE leg.parent_id = o.id AND leg.leg <> '' AND NOT leg.is_closed))
-"""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderQuery:
-    """Which of an account's orders; `after` and `until` compare when they were placed, `beyond` is the last id seen.
-
-    Nested, an order stands for its legs too: they are not listed, and it is open while any of them is.
-    """
-
-    account_id: UUID
-    status: Literal["open", "closed", "all"] = "open"
-    symbols: Sequence[str] = ()
-    instrument_ids: Sequence[UUID] | None = None
-    side: str | None = None
-    after: datetime | None = None
-    until: datetime | None = None
-    is_ascending: bool = False
-    beyond: UUID | None = None
-    is_nested: bool = False
-    limit: int = 50
 
 
 def order_by_id(order_id: UUID, *, account_id: UUID | None = None) -> OrderFacts | None:
@@ -92,31 +65,6 @@ def legs_by_root(orders: Iterable[OrderFacts]) -> dict[UUID, list[OrderFacts]]:
     return legs
 
 
-def orders_list(query: OrderQuery) -> list[OrderFacts]:
-    """Return a page of an account's orders, newest first unless ascending."""
-    direction, beyond = ("ASC", ">") if query.is_ascending else ("DESC", "<")
-    where = ["o.account_id = %s"]
-    values: list[object] = [query.account_id]
-    conditions: list[tuple[object, str]] = [
-        (query.instrument_ids, "o.instrument_id = ANY(%s)"),
-        (query.side, "o.side = %s"),
-        (query.after, "o.placed_at > %s"),
-        (query.until, "o.placed_at <= %s"),
-        (query.beyond, f"(o.placed_at, o.id) {beyond} (SELECT p.placed_at, p.id FROM orders_order p WHERE p.id = %s)"),
-    ]
-    for value, condition in conditions:
-        if value is not None:
-            where.append(condition)
-            values.append(list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value)
-    if query.is_nested:
-        where.append("o.leg = ''")
-    if query.status != "all":
-        is_open = f"({_IS_OPEN} OR {_HAS_OPEN_LEGS})" if query.is_nested else _IS_OPEN
-        where.append(is_open if query.status == "open" else f"NOT {is_open}")
-    order_by = f"ORDER BY o.placed_at {direction}, o.id {direction} LIMIT %s"
-    return orders_fetch(f"FROM orders_order o WHERE {' AND '.join(where)} {order_by}", [*values, query.limit])
-
-
 def orders_open(account_ids: Collection[UUID]) -> list[OrderFacts]:
     """Return every open order of these accounts, oldest first."""
     return orders_fetch(
@@ -127,7 +75,8 @@ def orders_open(account_ids: Collection[UUID]) -> list[OrderFacts]:
 
 def orders_recent(account_id: UUID, limit: int) -> list[OrderFacts]:
     """Return an account's newest orders, newest first."""
-    return orders_list(OrderQuery(account_id=account_id, status="all", limit=limit))
+    tail = "FROM orders_order o WHERE o.account_id = %s ORDER BY o.placed_at DESC, o.id DESC LIMIT %s"
+    return orders_fetch(tail, [account_id, limit])
 
 
 def orders_open_ids(

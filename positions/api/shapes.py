@@ -61,7 +61,6 @@ def _maintenance(summary: AccountSummary) -> Decimal | None:
     return None if summary.short_market_value is None else stored(-summary.short_market_value * MAINTENANCE)
 
 
-def alpaca_position_json(position: Mapping[str, object]) -> dict[str, object]:
+def alpaca_position_json(position: Mapping[str, object]) -> Mapping[str, object]:
     """Return a position with an exchange that SDKs know."""
-    exchange = position["exchange"]
-    return {**position, "exchange": exchange if exchange in EXCHANGES else ""}
+    return position if position["exchange"] in EXCHANGES else {**position, "exchange": ""}

@@ -1,4 +1,7 @@
-"""The key's account and what it holds. Their addresses are given by an app that knows how positions are closed."""
+"""The key's account and what it holds. Their addresses are given by an app that knows how positions are closed.
+
+The classes describe their resources; `positions.api.reads` is what their addresses run.
+"""
 
 from __future__ import annotations
 
@@ -7,40 +10,39 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api.errors import Problem, ProblemError
-from accounts.api.openapi import problems
+from accounts.api.openapi import IF_NONE_MATCH, NOT_MODIFIED, problems
+from accounts.api.reading import Readable
 from accounts.api.views import ApiView
-from accounts.selectors import account_by_id
 from positions.api.documents import AccountDocument, PositionDocument
-from positions.api.shapes import alpaca_position_json, trade_account_json
-from positions.selectors import account_summary, positions_list
-from trading_portal.kernel import clock
+from positions.api.reads import ACCOUNT, POSITION, POSITIONS
 
 
 class Account(ApiView):
     """The account that the key acts for. Its address is given by an app that knows whether trading is stopped."""
 
-    def is_trading_blocked(self) -> bool:
-        """Tell whether anything above positions keeps this account from trading."""
-        return False
+    readable: Readable = ACCOUNT
 
-    @extend_schema(operation_id="account_read", responses={200: AccountDocument, **problems()})
+    @extend_schema(
+        operation_id="account_read",
+        parameters=[IF_NONE_MATCH],
+        responses={200: AccountDocument, **NOT_MODIFIED, **problems()},
+    )
     def get(self, request: Request) -> Response:
         """Return the account's money, marked to the latest prices."""
-        summary = account_summary(self.grant.account_id, clock.now())
-        account = account_by_id(self.grant.account_id)
-        assert account is not None
-        return Response(trade_account_json(account, summary, is_trading_blocked=self.is_trading_blocked()))
+        return self.read(self.readable)
 
 
 class Positions(ApiView):
     """What the account holds."""
 
-    @extend_schema(operation_id="positions_list", responses={200: PositionDocument(many=True), **problems()})
+    @extend_schema(
+        operation_id="positions_list",
+        parameters=[IF_NONE_MATCH],
+        responses={200: PositionDocument(many=True), **NOT_MODIFIED, **problems()},
+    )
     def get(self, request: Request) -> Response:
         """Return every open position, by symbol."""
-        positions = positions_list(self.grant.account_id, clock.now())
-        return Response([alpaca_position_json(position) for position in positions])
+        return self.read(POSITIONS)
 
 
 class Position(ApiView):
@@ -54,15 +56,11 @@ class Position(ApiView):
                 OpenApiTypes.STR,
                 OpenApiParameter.PATH,
                 description="An asset's id, or a symbol; a crypto pair as BTC/USD, BTC%2FUSD or BTCUSD.",
-            )
+            ),
+            IF_NONE_MATCH,
         ],
-        responses={200: PositionDocument, **problems(404)},
+        responses={200: PositionDocument, **NOT_MODIFIED, **problems(404)},
     )
     def get(self, request: Request, symbol_or_id: str) -> Response:
         """Return one open position."""
-        wanted = symbol_or_id.upper()
-        for position in positions_list(self.grant.account_id, clock.now()):
-            symbol = str(position["symbol"])
-            if wanted in (symbol, symbol.replace("/", ""), str(position["asset_id"]).upper()):
-                return Response(alpaca_position_json(position))
-        raise ProblemError(Problem(404, "position does not exist"))
+        return self.read(POSITION, symbol_or_id=symbol_or_id)

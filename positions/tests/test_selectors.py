@@ -138,7 +138,7 @@ def test_many_accounts_cost_no_more_statements_than_one():
         selectors.valuations(accounts[:1], clock.now())
     with CaptureQueriesContext(connection) as many:
         found = selectors.valuations(accounts, clock.now())
-    assert len(one) == len(many) <= 3
+    assert len(many) <= len(one) <= 3
     assert {valued.summary.equity for valued in found.values()} == {1010}
 
 

@@ -1,0 +1,235 @@
+"""Serve reads: key, scope, address and rate as everywhere, then bytes that are true of this instant.
+
+Requests gather (`accounts.api.gathering`), so that one statement verifies the keys of all of them and one call counts
+them against their budgets. That statement also reads how far each account's log goes. An answer made before is sent
+again only where that number, and whatever else the answer hangs on, is what it was when it was made.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from typing import Any, Generic, Protocol, TypeVar
+
+import structlog
+from django.http import HttpRequest, HttpResponse, HttpResponseNotModified, QueryDict
+from django.utils.http import parse_etags
+
+from accounts.api.authentication import address_of, credentials_of, grant_problem
+from accounts.api.errors import UNAUTHORIZED, Problem, problem_of, problem_response
+from accounts.api.gathering import Gathering
+from accounts.api.pool import AsyncView, in_reading_pool
+from accounts.api.rates import rate_headers, rate_problem, reads_request
+from accounts.api.renderers import JsonRenderer
+from accounts.domain.keys import SCOPE_READ, grant_refusal
+from accounts.domain.rates import RateAnswer
+from accounts.domain.types import AccountFacts, KeyReading
+from accounts.selectors import keys_read
+from accounts.services import rates_take
+from trading_portal.kernel import clock
+
+KEPT_BYTES = 64_000_000
+OVERHEAD_BYTES = 500
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The JSON of one answer, and the headers that go with it."""
+
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+    etag: str = ""
+
+    @classmethod
+    def of(cls, body: bytes, headers: Mapping[str, str] | None = None) -> Answer:
+        """Return an answer that is known by what it says."""
+        return cls(body, headers or {}, f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"')
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What somebody who was let in asks for; `sequence` is the last event of the account that they can know of."""
+
+    account: AccountFacts
+    sequence: int
+    at: datetime
+    query: QueryDict
+    target: str = ""
+    given: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Readable(Protocol):
+    """Something that can be read. Both may be called from several threads."""
+
+    def at_once(self, asked: Sequence[Asked]) -> Sequence[Answer | None]:
+        """Return the answers that can be had without a statement for each; for the others None."""
+
+    def read(self, asked: Asked) -> Answer:
+        """Read one answer; raise ProblemError where there is none."""
+
+
+class Kept(Generic[T]):
+    """Keep values under the version that they are of, the newest of each key, within a number of bytes."""
+
+    def __init__(self, limit: int = KEPT_BYTES) -> None:
+        self._limit = limit
+        self._size = 0
+        self._lock = threading.Lock()
+        self._values: OrderedDict[object, tuple[int, T, int]] = OrderedDict()
+
+    def get(self, key: object, version: int) -> T | None:
+        """Return what is kept of this version."""
+        with self._lock:
+            found = self._values.get(key)
+            if found is None or found[0] != version:
+                return None
+            self._values.move_to_end(key)
+            return found[1]
+
+    def put(self, key: object, version: int, value: T, size: int) -> None:
+        """Keep a value, unless a newer one is there; what was not asked for the longest goes when there is no room."""
+        with self._lock:
+            found = self._values.get(key)
+            if found is not None and found[0] > version:
+                return
+            self._size += size - (found[2] if found else 0)
+            self._values[key] = (version, value, size)
+            self._values.move_to_end(key)
+            while self._size > self._limit and self._values:
+                _, (_, _, gone) = self._values.popitem(last=False)
+                self._size -= gone
+
+
+class OfAccount:
+    """What hangs on nothing but the account's own rows: kept as long as its log does not grow."""
+
+    def __init__(self, read: Callable[[Asked], Answer], *, limit: int = KEPT_BYTES) -> None:
+        self._read = read
+        self._kept: Kept[Answer] = Kept(limit)
+
+    def at_once(self, asked: Sequence[Asked]) -> Sequence[Answer | None]:
+        """Return the answers that are kept."""
+        return [self._kept.get((each.account.id, each.target), each.sequence) for each in asked]
+
+    def read(self, asked: Asked) -> Answer:
+        """Read one answer, and keep it."""
+        answer = self._read(asked)
+        size = len(answer.body) + len(asked.target) + OVERHEAD_BYTES
+        self._kept.put((asked.account.id, asked.target), asked.sequence, answer, size)
+        return answer
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """A request that nobody has looked at."""
+
+    credentials: tuple[str, str]
+    address: str
+    readable: Readable
+    query: QueryDict
+    target: str
+    given: Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class _Judged:
+    """What became of a request at the gate: refused, or let in and perhaps answered."""
+
+    problem: Problem | None = None
+    rate: RateAnswer | None = None
+    asked: Asked | None = None
+    answer: Answer | None = None
+
+
+def reading(readable: Readable) -> AsyncView:
+    """Return the view of something that can be read."""
+
+    async def view(request: HttpRequest, **given: Any) -> HttpResponse:
+        judged = _Judged()
+        try:
+            judged = await _judged(request, readable, given)
+            response = await _response(request, readable, judged)
+        except Exception as error:  # noqa: BLE001 - every failure is told as a problem document
+            response = problem_response(problem_of(error), request)
+        if judged.rate is not None:
+            response.headers.update(rate_headers(judged.rate))  # type: ignore[arg-type]
+        return response
+
+    return view
+
+
+async def _judged(request: HttpRequest, readable: Readable, given: Mapping[str, Any]) -> _Judged:
+    credentials = credentials_of(request)
+    if credentials is None:
+        return _Judged(UNAUTHORIZED)
+    target = f"{request.path}?{request.META['QUERY_STRING']}"
+    return await gate().ask(_Request(credentials, address_of(request), readable, request.GET, target, given))
+
+
+async def _response(request: HttpRequest, readable: Readable, judged: _Judged) -> HttpResponse:
+    if judged.problem is not None or judged.asked is None:
+        return problem_response(judged.problem or UNAUTHORIZED, request)
+    answer = judged.answer or await in_reading_pool(readable.read, judged.asked)
+    headers = {**answer.headers, "ETag": answer.etag}
+    known = request.META.get("HTTP_IF_NONE_MATCH")
+    if known and _is_known(answer.etag, known):
+        return HttpResponseNotModified(headers=headers)
+    return HttpResponse(answer.body, headers=headers, content_type=JsonRenderer.media_type)
+
+
+def _is_known(etag: str, written: str) -> bool:
+    known = parse_etags(written)
+    return known == ["*"] or etag in (each.removeprefix("W/") for each in known)
+
+
+@cache
+def gate() -> Gathering[_Request, _Judged]:
+    """Return this process's gate."""
+    return Gathering(_let_in, name="reads")
+
+
+def _let_in(requests: Sequence[_Request]) -> list[_Judged]:
+    """Judge a batch: key, then scope and address, then rate; and answer what can be answered at once."""
+    at = clock.now()
+    readings = keys_read([each.credentials for each in requests], at)
+    judged = [_judge(each, found) for each, found in zip(requests, readings, strict=True)]
+    triples = zip(judged, requests, readings, strict=True)
+    passed = [(one, each, found) for one, each, found in triples if found and not one.problem]
+    rates = rates_take([reads_request(found.grant) for _, _, found in passed])
+    by_readable: dict[Readable, list[_Judged]] = {}
+    for (one, each, found), rate in zip(passed, rates, strict=True):
+        one.rate = rate
+        if rate.is_allowed:
+            one.asked = Asked(found.account, found.sequence, at, each.query, each.target, each.given)
+            by_readable.setdefault(each.readable, []).append(one)
+        else:
+            one.problem = rate_problem(rate)
+    for readable, group in by_readable.items():
+        _answer_at_once(readable, group)
+    return judged
+
+
+def _judge(request: _Request, found: KeyReading | None) -> _Judged:
+    if found is None:
+        return _Judged(UNAUTHORIZED)
+    why = grant_refusal(found.grant, scope=SCOPE_READ, address=request.address)
+    return _Judged(grant_problem(why) if why else None)
+
+
+def _answer_at_once(readable: Readable, group: Sequence[_Judged]) -> None:
+    try:
+        answers = readable.at_once([one.asked for one in group if one.asked])
+    except Exception:
+        # They are read one by one, and each is told what is wrong with it alone.
+        log.exception("reads.together_failed", requests=len(group))
+        return
+    for one, answer in zip(group, answers, strict=True):
+        one.answer = answer

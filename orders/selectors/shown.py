@@ -1,0 +1,245 @@
+"""Read orders and trades as they are shown: a statement each, ids and amounts written as text by the database.
+
+A reviewed read model: it names the instrument beside the order. No facts are made on the way, as the API reads orders
+by the hundred; `orders.api.shapes` makes JSON of the rows, the same that `orders.broadcasts` makes of facts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, NamedTuple
+from uuid import UUID
+
+import psycopg
+from django.db import connection
+from psycopg.types.datetime import TimestamptzLoader
+
+
+class OrderRow(NamedTuple):
+    """An order as it is shown; `left` is what could still trade if it lives, `schedule` and `reasons` are JSON."""
+
+    public_id: str
+    client_order_id: str
+    placed_at: datetime
+    updated_at: datetime
+    submitted_at: datetime
+    filled_at: datetime | None
+    expires_at: datetime | None
+    ended_at: datetime | None
+    replaces: str | None
+    instrument_id: str
+    symbol: str
+    asset_class: str
+    notional: str | None
+    quantity: str | None
+    filled_quantity: str
+    average_price: str | None
+    order_class: str
+    order_type: str
+    side: str
+    time_in_force: str
+    limit_price: str | None
+    stop_price: str | None
+    base: str
+    pending: str
+    extended_hours: bool
+    trail_percent: str | None
+    trail_price: str | None
+    account_id: str
+    id: str
+    parent_id: str | None
+    leg: str
+    is_unknown: bool
+    reasons: str | None
+    left: str
+    event_sequence: int
+    source: str
+    venue: str
+    schedule: str | None
+
+
+class TradeRow(NamedTuple):
+    """A trade that stands; `cumulative` is what its order had filled after it, `left` what it was still for."""
+
+    id: str
+    order_id: str
+    symbol: str
+    side: str
+    quantity: str
+    price: str
+    executed_at: datetime
+    is_whole: bool
+    left: str
+    cumulative: str
+
+
+_ORDERS = """
+SELECT coalesce(o.version_id, o.id)::text, coalesce(v.client_order_id, o.client_order_id), o.placed_at, o.updated_at,
+       coalesce(o.routed_at, o.placed_at), o.filled_at, o.expires_at, o.ended_at, v.replaces::text,
+       o.instrument_id::text, i.symbol, i.asset_class, trim_scale(o.notional)::text,
+       trim_scale(nullif(o.quantity, 0))::text, trim_scale(o.filled_quantity)::text, trim_scale(o.average_price)::text,
+       o.order_class, o.type, o.side, o.time_in_force, trim_scale(o.limit_price)::text, trim_scale(o.stop_price)::text,
+       o.base, o.pending, o.extended_hours, trim_scale(o.trail_percent)::text, trim_scale(o.trail_price)::text,
+       o.account_id::text, o.id::text, o.parent_id::text, o.leg, o.is_unknown,
+       CASE WHEN o.reasons <> '[]' THEN o.reasons::text END,
+       trim_scale(greatest(o.quantity - o.filled_quantity, 0))::text, o.event_sequence, o.source, o.venue,
+       o.schedule::text
+FROM orders_order o
+JOIN marketdata_instrument i ON i.id = o.instrument_id
+LEFT JOIN orders_orderversion v ON v.id = o.version_id
+"""
+_TRADES = """
+WITH page AS (
+    SELECT e.id, e.order_id, e.quantity, e.price, e.executed_at, o.quantity AS ordered, o.side, o.instrument_id
+    FROM orders_execution e JOIN orders_order o ON o.id = e.order_id
+    WHERE o.account_id = %(account)s AND e.is_live
+      AND (%(after)s::timestamptz IS NULL OR e.executed_at > %(after)s)
+      AND (%(until)s::timestamptz IS NULL OR e.executed_at <= %(until)s)
+      AND (%(beyond)s::uuid IS NULL OR (e.executed_at, e.id) {beyond} (
+           SELECT last.executed_at, last.id FROM orders_execution last JOIN orders_order its ON its.id = last.order_id
+           WHERE last.id = %(beyond)s AND its.account_id = %(account)s))
+    ORDER BY e.executed_at {direction}, e.id {direction} LIMIT %(limit)s
+), filled AS (
+    SELECT x.id, sum(x.quantity) OVER (PARTITION BY x.order_id ORDER BY x.recorded_at, x.id) AS cumulative
+    FROM orders_execution x WHERE x.is_live AND x.order_id IN (SELECT order_id FROM page)
+)
+SELECT page.id::text, page.order_id::text, i.symbol, page.side, trim_scale(page.quantity)::text,
+       trim_scale(page.price)::text, page.executed_at, filled.cumulative >= page.ordered,
+       trim_scale(greatest(page.ordered - filled.cumulative, 0))::text, trim_scale(filled.cumulative)::text
+FROM page JOIN filled ON filled.id = page.id JOIN marketdata_instrument i ON i.id = page.instrument_id
+ORDER BY page.executed_at {direction}, page.id {direction}
+"""
+_HAS_OPEN_LEGS = """
+(o.order_class <> 'simple' AND EXISTS (
+    SELECT FROM orders_order leg WHERE leg.parent_id = o.id AND leg.leg <> '' AND NOT leg.is_closed))
+"""
+_OF_SYMBOLS = """
+o.instrument_id IN (SELECT named.id FROM marketdata_instrument named WHERE named.is_active
+    AND (named.symbol = ANY(%(symbols)s) OR replace(named.symbol, '/', '') = ANY(%(symbols)s)))
+"""
+_BEYOND = """
+(o.placed_at, o.id) {beyond} (SELECT p.placed_at, p.id FROM orders_order p
+                              WHERE p.id = %(beyond)s AND p.account_id = %(account)s)
+"""
+_IN_ACCOUNT = """
+SELECT EXISTS (SELECT FROM orders_execution e JOIN orders_order o ON o.id = e.order_id
+               WHERE e.id = %(trade)s AND o.account_id = %(account)s)
+"""
+
+
+Status = Literal["open", "closed", "all"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderQuery:
+    """Which of an account's orders; `after` and `until` compare when they were placed, `beyond` is the last id seen.
+
+    Symbols are in capitals; crypto pairs may leave out their slash. Nested, an order stands for its legs too: they are
+    not listed, and it is open while any of them is.
+    """
+
+    account_id: UUID
+    status: Status = "open"
+    symbols: Sequence[str] = ()
+    side: str | None = None
+    after: datetime | None = None
+    until: datetime | None = None
+    is_ascending: bool = False
+    beyond: UUID | None = None
+    is_nested: bool = False
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradeQuery:
+    """Which of an account's trades; `beyond` is the last one seen."""
+
+    account_id: UUID
+    after: datetime | None = None
+    until: datetime | None = None
+    beyond: UUID | None = None
+    is_ascending: bool = False
+    limit: int = 100
+
+
+def orders_shown(query: OrderQuery) -> list[OrderRow]:
+    """Return a page of an account's orders, newest first unless ascending."""
+    direction, beyond = ("ASC", ">") if query.is_ascending else ("DESC", "<")
+    where = ["o.account_id = %(account)s"]
+    for is_asked, condition in (
+        (query.symbols, _OF_SYMBOLS),
+        (query.side, "o.side = %(side)s"),
+        (query.after, "o.placed_at > %(after)s"),
+        (query.until, "o.placed_at <= %(until)s"),
+        (query.beyond, _BEYOND.format(beyond=beyond)),
+        (query.is_nested, "o.leg = ''"),
+    ):
+        if is_asked:
+            where.append(condition)
+    if query.status != "all":
+        is_open = f"(NOT o.is_closed OR {_HAS_OPEN_LEGS})" if query.is_nested else "(NOT o.is_closed)"
+        where.append(is_open if query.status == "open" else f"NOT {is_open}")
+    values = {
+        "account": query.account_id,
+        "symbols": list(query.symbols),
+        "side": query.side,
+        "after": query.after,
+        "until": query.until,
+        "beyond": query.beyond,
+        "limit": query.limit,
+    }
+    order_by = f"ORDER BY o.placed_at {direction}, o.id {direction} LIMIT %(limit)s"
+    return _orders(f"WHERE {' AND '.join(where)} {order_by}", values)
+
+
+def order_shown(order_id: UUID, *, account_id: UUID) -> OrderRow | None:
+    """Return an order by the only id it ever had; None when it had others, or is not there."""
+    values = {"id": order_id, "account": account_id}
+    found = _orders("WHERE o.id = %(id)s AND o.account_id = %(account)s AND o.version_id IS NULL", values)
+    return found[0] if found else None
+
+
+def order_shown_by_client_order_id(client_order_id: str, *, account_id: UUID) -> OrderRow | None:
+    """Return an order by the only client_order_id it ever had; None when it had others, or is not there."""
+    values = {"name": client_order_id, "account": account_id}
+    tail = "WHERE o.account_id = %(account)s AND o.client_order_id = %(name)s AND o.version_id IS NULL"
+    found = _orders(tail, values)
+    return found[0] if found else None
+
+
+def legs_shown(root_ids: Collection[UUID]) -> list[OrderRow]:
+    """Return the legs of these orders, of each the take-profit first."""
+    tail = "WHERE o.parent_id = ANY(%(roots)s) AND o.leg <> '' ORDER BY o.leg DESC, o.id"
+    return _orders(tail, {"roots": list(root_ids)})
+
+
+def trades_shown(query: TradeQuery) -> list[TradeRow]:
+    """Return a page of trades by the time they were done, each with what its order had filled by then."""
+    direction, beyond = ("ASC", ">") if query.is_ascending else ("DESC", "<")
+    values = {
+        "account": query.account_id,
+        "after": query.after,
+        "until": query.until,
+        "beyond": query.beyond,
+        "limit": query.limit,
+    }
+    return [TradeRow(*row) for row in _rows(_TRADES.format(direction=direction, beyond=beyond), values)]
+
+
+def trade_is_of(trade_id: UUID, account_id: UUID) -> bool:
+    """Tell whether a trade belongs to an account."""
+    return bool(_rows(_IN_ACCOUNT, {"trade": trade_id, "account": account_id})[0][0])
+
+
+def _orders(tail: str, values: Mapping[str, Any]) -> list[OrderRow]:
+    return [OrderRow(*row) for row in _rows(f"{_ORDERS} {tail}", values)]
+
+
+def _rows(sql: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    """Return the rows of a statement that is planned once for each connection."""
+    connection.ensure_connection()
+    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
+        cursor.adapters.register_loader("timestamptz", TimestamptzLoader)
+        return cursor.execute(sql, values, prepare=True).fetchall()
