@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.conf import settings
+from django.http import HttpResponse
 
 from accounts.api.errors import Problem, error_of
 from accounts.domain.rates import WINDOW_SECONDS, RateAnswer, RateRequest, orders_key, requests_key
@@ -31,6 +32,14 @@ def rate_headers(answer: RateAnswer) -> dict[str, str]:
         "X-RateLimit-Remaining": str(answer.remaining),
         "X-RateLimit-Reset": str(resets_at),
     }
+
+
+def with_rate(response: HttpResponse, answer: RateAnswer | None) -> HttpResponse:
+    """Say on an answer what its key has left, where that was counted."""
+    if answer is not None:
+        for name, value in rate_headers(answer).items():
+            response.headers[name] = value
+    return response
 
 
 def rate_problem(answer: RateAnswer) -> Problem:

@@ -24,7 +24,7 @@ from accounts.api.authentication import address_of, credentials_of, grant_proble
 from accounts.api.errors import UNAUTHORIZED, Problem, problem_of, problem_response
 from accounts.api.gathering import Gathering
 from accounts.api.pool import AsyncView, in_reading_pool
-from accounts.api.rates import rate_headers, rate_problem, reads_request
+from accounts.api.rates import rate_problem, reads_request, with_rate
 from accounts.api.renderers import JsonRenderer
 from accounts.domain.keys import SCOPE_READ, grant_refusal
 from accounts.domain.rates import RateAnswer
@@ -159,9 +159,7 @@ def reading(readable: Readable) -> AsyncView:
             response = await _response(request, readable, judged)
         except Exception as error:  # noqa: BLE001 - every failure is told as a problem document
             response = problem_response(problem_of(error), request)
-        if judged.rate is not None:
-            response.headers.update(rate_headers(judged.rate))  # type: ignore[arg-type]
-        return response
+        return with_rate(response, judged.rate)
 
     return view
 

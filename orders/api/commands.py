@@ -17,7 +17,7 @@ from django.http import HttpRequest, HttpResponse
 from accounts.api.authentication import address_of, correlation_of, credentials_of, grant_of, grant_problem
 from accounts.api.errors import MEDIA_TYPE, UNAUTHORIZED, Problem, ProblemError, problem_of, problem_response
 from accounts.api.pool import in_pool
-from accounts.api.rates import orders_request, rate_headers, rate_problem
+from accounts.api.rates import orders_request, rate_problem, with_rate
 from accounts.api.renderers import encode, json_response
 from accounts.domain.idempotency import IdempotencyClaim, is_usable, request_hash
 from accounts.domain.keys import SCOPE_TRADE
@@ -55,7 +55,7 @@ def answered(view: View) -> View:
         try:
             return await view(request, **kwargs)
         except RateLimited as error:
-            return _with_rate(problem_response(rate_problem(error.rate), request), error.rate)
+            return with_rate(problem_response(rate_problem(error.rate), request), error.rate)
         except KeyNotAccepted:
             return problem_response(UNAUTHORIZED, request)
         except KeyForbidden as error:
@@ -78,7 +78,7 @@ async def order_place(request: HttpRequest) -> HttpResponse:
     (placement,) = placed.placements
     problem = placement_problem(placement)
     response = problem_response(problem, request) if problem else json_response(placement_json(placement))
-    return await _kept(claim, _with_rate(response, placed.rate))
+    return await _kept(claim, with_rate(response, placed.rate))
 
 
 @answered
@@ -95,7 +95,7 @@ async def orders_place_bulk(request: HttpRequest) -> HttpResponse:
     placed, claim = done
     answer = await in_pool(_bulk_answer, request, body, placed.placements)
     response = HttpResponse(answer, content_type="application/json")
-    return await _kept(claim, _with_rate(response, placed.rate))
+    return await _kept(claim, with_rate(response, placed.rate))
 
 
 @answered
@@ -122,7 +122,7 @@ async def order_replace_one(request: HttpRequest, order_id: UUID) -> HttpRespons
     """Ask for other terms of one order; counts as an order, and the answer follows its commit."""
     answer, rate = await in_pool(_replace, request, order_id)
     response = problem_response(answer, request) if isinstance(answer, Problem) else json_response(answer)
-    return _with_rate(response, rate)
+    return with_rate(response, rate)
 
 
 def _replace(request: HttpRequest, order_id: UUID) -> tuple[dict[str, object] | Problem, RateAnswer]:
@@ -153,10 +153,10 @@ async def _place(
         return await placement_queue().place_all(keyed, all_or_none=all_or_none), None
     grant, rate = await in_pool(_admit, request, 1 if isinstance(orders, Problem) else max(len(orders), 1))
     if isinstance(orders, Problem):
-        return _with_rate(problem_response(orders, request), rate)
+        return with_rate(problem_response(orders, request), rate)
     claim = await in_pool(_claim, request, grant, key or "")
     if claim.status:
-        return _with_rate(_replay(claim), rate)
+        return with_rate(_replay(claim), rate)
     commands = tuple(
         place_order(
             fields,
@@ -203,13 +203,6 @@ async def _kept(claim: IdempotencyClaim | None, response: HttpResponse) -> HttpR
     if claim is not None:
         body = orjson.loads(response.content)
         await in_pool(idempotency_answer, claim=claim, status=response.status_code, body=body)
-    return response
-
-
-def _with_rate(response: HttpResponse, rate: RateAnswer | None) -> HttpResponse:
-    if rate is not None:
-        for name, value in rate_headers(rate).items():
-            response.headers[name] = value
     return response
 
 
