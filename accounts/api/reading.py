@@ -7,6 +7,7 @@ again only where that number, and whatever else the answer hangs on, is what it 
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import threading
 from collections import OrderedDict
@@ -19,6 +20,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import structlog
 from django.http import HttpRequest, HttpResponse, HttpResponseNotModified, QueryDict
 from django.utils.http import parse_etags
+from rest_framework.request import Request
 
 from accounts.api.authentication import address_of, credentials_of, grant_problem
 from accounts.api.errors import UNAUTHORIZED, Problem, problem_of, problem_response
@@ -35,6 +37,8 @@ from trading_portal.kernel import clock
 
 KEPT_BYTES = 64_000_000
 OVERHEAD_BYTES = 500
+
+_being_read: dict[object, asyncio.Task[Answer]] = {}
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -61,13 +65,23 @@ class Asked:
     account: AccountFacts
     sequence: int
     at: datetime
-    query: QueryDict
+    request: HttpRequest | Request
     target: str = ""
     given: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def query(self) -> QueryDict:
+        """Return the query's parameters; whose answer is kept needs none."""
+        return self.request.GET
+
+
+Together = Callable[[Sequence[Asked]], Sequence[Answer | None]]
+
 
 class Readable(Protocol):
-    """Something that can be read. Both may be called from several threads."""
+    """Something that can be read, from several threads. `is_of_version`: nothing but the account's rows is in it."""
+
+    is_of_version: bool
 
     def at_once(self, asked: Sequence[Asked]) -> Sequence[Answer | None]:
         """Return the answers that can be had without a statement for each; for the others None."""
@@ -109,19 +123,33 @@ class Kept(Generic[T]):
 
 
 class OfAccount:
-    """What hangs on nothing but the account's own rows: kept as long as its log does not grow."""
+    """What hangs on nothing but the account's own rows: kept as long as its log does not grow.
 
-    def __init__(self, read: Callable[[Asked], Answer], *, limit: int = KEPT_BYTES) -> None:
+    What is not kept is read one by one, or, where there is a way, `together` with one statement for a whole batch.
+    """
+
+    is_of_version = True
+
+    def __init__(self, read: Callable[[Asked], Answer], *, together: Together | None = None) -> None:
         self._read = read
-        self._kept: Kept[Answer] = Kept(limit)
+        self._together = together
+        self._kept: Kept[Answer] = Kept()
 
     def at_once(self, asked: Sequence[Asked]) -> Sequence[Answer | None]:
-        """Return the answers that are kept."""
-        return [self._kept.get((each.account.id, each.target), each.sequence) for each in asked]
+        """Return the answers that are kept, or that can be read together."""
+        answers = [self._kept.get((each.account.id, each.target), each.sequence) for each in asked]
+        missing = [index for index, answer in enumerate(answers) if answer is None]
+        if self._together and missing:
+            for index, answer in zip(missing, self._together([asked[index] for index in missing]), strict=True):
+                if answer is not None:
+                    answers[index] = self._keep(asked[index], answer)
+        return answers
 
     def read(self, asked: Asked) -> Answer:
         """Read one answer, and keep it."""
-        answer = self._read(asked)
+        return self._keep(asked, self._read(asked))
+
+    def _keep(self, asked: Asked, answer: Answer) -> Answer:
         size = len(answer.body) + len(asked.target) + OVERHEAD_BYTES
         self._kept.put((asked.account.id, asked.target), asked.sequence, answer, size)
         return answer
@@ -134,7 +162,7 @@ class _Request:
     credentials: tuple[str, str]
     address: str
     readable: Readable
-    query: QueryDict
+    request: HttpRequest
     target: str
     given: Mapping[str, Any]
 
@@ -169,18 +197,31 @@ async def _judged(request: HttpRequest, readable: Readable, given: Mapping[str, 
     if credentials is None:
         return _Judged(UNAUTHORIZED)
     target = f"{request.path}?{request.META['QUERY_STRING']}"
-    return await gate().ask(_Request(credentials, address_of(request), readable, request.GET, target, given))
+    return await gate().ask(_Request(credentials, address_of(request), readable, request, target, given))
 
 
 async def _response(request: HttpRequest, readable: Readable, judged: _Judged) -> HttpResponse:
     if judged.problem is not None or judged.asked is None:
         return problem_response(judged.problem or UNAUTHORIZED, request)
-    answer = judged.answer or await in_reading_pool(readable.read, judged.asked)
+    answer = judged.answer or await _read(readable, judged.asked)
     headers = {**answer.headers, "ETag": answer.etag}
     known = request.META.get("HTTP_IF_NONE_MATCH")
     if known and _is_known(answer.etag, known):
         return HttpResponseNotModified(headers=headers)
     return HttpResponse(answer.body, headers=headers, content_type=JsonRenderer.media_type)
+
+
+async def _read(readable: Readable, asked: Asked) -> Answer:
+    """Read one answer; who asks for the same of the same version while it is read waits for it."""
+    if not readable.is_of_version:
+        return await in_reading_pool(readable.read, asked)
+    loop = asyncio.get_running_loop()
+    key = loop, readable, asked.account.id, asked.target, asked.sequence
+    task = _being_read.get(key)
+    if task is None:
+        task = _being_read[key] = loop.create_task(in_reading_pool(readable.read, asked))
+        task.add_done_callback(lambda _: _being_read.pop(key, None))
+    return await asyncio.shield(task)
 
 
 def _is_known(etag: str, written: str) -> bool:
@@ -206,7 +247,7 @@ def _let_in(requests: Sequence[_Request]) -> list[_Judged]:
     for (one, each, found), rate in zip(passed, rates, strict=True):
         one.rate = rate
         if rate.is_allowed:
-            one.asked = Asked(found.account, found.sequence, at, each.query, each.target, each.given)
+            one.asked = Asked(found.account, found.sequence, at, each.request, each.target, each.given)
             by_readable.setdefault(each.readable, []).append(one)
         else:
             one.problem = rate_problem(rate)

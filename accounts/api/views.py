@@ -77,7 +77,7 @@ class ApiView(APIView):
         """Return what can be read, to whoever was let in. `accounts.api.reading.reading` is what addresses run."""
         account = account_by_id(self.grant.account_id)
         assert account is not None
-        answer = readable.read(Asked(account, 0, clock.now(), self.request.query_params, given=given))
+        answer = readable.read(Asked(account, 0, clock.now(), self.request, given=given))
         return Response(answer.body, headers={**answer.headers, "ETag": answer.etag})
 
 

@@ -22,9 +22,9 @@ from orders.selectors.shown import (
     Status,
     TradeQuery,
     legs_shown,
-    order_shown,
-    order_shown_by_client_order_id,
     orders_shown,
+    orders_shown_by_client_order_id,
+    orders_shown_by_id,
     trade_is_of,
     trades_shown,
 )
@@ -55,30 +55,47 @@ def order_read_one(asked: Asked) -> Answer:
     given = Parameters(asked.query)
     is_nested = given.flag("nested")
     given.check()
-    order_id = cast(UUID, asked.given["order_id"])
-    row = order_shown(order_id, account_id=asked.account.id)
-    if row is not None:
-        return Answer.of(encode(order_row_json(row, _legs_of([row]).get(row.id, ()) if is_nested else ())))
-    order = order_by_id(order_id, account_id=asked.account.id)
+    order = order_by_id(asked.given["order_id"], account_id=asked.account.id)
     if order is None:
         raise ProblemError(NO_ORDER)
     legs = legs_by_root([order]) if is_nested else {}
     return Answer.of(encode(order_json(order, legs.get(order.id, ()))))
 
 
+def orders_read_by_id(asked: Sequence[Asked]) -> list[Answer | None]:
+    """Read orders that never had another id, and whose legs nobody asks for; what else is asked for is left out."""
+    rows = orders_shown_by_id([each.given["order_id"] for each in asked])
+    found = [None if each.query else rows.get(each.given["order_id"]) for each in asked]
+    return [_answer_to(each, row) for each, row in zip(asked, found, strict=True)]
+
+
 def order_read_by_client_order_id(asked: Asked) -> Answer:
     """Read one order, by the id its sender gave it or a replace of it."""
     given = Parameters(asked.query)
-    name = given.text("client_order_id", limit=CLIENT_ORDER_ID_LIMIT) or ""
+    name = _client_order_id(given)
     given.require("client_order_id", bool(name), "client_order_id is required.")
     given.check()
-    row = order_shown_by_client_order_id(name, account_id=asked.account.id)
-    if row is not None:
-        return Answer.of(encode(order_row_json(row)))
     order = order_by_client_order_id(asked.account.id, name)
     if order is None:
         raise ProblemError(Problem(404, f"There is no order {name}."))
     return Answer.of(encode(order_json(order)))
+
+
+def orders_read_by_client_order_id(asked: Sequence[Asked]) -> list[Answer | None]:
+    """Read orders that never had another client_order_id; what else is asked for is left out."""
+    names = [(each.account.id, _client_order_id(Parameters(each.query))) for each in asked]
+    rows = orders_shown_by_client_order_id(names)
+    return [_answer_to(each, rows.get(name)) for each, name in zip(asked, names, strict=True)]
+
+
+def _client_order_id(given: Parameters) -> str:
+    return given.text("client_order_id", limit=CLIENT_ORDER_ID_LIMIT) or ""
+
+
+def _answer_to(asked: Asked, row: OrderRow | None) -> Answer | None:
+    """Return the order that was asked for; another account's is as if it were not there."""
+    is_own = row is not None and row.account_id == str(asked.account.id)
+    return Answer.of(encode(order_row_json(row))) if row is not None and is_own else None
 
 
 def trades_read(asked: Asked) -> Answer:
@@ -152,7 +169,7 @@ def accounts_blocked(account_ids: Sequence[UUID]) -> set[UUID]:
     return {account_id for account_id, _ in blocked}
 
 
-ORDERS, ORDER = OfAccount(orders_read), OfAccount(order_read_one)
-ORDER_BY_CLIENT_ORDER_ID = OfAccount(order_read_by_client_order_id)
-TRADES = OfAccount(trades_read)
+ORDERS, TRADES = OfAccount(orders_read), OfAccount(trades_read)
+ORDER = OfAccount(order_read_one, together=orders_read_by_id)
+ORDER_BY_CLIENT_ORDER_ID = OfAccount(order_read_by_client_order_id, together=orders_read_by_client_order_id)
 TRADING_ACCOUNT = Valued(account_told, blocks=accounts_blocked)

@@ -194,19 +194,20 @@ def orders_shown(query: OrderQuery) -> list[OrderRow]:
     return _orders(f"WHERE {' AND '.join(where)} {order_by}", values)
 
 
-def order_shown(order_id: UUID, *, account_id: UUID) -> OrderRow | None:
-    """Return an order by the only id it ever had; None when it had others, or is not there."""
-    values = {"id": order_id, "account": account_id}
-    found = _orders("WHERE o.id = %(id)s AND o.account_id = %(account)s AND o.version_id IS NULL", values)
-    return found[0] if found else None
+def orders_shown_by_id(order_ids: Collection[UUID]) -> dict[UUID, OrderRow]:
+    """Return orders by the only id they ever had; one that had others, or is not there, is absent."""
+    found = _orders("WHERE o.id = ANY(%(ids)s) AND o.version_id IS NULL", {"ids": list(order_ids)})
+    return {UUID(row.id): row for row in found}
 
 
-def order_shown_by_client_order_id(client_order_id: str, *, account_id: UUID) -> OrderRow | None:
-    """Return an order by the only client_order_id it ever had; None when it had others, or is not there."""
-    values = {"name": client_order_id, "account": account_id}
-    tail = "WHERE o.account_id = %(account)s AND o.client_order_id = %(name)s AND o.version_id IS NULL"
-    found = _orders(tail, values)
-    return found[0] if found else None
+def orders_shown_by_client_order_id(names: Collection[tuple[UUID, str]]) -> dict[tuple[UUID, str], OrderRow]:
+    """Return orders by account and the only client_order_id they ever had; one that had others is absent."""
+    tail = """
+    WHERE o.version_id IS NULL
+      AND (o.account_id, o.client_order_id) IN (SELECT * FROM unnest(%(accounts)s::uuid[], %(names)s::text[]))
+    """
+    found = _orders(tail, {"accounts": [each[0] for each in names], "names": [each[1] for each in names]})
+    return {(UUID(row.account_id), row.client_order_id): row for row in found}
 
 
 def legs_shown(root_ids: Collection[UUID]) -> list[OrderRow]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -27,8 +28,8 @@ class Caller:
     def headers(self) -> dict[str, str]:
         return {"APCA-API-KEY-ID": self.key_id, "APCA-API-SECRET-KEY": self.secret}
 
-    def get(self, path: str, **query: Any) -> Any:
-        return Client().get(path, query, headers=self.headers)
+    def get(self, path: str, headers: Mapping[str, str] | None = None, **query: Any) -> Any:
+        return Client().get(path, query, headers={**self.headers, **(headers or {})})
 
     def post(self, path: str, body: Any, **headers: str) -> Any:
         data = body if isinstance(body, bytes) else orjson.dumps(body)

@@ -37,6 +37,8 @@ class Valued:
     The rows are read when the account's log has grown or a day has begun; prices, and stops, for every batch.
     """
 
+    is_of_version = False
+
     def __init__(self, write: Write, *, blocks: Blocks | None = None) -> None:
         self._write = write
         self._blocks = blocks
