@@ -1,6 +1,7 @@
 """What is read is true of the instant it was asked for, whatever was kept from before; and every way says the same."""
 
 from decimal import Decimal
+from itertools import pairwise
 
 import orjson
 import pytest
@@ -65,7 +66,9 @@ def test_every_move_of_an_order_is_in_the_next_answer(desk, caller):
         desk.claim,
         lambda: desk.record(desk.report(first, ReportKind.NEW)),
         lambda: desk.record(fill),
-        lambda: desk.record(desk.trade(first, "6", "99", kind=ReportKind.CORRECTION, ref_exec_id=fill.exec_id)),
+        lambda: desk.record(
+            desk.report(first, ReportKind.TRADE_CORRECT, quantity="6", price="99", ref_exec_id=fill.exec_id)
+        ),
         lambda: replace(desk, first),
         desk.claim,
         lambda: desk.record(desk.report(first, ReportKind.REPLACED, quantity="30")),
@@ -80,7 +83,7 @@ def test_every_move_of_an_order_is_in_the_next_answer(desk, caller):
         step()
         answers.append(told(caller))
         assert answers[-1] == stored(desk)
-    assert all(before != after for before, after in zip(answers, answers[1:], strict=False))
+    assert all(before != after for before, after in pairwise(answers))
     assert {order["status"] for order in answers[-1]} == {"canceled", "new", "accepted", "rejected"}
 
 
