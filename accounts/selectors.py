@@ -48,7 +48,7 @@ def _facts(account: TradingAccount) -> AccountFacts:
 
 def keys_verify(credentials: Sequence[tuple[str, str]], at: datetime) -> list[KeyGrant | None]:
     """Return what each (key id, secret) grants, None where it grants nothing; one statement for all."""
-    return [reading and reading.grant for reading in keys_read(credentials, at)]
+    return [reading.grant if reading else None for reading in keys_read(credentials, at)]
 
 
 def keys_read(credentials: Sequence[tuple[str, str]], at: datetime) -> list[KeyReading | None]:

@@ -107,7 +107,7 @@ async def ask_at_rate(url: str, requests: Iterator[bytes], *, rate: float, secon
     parts = urlsplit(url)
     loop = asyncio.get_running_loop()
     seen = Seen()
-    pairs = [await loop.create_connection(Asker, parts.hostname, parts.port) for _ in range(CONNECTIONS)]
+    pairs = [await loop.create_connection(Asker, parts.hostname or "", parts.port or 80) for _ in range(CONNECTIONS)]
     begun = time.perf_counter()
     due_times = (begun + number / rate for number in range(int(rate * seconds)))
 
@@ -177,7 +177,7 @@ class Book:
 
     def open(self) -> list[dict[str, Any]]:
         """Return the open orders."""
-        return self.client.get("/v2/orders", params={"limit": 500}).json()  # type: ignore[no-any-return]
+        return self.client.get("/v2/orders", params={"limit": 500}).json()
 
     def get(self, path: str, **headers: str) -> bytes:
         """Return a whole request."""

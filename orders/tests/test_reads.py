@@ -69,8 +69,7 @@ def test_every_move_of_an_order_is_in_the_next_answer(desk, caller):
         lambda: desk.record(
             desk.report(first, ReportKind.TRADE_CORRECT, quantity="6", price="99", ref_exec_id=fill.exec_id)
         ),
-        lambda: replace(desk, first),
-        desk.claim,
+        lambda: (replace(desk, first), desk.claim()),
         lambda: desk.record(desk.report(first, ReportKind.REPLACED, quantity="30")),
         lambda: desk.cancel(first),
         lambda: desk.record(desk.report(first, ReportKind.CANCELED)),
