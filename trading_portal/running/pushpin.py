@@ -19,6 +19,10 @@ from trading_portal.running.problems import Problem
 
 MISSING = "No Pushpin is to be had here"
 PROGRAMS = ("pushpin", "pushpin-proxy", "pushpin-handler", "condure", "zurl")
+# Where Pushpin itself answers, with a stream that it holds at the second.
+OWN = "/pushpin"
+HOLDS = f"{OWN}/stream"
+PROBE_SECONDS = 0.5
 START_SECONDS = 20.0
 STOP_SECONDS = 5.0
 
@@ -91,7 +95,10 @@ class Pushpin:
         return f"http://{ports.HOST}:{self.control_port}/?key={self.key}"
 
     def start(self) -> None:
-        """Start it and wait until the origin answers through it; raise Problem when it does not."""
+        """Start it and wait until the origin answers through it, and it holds; raise Problem when it does not.
+
+        Pushpin takes requests a moment before it can hold them, and answers 500 to what it should hold by then.
+        """
         log = logfile.open_log(self.folder / "output.log")
         try:
             for command in (["zurl", f"--config={self.folder}/zurl.conf"], ["pushpin", f"--config={self.folder}/conf"]):
@@ -99,7 +106,7 @@ class Pushpin:
         finally:
             os.close(log)
         deadline = clock.monotonic() + START_SECONDS
-        while not (_answers(self.port) and _answers(self.control_port)):
+        while not (_answers(self.control_port) and _answers(self.port) and _answers(self.port, HOLDS)):
             if clock.monotonic() > deadline or any(process.poll() is not None for process in self._processes):
                 raise Problem("Pushpin did not start:", *logfile.tail(self.folder / "output.log", 40))
             time.sleep(0.02)
@@ -134,7 +141,7 @@ def running(origin: str, key: str) -> Iterator[Pushpin]:
         }  # fmt: skip
         (proxy.folder / "conf").write_text(_PUSHPIN.format(**values))
         (proxy.folder / "zurl.conf").write_text(_ZURL.format(**values))
-        (proxy.folder / "routes").write_text(f"* {origin}\n")
+        (proxy.folder / "routes").write_text(f"*,path_beg={OWN} test\n* {origin}\n")
         try:
             proxy.start()
             yield proxy
@@ -142,12 +149,14 @@ def running(origin: str, key: str) -> Iterator[Pushpin]:
             proxy.stop()
 
 
-def _answers(port: int) -> bool:
-    """Tell whether a request is answered at a port, and not for a part of Pushpin that is still missing."""
-    asked = http.client.HTTPConnection(ports.HOST, port, timeout=1)
+def _answers(port: int, path: str = "/") -> bool:
+    """Tell whether a request is answered, with a line, and not for a part of Pushpin that is missing."""
+    asked = http.client.HTTPConnection(ports.HOST, port, timeout=PROBE_SECONDS)
     try:
-        asked.request("GET", "/")
-        return asked.getresponse().status < HTTPStatus.INTERNAL_SERVER_ERROR
+        asked.request("GET", path)
+        answer = asked.getresponse()
+        answer.readline()
+        return answer.status < HTTPStatus.INTERNAL_SERVER_ERROR
     except (OSError, http.client.HTTPException):
         return False
     finally:
