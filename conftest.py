@@ -17,7 +17,8 @@ import pytest
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from playwright.sync_api import Browser, sync_playwright
 
-from trading_portal.running import chromium, packages, pushpin, quality, testing
+from tests import dealing
+from trading_portal.running import bootstrap, chromium, packages, pushpin, quality, testing
 
 # Where several processes share the tests, the one that deals them out runs none.
 DEALS_OUT = quality.PROCESSES in os.environ and "PYTEST_XDIST_WORKER" not in os.environ
@@ -26,6 +27,7 @@ HAS_SERVERS = os.environ.get("PORTAL_TEST_DATABASE", "1") != "0" and not DEALS_O
 NEEDED = {chromium.MISSING: lambda: True, pushpin.MISSING: packages.can_install}
 LEFT_OUT: dict[str, list[str]] = {missing: [] for missing in NEEDED}
 
+bootstrap.keep_bytecode()
 # Before any test module is imported: settings read the environment once.
 if HAS_SERVERS:
     SERVERS = testing.TestServers()
@@ -45,6 +47,17 @@ def pytest_configure(config: pytest.Config) -> None:
     if DEALS_OUT:
         # A process that inherits it would read the settings before its own servers are named.
         os.environ.pop("DJANGO_SETTINGS_MODULE", None)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    return dealing.Dealing(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if strangers := dealing.strangers_to_the_portal(items):
+        raise pytest.UsageError(f"tests/dealing.py must name what takes the whole portal: {strangers}")
+    dealing.sort_longest_first(items)
 
 
 @pytest.fixture(scope="session", autouse=HAS_SERVERS)

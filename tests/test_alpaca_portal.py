@@ -20,10 +20,10 @@ def until(holds, seconds=20):
     return found
 
 
-def test_an_order_goes_from_the_sdk_to_the_position_and_every_step_is_streamed(portal):
-    key_id, secret = portal["api"]["key_id"], portal["api"]["secret_key"]
-    client = TradingClient(key_id, secret, url_override=portal["url"])
-    stream = TradingStream(key_id, secret, url_override=portal["url"].replace("http", "ws") + "/stream")
+def test_an_order_goes_from_the_sdk_to_the_position_and_every_step_is_streamed(either_portal):
+    key_id, secret = either_portal["api"]["key_id"], either_portal["api"]["secret_key"]
+    client = TradingClient(key_id, secret, url_override=either_portal["url"])
+    stream = TradingStream(key_id, secret, url_override=either_portal["url"].replace("http", "ws") + "/stream")
     heard = []
 
     async def take(update):

@@ -36,16 +36,19 @@ def test_where_tls_is_required_the_api_refuses_instead_of_redirecting(client, se
     assert (answer.status_code, answer.json()["code"]) == (403, 40310000)
 
 
-def _parts(size):
-    for _ in range(size // 1_000_000):
-        yield b"x" * 1_000_000
-
-
-@pytest.mark.parametrize("body", [b"x" * 50_000_000, _parts(50_000_000)], ids=["announced", "in parts"])
-def test_a_huge_body_is_refused_and_the_next_request_served(client, body):
-    answer = client.post("/v2/orders", content=body)
+@pytest.mark.parametrize("is_announced", [True, False], ids=["announced", "in parts"])
+def test_a_huge_body_is_refused_and_the_next_request_served(client, is_announced):
+    parts = [b"x" * 1_000_000] * 50
+    answer = client.post("/v2/orders", content=b"".join(parts) if is_announced else iter(parts))
     assert (answer.status_code, answer.json()["code"]) == (413, 41310000)
     assert client.get("/v2/clock").status_code == 200
+
+
+def test_an_address_that_a_header_claims_opens_nothing(live):
+    elsewhere = new_caller(allowed_networks=["10.0.0.0/8"])
+    headers = {**elsewhere.headers, "X-Forwarded-For": "10.1.2.3", "Forwarded": "for=10.1.2.3"}
+    answer = httpx.get(f"http://{live}/v2/account", headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (403, 40310000)
 
 
 def test_the_rest_of_the_site_goes_the_long_way(client):

@@ -20,7 +20,14 @@ from marketdata.selectors import (
     quotes_latest,
     session_at,
 )
-from marketdata.services import demo_instruments_ensure, feed_run, instrument_add, instrument_switch, watchlist_ensure
+from marketdata.services import (
+    demo_instruments_ensure,
+    feed_run,
+    feeding,
+    instrument_add,
+    instrument_switch,
+    watchlist_ensure,
+)
 from marketdata.services.candles import candles_store
 from marketdata.tests.support import TESTER, facts, stored_instrument, trade
 from trading_portal.kernel import clock
@@ -129,20 +136,27 @@ def test_who_is_not_signed_in_reads_nothing() -> None:
         assert answer.status_code == 401
 
 
-def test_the_simulated_feed_gives_every_instrument_a_past_and_a_live_price(settings: Any) -> None:
+def test_the_simulated_feed_gives_every_instrument_a_past_and_a_live_price(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings.FEED = "simulated"
     one = stored_instrument(asset_class="us_equity", calendar="XNYS", lot_size=1)
+    other = stored_instrument()
+    # Not those of every test before this one: each would be given a past of months.
+    known = [facts_of for facts_of in instruments_all() if facts_of.symbol in (one.symbol, other.symbol)]
+    assert len(known) == 2
+    monkeypatch.setattr(feeding, "instruments_all", lambda: known)
     stop = threading.Event()
     said: list[str] = []
     beats: list[None] = []
 
     def beat() -> None:
         beats.append(None)
-        if quotes_latest([one.symbol]):
+        if len(quotes_latest([one.symbol, other.symbol])) == 2:
             stop.set()
 
     feed_run(stop=stop, beat=beat, say=said.append)
-    assert any(one.symbol in line for line in said)
+    assert all(any(symbol in line for line in said) for symbol in (one.symbol, other.symbol))
     assert len(candles_list(one.id, "1d", limit=1000)) == 251
     assert len(candles_list(one.id, "1m", limit=10_000)) >= 3 * 1440
     assert quotes_latest([one.symbol])[one.symbol].is_open
@@ -152,4 +166,3 @@ def test_the_simulated_feed_gives_every_instrument_a_past_and_a_live_price(setti
     feed_run(stop=stop, beat=stop.set, say=said.append)
     assert not any("History" in line and one.symbol in line for line in said)
     assert candles_list(one.id, "1h", limit=1000)[0] == before
-    assert len(instruments_all()) > 0

@@ -34,7 +34,13 @@ def trader(traders: Callable[[], Trader]) -> Trader:
 
 
 @pytest.fixture
-def open_desk(browser: Browser, portal: dict[str, Any]) -> Iterator[Callable[..., Desk]]:
+def site(portal: dict[str, Any]) -> dict[str, Any]:
+    """Return the portal whose pages are opened."""
+    return portal
+
+
+@pytest.fixture
+def open_desk(browser: Browser, site: dict[str, Any]) -> Iterator[Callable[..., Desk]]:
     """Open pages, each in a context of its own; afterwards no page may have misbehaved."""
     opened: list[tuple[Any, Watch]] = []
 
@@ -43,9 +49,9 @@ def open_desk(browser: Browser, portal: dict[str, Any]) -> Iterator[Callable[...
         context = browser.new_context(
             viewport=viewport, color_scheme=scheme, has_touch=phone, is_mobile=phone, bypass_csp=False
         )
-        watch = Watch(context, portal["url"])
+        watch = Watch(context, site["url"])
         opened.append((context, watch))
-        return Desk(context.new_page(), watch, portal["url"])
+        return Desk(context.new_page(), watch, site["url"])
 
     yield open_
     for context, _ in opened:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from playwright.sync_api import expect
@@ -10,6 +11,12 @@ from playwright.sync_api import expect
 from tests.browser.desk import WAIT, Desk
 
 pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def site(either_portal: dict[str, Any]) -> dict[str, Any]:
+    """Make the journey with each server."""
+    return either_portal
 
 
 def test_prices_move_on_the_first_screen(desk: Desk) -> None:

@@ -1,5 +1,6 @@
 """The SDK's clients, the orders they place, and its stream in a thread."""
 
+import asyncio
 import contextlib
 import threading
 import time
@@ -77,6 +78,13 @@ class Following:
         self.updates = []
         self.stream = TradingStream(caller.key_id, caller.secret, url_override=f"ws://{live}/stream")
         self.stream.subscribe_trade_updates(self._take)
+        self._is_listening = threading.Event()
+        self._dispatch, self.stream._dispatch = self.stream._dispatch, self._look_at
+
+    async def _look_at(self, message):
+        if message.get("stream") == "listening":
+            self._is_listening.set()
+        await self._dispatch(message)
 
     async def _take(self, update):
         self.updates.append(update)
@@ -88,10 +96,12 @@ class Following:
     def __enter__(self):
         self.thread = threading.Thread(target=self.stream.run, daemon=True)
         self.thread.start()
-        until(lambda: self.stream._running)
-        time.sleep(0.5)
+        assert self._is_listening.wait(15)
         return self
 
     def __exit__(self, *error):
         self.stream.stop()
+        # The SDK itself looks up from its socket every five seconds.
+        asyncio.run_coroutine_threadsafe(self.stream._ws.close(), self.stream._loop)
         self.thread.join(15)
+        assert not self.thread.is_alive()

@@ -96,7 +96,7 @@ async def _raw(live, *frames, count=1, headers=None):
         with contextlib.suppress(TimeoutError):
             try:
                 while True:
-                    answers.append(await asyncio.wait_for(socket.recv(), 2 if len(answers) >= count else 10))
+                    answers.append(await asyncio.wait_for(socket.recv(), 0.5 if len(answers) >= count else 10))
             except websockets.ConnectionClosed as closed:
                 answers.append(closed.rcvd.code if closed.rcvd else None)
     return answers

@@ -30,6 +30,7 @@ HELP = """Portal commands (any Python 3.11 or newer will do; the rest is install
 def main(arguments: Sequence[str]) -> int:
     """Run one command; return the exit code."""
     name = arguments[1] if len(arguments) > 1 else "help"
+    bootstrap.keep_bytecode()
     try:
         # `check` with options is Django's own command of that name.
         if name in COMMANDS and not (name == "check" and len(arguments) > 2):

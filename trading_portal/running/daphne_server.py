@@ -7,12 +7,15 @@ so that whoever sends (the price hub) can conflate for slow readers and drop tho
 from __future__ import annotations
 
 import asyncio
+import socket
+from collections.abc import Sequence
 from typing import Any
 
 from daphne.cli import CommandLineInterface
 from daphne.server import Server
 
 from trading_portal.running.files import allow_many_files
+from trading_portal.running.ports import BACKLOG, bound_socket
 
 
 class Gate:
@@ -65,9 +68,30 @@ class PatientServer(Server):
 
 
 class PatientCommand(CommandLineInterface):
-    """Daphne's own command line, with the patient server."""
+    """Daphne's own command line, with the patient server, which can share its port with others."""
 
     server_class = PatientServer
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parser.add_argument("--shared", action="store_true", help="Listen beside other processes on the same port")
+        self._bound: socket.socket | None = None
+
+    def run(self, args: Sequence[str]) -> None:
+        """Serve until stopped."""
+        given = self.parser.parse_args(args)
+        if given.shared:
+            self._bound = bound_socket(given.host, given.port, is_shared=True)
+            args = ["-v", f"{given.verbosity}", "--fd", f"{self._bound.fileno()}", given.application]
+        super().run(args)
+
+    def load_asgi_app(self, asgi_app_path: str) -> Any:
+        """Load the application, and only then listen where others take connections meanwhile."""
+        application = super().load_asgi_app(asgi_app_path)
+        if self._bound is not None:
+            self._bound.listen(BACKLOG)
+            self._bound.detach()  # daphne takes its number over, and closes it
+        return application
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import random
 import socket
 
 HOST = "127.0.0.1"
+BACKLOG = 2048
 # Below the range from which systems take ports for outgoing connections, so that a restart finds its port free.
 _RANGE = range(20_000, 32_000)
 
@@ -23,6 +24,20 @@ def is_free(port: int) -> bool:
                 return False
             raise
     return True
+
+
+def bound_socket(host: str, port: int, *, is_shared: bool = False) -> socket.socket:
+    """Return a socket for a server to listen on; several processes may share a port.
+
+    Linux shares connections out among those that listen. Elsewhere all of them go to one, until it ends.
+    """
+    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if is_shared:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    bound.bind((host, port))
+    bound.setblocking(False)
+    return bound
 
 
 def free_port(preferred: int | None = None) -> int:

@@ -11,21 +11,22 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from trading_portal.kernel import clock
-from trading_portal.running import holding, layout, logfile, servers
+from trading_portal.running import holding, layout, logfile, servers, table, up
 from trading_portal.running.console import say
 from trading_portal.running.layout import MANAGE, ROOT, DataFolder
-from trading_portal.running.ports import free_port
+from trading_portal.running.ports import HOST, free_port
 from trading_portal.running.problems import Problem
 from trading_portal.running.supervisor import Supervisor
 
 KEEP = "PORTAL_TEST_KEEP"
 # What a machine's failure would cost does not matter to a test's cluster; all else is as it serves.
 QUICK = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "128MB"}
+START_SECONDS = 60.0
 SESSION = (
     "DATABASE_URL",
     "REDIS_URL",
@@ -128,6 +129,37 @@ def running_portal(*, seconds: float = 300.0, **environment: str) -> Iterator[di
             process.wait()
         _forget(folder)
         shutil.rmtree(path, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def web_processes(environment: Mapping[str, str], *, server: str, count: int = 1) -> Iterator[tuple[Supervisor, str]]:
+    """Serve what this environment names with so many web processes of one server; yield their supervisor and host:port.
+
+    The supervisor starts again what dies only while it is given turns.
+    """
+    path = Path(tempfile.mkdtemp(prefix="portal-web-"))
+    port = free_port()
+    changed = {"PORTAL_ASGI": server, "PORTAL_WEB_PROCESSES": str(count), "PORTAL_PORT": str(port)}
+    supervisor = Supervisor(str(path), path, say, lambda: None)
+    programs = table.web_programs({**environment, **changed}, DataFolder(path), port)
+    deadline = clock.monotonic() + START_SECONDS
+    try:
+        children = [supervisor.add(program) for program in programs]
+        while not all(child.heard_at for child in children):
+            supervisor.turn(0.02)
+            if clock.monotonic() > deadline:
+                raise Problem("The web processes did not start:", *logfile.tail(children[0].log, 40))
+        yield supervisor, f"{HOST}:{port}"
+    finally:
+        supervisor.stop(list(supervisor.children), lambda: False)
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def web_environment(portal: Mapping[str, Any]) -> dict[str, str]:
+    """Return the environment in which one more web process serves a running portal."""
+    inherited = {name: value for name, value in os.environ.items() if name not in SESSION}
+    stores = {"DATABASE_URL": portal["database_url"], "REDIS_URL": portal["redis_url"]}
+    return up.environment_of(DataFolder(Path(portal["data_dir"])), layout.DEFAULT_PORT, inherited) | stores
 
 
 def _wait_for_portal(

@@ -15,6 +15,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.protocol import State
 
 from trading_portal.running.files import allow_many_files
+from trading_portal.running.ports import BACKLOG, bound_socket
 
 # A proxy before the portal may end what is silent for a minute. Whoever does not read is found by the hub much sooner.
 PING_SECONDS = 45.0
@@ -71,14 +72,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--host", required=True)
     parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--shared", action="store_true", help="Listen beside other processes on the same port")
     parser.add_argument("application")
     given = parser.parse_args()
     allow_many_files()
-    uvicorn.Server(configuration(given.application, host=given.host, port=given.port)).run()
+    bound = bound_socket(given.host, given.port, is_shared=given.shared)
+    uvicorn.Server(configuration(given.application)).run(sockets=[bound])
 
 
 def configuration(application: Any, **more: Any) -> uvicorn.Config:
-    """Return how uvicorn serves here: frames are encoded once for all, so none is compressed for one."""
+    """Return how uvicorn serves here.
+
+    Frames are encoded once for all, so none is compressed for one; and as with daphne, nobody is taken at their word
+    for where a request came from.
+    """
     return uvicorn.Config(
         application,
         access_log=False,
@@ -89,6 +96,8 @@ def configuration(application: Any, **more: Any) -> uvicorn.Config:
         ws_per_message_deflate=False,
         ws_ping_interval=PING_SECONDS,
         ws_ping_timeout=PING_SECONDS,
+        proxy_headers=False,
+        backlog=BACKLOG,
         timeout_graceful_shutdown=5,
         **more,
     )
