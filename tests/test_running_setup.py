@@ -99,6 +99,12 @@ def test_an_unknown_server_is_refused(tmp_path: Path) -> None:
         table.programs({"PORTAL_ASGI": "gunicorn"}, DataFolder(tmp_path), 8000)
 
 
+@pytest.mark.parametrize("named", ["0", "two", "65", "-1"])
+def test_a_number_of_web_processes_that_is_none_is_refused(tmp_path: Path, named: str) -> None:
+    with pytest.raises(Problem, match="1 to 64"):
+        table.programs({"PORTAL_WEB_PROCESSES": named}, DataFolder(tmp_path), 8000)
+
+
 def test_a_server_that_does_not_answer_is_named(tmp_path: Path) -> None:
     nowhere = {"DATABASE_URL": "postgres://a:b@127.0.0.1:1/c", "REDIS_URL": "redis://127.0.0.1:1/0"}
     with pytest.raises(Problem, match="DATABASE_URL"):

@@ -210,6 +210,8 @@ REPLAY_REST = env.choice("PORTAL_REPLAY_REST", ("simulated", "none"), "simulated
 SIMULATED_SESSIONS = env.choice("PORTAL_SIM_SESSIONS", ("always", "real"), "always")
 API_ORDERS_PER_MINUTE = env.integer("PORTAL_API_ORDERS_PER_MINUTE", 200, at_least=1)
 API_REQUESTS_PER_MINUTE = env.integer("PORTAL_API_REQUESTS_PER_MINUTE", 1000, at_least=1)
+# How long a venue waits for a worker that died before the next may speak to it.
+VENUE_LEASE_SECONDS = env.integer("PORTAL_VENUE_LEASE_SECONDS", 10, at_least=3)
 # How each paper venue behaves: PORTAL_PAPER_<VENUE>_<NAME>, else PORTAL_PAPER_<NAME>, else what stands here first;
 # what stands second is the least it may be.
 PAPER_DEFAULTS = {

@@ -18,8 +18,8 @@ from orders.services.leasing import LEASE_SECONDS
 from trading_portal.kernel import clock, heartbeat
 from trading_portal.kernel.ids import uuid7
 
-RENEW_SECONDS = 2.0
-MARGIN_SECONDS = 1.0
+RENEW_SECONDS = LEASE_SECONDS / 5
+MARGIN_SECONDS = LEASE_SECONDS / 10
 TRY_SECONDS = 1.0
 log = structlog.get_logger(__name__)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.db import transaction
 
 from orders.domain.errors import LeaseLost
 from orders.selectors.sql import execute, fetch, require_transaction
 
-LEASE_SECONDS = 10
+LEASE_SECONDS: float = settings.VENUE_LEASE_SECONDS
 
 # Whoever relies on a fence holds this lock shared until it commits; whoever takes the lease over, alone. A queue, not
 # a row lock: readers that come one after the other would keep a row lock from its own holder's renewals.

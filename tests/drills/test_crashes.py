@@ -39,7 +39,11 @@ def failpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def drilled(failpoints: Path) -> Iterator[dict[str, Any]]:
-    environment = {"PORTAL_FAILPOINTS": str(failpoints), "PORTAL_API_ORDERS_PER_MINUTE": "1000000"}
+    environment = {
+        "PORTAL_FAILPOINTS": str(failpoints),
+        "PORTAL_API_ORDERS_PER_MINUTE": "1000000",
+        "PORTAL_VENUE_LEASE_SECONDS": "4",
+    }
     with running_portal(**environment) as portal:
         lift_order_rate(portal)
         yield portal

@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import signal
+import sys
 from collections.abc import Mapping
 from types import FrameType
 
@@ -112,6 +113,8 @@ class Portal:
                 static_files.note_current(self.folder)
         with step("Demo people and instruments"):
             self._manage("load_demo", "--json", str(self.folder.demo))
+        if table.web_processes(self.environment) > 1 and not sys.platform.startswith("linux"):
+            say("This system lets one web process take every connection until it ends; the others stand by.")
         with step("Web, workers, feed, relay"):
             for program in table.programs(self.environment, self.folder, self.port):
                 self.supervisor.add(program)
