@@ -27,6 +27,7 @@ from trading_portal.running.supervisor import Supervisor
 
 CONNECTIONS = 24
 ROUNDS = 12
+TURNS = 4
 SECONDS = 30.0
 
 
@@ -123,14 +124,18 @@ def test_processes_that_race_for_one_client_order_id_place_one_order(crowd, call
 
 
 def test_one_account_s_orders_through_several_processes_leave_no_gap(crowd, caller, market):
-    for turn in range(4):
+    for turn in range(TURNS):
         quantities = range(1 + turn * CONNECTIONS, 1 + (turn + 1) * CONNECTIONS)
         answers = crowd.send(*(order(market, quantity) for quantity in quantities))
-        assert {answer.status_code for answer in answers} == {200}
+        # Risk allows so many a second; what it refuses is stored and told as well.
+        assert {answer.status_code for answer in answers} <= {200, 403}
+        assert turn or 200 in {answer.status_code for answer in answers}
+    [[placed]] = rows("SELECT count(*) FROM orders_order WHERE account_id = %s", caller.account_id)
+    assert placed == TURNS * CONNECTIONS
     [[count, last]] = rows(
         "SELECT count(*), max(account_sequence) FROM audit_event WHERE account_id = %s", caller.account_id
     )
-    assert count == last >= 4 * CONNECTIONS
+    assert count == last >= placed
 
 
 def test_one_process_dies_and_is_started_again_while_the_other_serves(web, caller, market):
