@@ -127,7 +127,7 @@ def test_one_account_s_orders_through_several_processes_leave_no_gap(crowd, call
     for turn in range(TURNS):
         quantities = range(1 + turn * CONNECTIONS, 1 + (turn + 1) * CONNECTIONS)
         answers = crowd.send(*(order(market, quantity) for quantity in quantities))
-        # Risk allows so many a second; what it refuses is stored and told as well.
+        # Soon the account holds as much of one symbol as risk allows; what is refused is stored and told as well.
         assert {answer.status_code for answer in answers} <= {200, 403}
         assert turn or 200 in {answer.status_code for answer in answers}
     [[placed]] = rows("SELECT count(*) FROM orders_order WHERE account_id = %s", caller.account_id)
