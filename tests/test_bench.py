@@ -31,7 +31,7 @@ from orders.services import venue_waker_set
 from orders.tests.paper import AT_ONCE, PaperBroker
 from orders.tests.venue import Venue
 from positions.tests.helpers import set_last
-from tests.live import relaying
+from tests.live import relaying, serving
 
 # Words that make a program tiny; one that is not named here says so by its own test.
 TINY = {
@@ -44,13 +44,16 @@ TINY = {
     "single": ["--connections", "2", "3"],
 }
 ALWAYS = ["--server", "uvicorn", "--rounds", "1", "--seconds", "0.2"]
+NO_LIMIT = 10**8
 PASSWORD = secrets.token_urlsafe(16)
 
 
 @pytest.fixture(scope="module")
-def bench(live: str) -> Iterator[BenchPortal]:
+def bench() -> Iterator[BenchPortal]:
     """Serve what programs need of a portal: two venues, one of which hangs, relay, prices, accounts and a person."""
-    with pytest.MonkeyPatch.context() as patch, relaying():
+    with pytest.MonkeyPatch.context() as patch, relaying(), serving("uvicorn") as address:
+        patch.setattr(settings, "API_ORDERS_PER_MINUTE", NO_LIMIT)
+        patch.setattr(settings, "API_REQUESTS_PER_MINUTE", NO_LIMIT)
         patch.setattr(line, "ANSWER_SECONDS", 0.5)
         patch.setattr(tenure, "JOIN_SECONDS", 0.5)
         well, sick = Venue(accounts=0), Venue(accounts=0)
@@ -68,7 +71,7 @@ def bench(live: str) -> Iterator[BenchPortal]:
         trader.set_password(PASSWORD)
         trader.save()
         facts: dict[str, Any] = {
-            "url": f"http://{live}",
+            "url": f"http://{address}",
             "database_url": os.environ["DATABASE_URL"],
             "redis_url": settings.REDIS_URL,
             "users": {"trader": {"username": trader.username, "password": PASSWORD}},

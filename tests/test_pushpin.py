@@ -50,7 +50,7 @@ def pushpin():
         pytest.skip(pushpins.MISSING)
     changed = {"GRIP_RECHECK_SECONDS": NEVER, "GRIP_FORWARDED_FOR": True}
     with (
-        serving() as origin,
+        serving("uvicorn") as origin,
         pushpins.running(origin, KEY) as proxy,
         override_settings(GRIP_URL=proxy.grip_url, **changed),
     ):
