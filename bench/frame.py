@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -80,15 +81,21 @@ async def take_turns(
 
 @dataclass(frozen=True)
 class Loaded:
-    """What one turn of load saw, and what it cost until the portal was quiet again."""
+    """What one turn of load saw, what it cost until the portal was quiet again, and how long that took in all."""
 
     result: LoadResult
     cpu: dict[str, float]
+    seconds: float
 
     @property
     def milliseconds(self) -> list[float]:
         """Return how long each answer took."""
         return [latency * 1000 for latency in self.result.latencies]
+
+    @property
+    def worked_off_per_second(self) -> float:
+        """Return orders a second until each was accepted, sent, answered and booked."""
+        return self.result.accepted / self.seconds
 
     @property
     def cpu_per_order(self) -> dict[str, float]:
@@ -107,10 +114,10 @@ async def load(
     rate: float | None = None,
 ) -> Loaded:
     """Send load, wait until the venues have worked it off; note what was refused: that is no speed."""
-    before = portal.cpu()
+    before, begun = portal.cpu(), time.perf_counter()
     result = await run_load(portal.facts["url"], requests, connections=connections, seconds=seconds, rate=rate)
     await portal.quiet()
-    after = portal.cpu()
+    took, after = time.perf_counter() - begun, portal.cpu()
     if result.first_refusal:
         report.note(f"Refused: {result.statuses} {result.first_refusal}")
-    return Loaded(result, {name: used - before.get(name, 0.0) for name, used in after.items()})
+    return Loaded(result, {name: used - before.get(name, 0.0) for name, used in after.items()}, took)

@@ -40,6 +40,8 @@ async def measure(portal: BenchPortal, args: argparse.Namespace, report: Report)
     for name, rounds in seen.items():
         rates = [each.result.per_second for each in rounds]
         report.add(f"accepted, {name}", rates, unit="orders/s", floor=floors, aim=AIMS[args.server])
+        ended = [each.worked_off_per_second for each in rounds]
+        report.add(f"worked off, {name}", ended, unit="orders/s", floor=floors)
         report.add_latencies(f"answer, {name}", [each.milliseconds for each in rounds], aim_p99=60)
         report.add_cpu([each.cpu_per_order for each in rounds], unit="µs/order", of=name)
 
