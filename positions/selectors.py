@@ -40,12 +40,15 @@ SELECT 'cash', account_id, NULL, NULL, NULL, currency, NULL, day, NULL, balance,
        NULL, NULL, NULL, NULL
 FROM positions_cashbalance WHERE account_id = ANY(%(ids)s::uuid[])
 UNION ALL
-SELECT 'working', account_id, instrument_id,
-       (array_agg(order_id ORDER BY CASE side WHEN 'buy' THEN -limit_price ELSE limit_price END, order_id))[1],
-       count(*), currency, side, NULL, NULL, sum(quantity_left), sum(quantity_left * price),
-       CASE side WHEN 'buy' THEN max(limit_price) ELSE min(limit_price) END, is_dormant::integer, NULL, NULL, NULL
-FROM positions_reservation WHERE account_id = ANY(%(ids)s::uuid[])
-GROUP BY account_id, instrument_id, currency, side, limit_price IS NULL, is_dormant
+SELECT 'working', account.id, working.*, NULL, NULL, NULL
+FROM unnest(%(ids)s::uuid[]) AS account(id) CROSS JOIN LATERAL (
+    SELECT instrument_id,
+           (array_agg(order_id ORDER BY CASE side WHEN 'buy' THEN -limit_price ELSE limit_price END, order_id))[1],
+           count(*), currency, side, NULL::date, NULL::timestamptz, sum(quantity_left), sum(quantity_left * price),
+           CASE side WHEN 'buy' THEN max(limit_price) ELSE min(limit_price) END, is_dormant::integer
+    FROM positions_reservation WHERE account_id = account.id
+    GROUP BY instrument_id, currency, side, limit_price IS NULL, is_dormant
+) AS working
 """
 _SIDES = {side.value: side for side in Side}
 _IN_SCOPE = """
