@@ -115,6 +115,9 @@ class Order(models.Model):
             # On a column that changes once: until then no update of the row has to touch an index.
             models.Index(fields=["account"], name="order_open", condition=Q(is_closed=False)),
             models.Index(
+                fields=["parent"], name="order_open_grouped", condition=Q(is_closed=False) & ~Q(order_class="simple")
+            ),
+            models.Index(
                 fields=["expires_at"], name="order_open_expiry", condition=Q(is_closed=False, expires_at__isnull=False)
             ),
         ]
