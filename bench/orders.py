@@ -9,7 +9,7 @@ import orjson
 import psycopg
 
 from bench.load import post
-from bench.portal import BenchPortal
+from bench.portal import VENUE, BenchPortal
 
 Key = tuple[str, str]
 
@@ -21,6 +21,11 @@ COINS = itertools.cycle(range(1, 4001))
 def signed(key: Key) -> dict[str, str]:
     """Return the headers that an API key signs with."""
     return {"APCA-API-KEY-ID": key[0], "APCA-API-SECRET-KEY": key[1]}
+
+
+def named(venue: str) -> dict[str, str]:
+    """Return what an order says of its venue: nothing where it goes there anyhow, as with most clients."""
+    return {} if venue == VENUE else {"venue": venue}
 
 
 def resting_never(portal: BenchPortal, *, batch: int = 1) -> Iterator[bytes]:
@@ -35,7 +40,7 @@ def resting_never(portal: BenchPortal, *, batch: int = 1) -> Iterator[bytes]:
                 "type": "limit",
                 "time_in_force": "ioc",
                 "limit_price": f"{(cents - below) / 100:.2f}",
-                "venue": portal.venue,
+                **named(portal.venue),
             }
             for quantity, below in itertools.islice(TERMS, batch)
         ]
@@ -54,7 +59,7 @@ def market_buys(portal: BenchPortal, keys: Sequence[Key], *, venue: str = "") ->
             "side": "buy",
             "type": "market",
             "time_in_force": "gtc",
-            "venue": venue or portal.venue,
+            **named(venue or portal.venue),
         }
         yield post("/v2/orders", orjson.dumps(body), signed(key))
 
