@@ -151,12 +151,13 @@ def database(portal: dict[str, Any]) -> Iterator[psycopg.Connection[Any]]:
         yield connection
 
 
-def lift_order_rate(portal: dict[str, Any]) -> None:
-    """Let the demo accounts order faster than people do."""
+def lift_pace(portal: dict[str, Any]) -> None:
+    """Let the demo accounts order faster than people do, and the same again in the next run but one."""
     with database(portal) as connection:
         connection.execute(
-            "UPDATE risk_limit SET value = 100000, version = version + 1"
-            " WHERE rule = 'order_rate' AND account_id IS NULL"
+            "UPDATE risk_limit SET value = new.value, version = version + 1"
+            " FROM (VALUES ('order_rate', 100000), ('duplicate_window', 1)) AS new(rule, value)"
+            " WHERE risk_limit.rule = new.rule AND account_id IS NULL"
         )
 
 

@@ -16,7 +16,7 @@ from tests.drills.support import (
     Partner,
     assert_nothing_lost_or_doubled,
     kill,
-    lift_order_rate,
+    lift_pace,
     wait_until_quiet,
 )
 from trading_portal.running.testing import running_portal
@@ -45,7 +45,7 @@ def drilled(failpoints: Path) -> Iterator[dict[str, Any]]:
         "PORTAL_VENUE_LEASE_SECONDS": "4",
     }
     with running_portal(**environment) as portal:
-        lift_order_rate(portal)
+        lift_pace(portal)
         yield portal
 
 
