@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -121,3 +121,22 @@ async def load(
     if result.first_refusal:
         report.note(f"Refused: {result.statuses} {result.first_refusal}")
     return Loaded(result, {name: used - before.get(name, 0.0) for name, used in after.items()}, took)
+
+
+def add_accepted(
+    report: Report,
+    seen: Mapping[str, Sequence[Loaded]],
+    *,
+    floors: Sequence[float],
+    aim: float,
+    what: str,
+    aim_p99: float | None = None,
+) -> None:
+    """Add what each variant's turns accepted and worked off, how long answers to `what` took, and what it cost."""
+    for name, rounds in seen.items():
+        rates = [each.result.per_second for each in rounds]
+        report.add(f"accepted, {name}", rates, unit="orders/s", floor=floors, aim=aim)
+        ended = [each.worked_off_per_second for each in rounds]
+        report.add(f"worked off, {name}", ended, unit="orders/s", floor=floors)
+        report.add_latencies(f"answer to {what}, {name}", [each.milliseconds for each in rounds], aim_p99=aim_p99)
+        report.add_cpu([each.cpu_per_order for each in rounds], unit="µs/order", of=name)

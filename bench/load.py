@@ -149,14 +149,15 @@ def _accepted(status: int, body: bytes) -> int:
 
 
 async def _worker(
-    connection: Connection, requests: Iterator[bytes], until: float, result: LoadResult, pause: Callable[[], float]
+    connection: Connection, requests: Iterator[bytes], until: float, result: LoadResult, due: Callable[[], float]
 ) -> None:
     for request in requests:
         if time.perf_counter() >= until:
             break
-        if (wait := pause()) > 0:
+        begun = due()
+        if (wait := begun - time.perf_counter()) > 0:
             await asyncio.sleep(wait)
-        begun = time.perf_counter()
+            begun = time.perf_counter()
         status, body = await connection.ask(request)
         result.latencies.append(time.perf_counter() - begun)
         result.statuses[status] = result.statuses.get(status, 0) + 1
@@ -170,15 +171,18 @@ async def _worker(
 async def run_load(
     url: str, requests: Iterator[bytes], *, connections: int, seconds: float, rate: float | None = None
 ) -> LoadResult:
-    """Send requests over many connections for some seconds; at a rate per second when one is given."""
+    """Send requests over many connections for some seconds; at a rate per second when one is given.
+
+    A request at a rate that finds no connection free counts from when it was due.
+    """
     opened = [await connect(url) for _ in range(connections)]
     result = LoadResult(0, [], {}, "")
     begun = time.perf_counter()
     ticks = itertools.count()
 
-    def pause() -> float:
-        return 0.0 if rate is None else begun + next(ticks) / rate - time.perf_counter()
+    def due() -> float:
+        return time.perf_counter() if rate is None else begun + next(ticks) / rate
 
-    await asyncio.gather(*(_worker(each, requests, begun + seconds, result, pause) for each in opened))
+    await asyncio.gather(*(_worker(each, requests, begun + seconds, result, due) for each in opened))
     result.seconds = time.perf_counter() - begun
     return result

@@ -90,6 +90,7 @@ class Report:
         unit: str = "ms",
         floor: Sequence[Sequence[float]] = (),
         aim_p50: float | None = None,
+        aim_p95: float | None = None,
         aim_p99: float | None = None,
         at: float | None = None,
         along: str = "",
@@ -99,7 +100,7 @@ class Report:
         if len(seen) < len(rounds):
             self.note(f"{name}: {len(rounds) - len(seen)} of {len(rounds)} rounds saw none.")
         below = [list(samples) for samples in floor if samples]
-        for percent, aim in ((50, aim_p50), (95, None), (99, aim_p99)):
+        for percent, aim in ((50, aim_p50), (95, aim_p95), (99, aim_p99)):
             if seen:
                 self.add(
                     f"{name} p{percent}",

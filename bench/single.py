@@ -9,7 +9,7 @@ import argparse
 from functools import partial
 
 from bench import floor
-from bench.frame import Loaded, Program, Turn, load, take_turns
+from bench.frame import Loaded, Program, Turn, add_accepted, load, take_turns
 from bench.orders import resting_never
 from bench.portal import BenchPortal
 from bench.report import Report
@@ -37,13 +37,7 @@ async def measure(portal: BenchPortal, args: argparse.Namespace, report: Report)
     accepting = {f"{count} connections": partial(accept, connections=count) for count in args.connections}
     seen = await take_turns(args, {**accepting, "pgbench": write})
     floors = [each.per_second for each in seen.pop("pgbench")]
-    for name, rounds in seen.items():
-        rates = [each.result.per_second for each in rounds]
-        report.add(f"accepted, {name}", rates, unit="orders/s", floor=floors, aim=AIMS[args.server])
-        ended = [each.worked_off_per_second for each in rounds]
-        report.add(f"worked off, {name}", ended, unit="orders/s", floor=floors)
-        report.add_latencies(f"answer, {name}", [each.milliseconds for each in rounds], aim_p99=60)
-        report.add_cpu([each.cpu_per_order for each in rounds], unit="µs/order", of=name)
+    add_accepted(report, seen, floors=floors, aim=AIMS[args.server], what="one", aim_p99=60)
 
 
 PROGRAM = Program(

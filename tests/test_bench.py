@@ -29,7 +29,7 @@ from orders.brokers.registry import ADAPTERS
 from orders.hosting import line, tenure
 from orders.services import venue_waker_set
 from orders.tests.paper import AT_ONCE, PaperBroker
-from orders.tests.venue import Venue
+from orders.tests.venue import DEEP, Venue
 from positions.tests.helpers import set_last
 from tests.live import relaying, serving
 
@@ -41,6 +41,7 @@ TINY = {
     "growth": ["--rate", "20"],
     "hung_venue": [],
     "live": ["--rates", "50"],
+    "reads": ["--rate", "50", "--positions", "1", "--open-orders", "4", "--questions", "orders", "mix"],
     "single": ["--connections", "2", "3"],
 }
 ALWAYS = ["--server", "uvicorn", "--rounds", "1", "--seconds", "0.2"]
@@ -62,6 +63,8 @@ def bench() -> Iterator[BenchPortal]:
             set_last(instrument, "100")
         hangs = replace(AT_ONCE, faults=Faults(hang=0.8))
         hosts = {well.name: well.host(), sick.name: sick.host(lambda: PaperBroker(sick.name, hangs))}
+        for venue in (well, sick):
+            venue.show(*DEEP)
         for name in hosts:
             patch.setitem(ADAPTERS, name, lambda: None)
         venue_waker_set(lambda name: hosts[name].wake() if name in hosts else None)
