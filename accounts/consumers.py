@@ -107,6 +107,9 @@ class SessionGuard:
                     await self._check(streams)
                 except DatabaseError as error:
                     log.warning("streams.guard_failed", error=repr(error))
+                except Exception:
+                    # Whatever it was, it must not end the watch over all the others.
+                    log.exception("streams.guard_failed", streams=len(streams))
 
     def _due(self) -> list[Stream]:
         """Return streams that were not asked about for long; each is asked about once, whatever comes of it."""

@@ -15,6 +15,7 @@ import struct
 import sys
 import time
 from datetime import UTC, datetime
+from typing import cast
 
 import uvloop
 
@@ -44,7 +45,7 @@ class Bare(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Know the socket."""
-        self.transport: asyncio.Transport = transport  # type: ignore[assignment]
+        self.transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         """Answer the request, and a WebSocket's first message, by the snapshot."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import structlog
+from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, HttpResponseBase
 
 from accounts.api.errors import Problem, ProblemError, problem_of, problem_response
@@ -41,7 +42,7 @@ async def price_stream(request: HttpRequest) -> HttpResponseBase:
 async def _stream(request: HttpRequest) -> HttpResponseBase:
     if request.method != "GET":
         raise ProblemError(Problem(405, "Only GET reads a stream."))
-    scope: dict[str, Any] = request.scope  # type: ignore[attr-defined]
+    scope = cast(ASGIRequest, request).scope
     if not is_own_origin(scope, is_needed=False):
         raise ProblemError(FOREIGN)
     session_key = session_key_of(scope)
@@ -81,7 +82,7 @@ class PriceStream:
         self._client: HubClient | None = None
         self._has_ended: asyncio.Future[None] | None = None
 
-    async def run(self, scope: dict[str, Any], symbols: list[str], rate: int, receive: Receive, send: Send) -> None:
+    async def run(self, scope: Mapping[str, Any], symbols: list[str], rate: int, receive: Receive, send: Send) -> None:
         """Write the body until either side ends."""
         self._send = send
         self._has_ended = asyncio.get_running_loop().create_future()
