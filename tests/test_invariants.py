@@ -155,7 +155,7 @@ VALUES (uuidv7(), %(order_id)s, %(account_id)s, 2, %(client_order_id)s, '', %(or
 """
 CORRUPTIONS = [
     (
-        "I01", "net fills of an order >= 0, and > qty only where an over-fill anomaly names the fill",
+        "I01", "net fills of an order >= 0, and > qty only where an over-fill anomaly names a fill, or what it corrected",
         "UPDATE orders_execution SET quantity = 11 WHERE id = %(execution_id)s",
     ),
     ("I02", "cum = sum of live fills", "UPDATE orders_order SET filled_quantity = 5 WHERE id = %(order_id)s"),
@@ -383,3 +383,14 @@ def test_checks_read_and_never_write(seeded):
         invariants_check()
         cursor.execute("SELECT pg_current_xact_id()::text::bigint")
         assert cursor.fetchone()[0] == before + 1
+
+
+def test_an_over_fill_stays_explained_when_its_trade_is_corrected_again_and_again():
+    desk = Desk(cash="1000000")
+    order_id = desk.working(quantity="10")
+    trade = desk.trade(order_id, "15")
+    up = desk.report(order_id, ReportKind.TRADE_CORRECT, ref_exec_id=trade.exec_id, quantity="16", price="100")
+    down = desk.report(order_id, ReportKind.TRADE_CORRECT, ref_exec_id=up.exec_id, quantity="12", price="100")
+    desk.record(trade, up, down)
+    assert desk.order(order_id).filled_quantity == 12
+    assert [finding.hits for finding in invariants_check(("I01",), desk.accounts)] == [[]]

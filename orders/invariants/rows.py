@@ -31,16 +31,17 @@ _ON_ITS_WAY = "interval '30 seconds'"
 INVARIANTS = (
     Invariant(
         "I01",
-        "net fills of an order >= 0, and > qty only where an over-fill anomaly names the fill",
+        "net fills of an order >= 0, and > qty only where an over-fill anomaly names a fill, or what it corrected",
         f"""
         SELECT parent.account_id, parent.id, parent.quantity, sum(fill.counted) AS filled
         FROM orders_order AS parent JOIN ({_FILLS}) AS fill ON fill.order_id = parent.id
         GROUP BY parent.id
         HAVING sum(fill.counted) < 0 OR sum(fill.counted) > parent.quantity AND NOT EXISTS (
             SELECT FROM audit_event AS anomaly
+            JOIN orders_execution AS named ON named.id = (anomaly.payload ->> 'execution_id')::uuid
             WHERE anomaly.stream = 'order:' || parent.id AND anomaly.type = 'order.anomaly'
               AND anomaly.payload #>> '{{reason,code}}' = 'OVER_FILL'
-              AND (anomaly.payload ->> 'execution_id')::uuid = ANY(array_agg(fill.id)))
+              AND coalesce(named.trade_id, named.id) = ANY(array_agg(coalesce(fill.trade_id, fill.id))))
         """,
     ),
     Invariant(

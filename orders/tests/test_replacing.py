@@ -491,3 +491,9 @@ def test_a_risk_officer_finds_an_order_by_any_id_it_had(desk):
         page = client.get("/admin/orders/order/", {"q": str(term)})
         assert (page.status_code, str(order_id) in page.content.decode()) == (200, True), term
     assert str(version_id) in client.get("/admin/orders/orderversion/", {"q": str(order_id)}).content.decode()
+
+
+def test_an_order_of_which_a_venue_traded_half_a_lot_can_still_be_replaced(desk):
+    order_id = desk.working(quantity="11", limit_price="100")
+    desk.record(desk.trade(order_id, "5.5"))
+    assert ask(desk, order_id, quantity="9").status == "requested"

@@ -79,11 +79,11 @@ class LotSize(Rule):
     passed: ClassVar[Check] = Check("lot_size")
 
     def check(self, case: Case) -> Check:
-        """Compare the quantity with the lot grid."""
+        """Compare the order's whole quantity with the lot grid: what a venue left of it may lie anywhere."""
         intent = case.intent
         found = quantity_reasons(
             intent.instrument,
-            quantity=intent.quantity,
+            quantity=intent.whole_quantity,
             order_type=intent.order_type,
             time_in_force=intent.time_in_force,
             is_simple=intent.is_plain,
