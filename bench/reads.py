@@ -64,10 +64,12 @@ class Book:
         orders = [
             self.order(symbol, prices[symbol]) for symbol in itertools.islice(itertools.cycle(symbols), open_orders)
         ]
+        resting: set[str] = set()
         for chunk in (orders[first : first + BULK] for first in range(0, open_orders, BULK)):
             answer = self.client.post("/v2/orders/bulk", json={"orders": chunk}).json()
             assert answer["accepted"] == len(chunk), next(each for each in answer["results"] if each["status"] != 200)
-        _wait_until(lambda: [each["status"] for each in self.open()] == ["new"] * open_orders, "all orders rest")
+            resting |= {each["order"]["id"] for each in answer["results"]}
+        _wait_until(lambda: {each["id"] for each in self.open() if each["status"] == "new"} >= resting, "orders rest")
 
     def _symbols(self, count: int) -> list[str]:
         """Return so many symbols in dollars; those that are added are priced once the feed has been started again."""
