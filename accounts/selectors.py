@@ -8,19 +8,18 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import psycopg
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
-from django.db import connection
 from django.db.models import Q
 from django.utils.crypto import constant_time_compare
 
 from accounts.domain.keys import secret_hash
 from accounts.domain.types import AccountFacts, KeyGrant, KeyReading, Permission
 from accounts.models import ApiKey, Grant, TradingAccount
+from audit.sql import fetch
 
 _KEYS = """
 SELECT key.key_id, key.secret_hash, key.id, key.user_id, key.account_id, key.scopes, key.orders_per_minute,
@@ -69,10 +68,7 @@ def keys_granting(key_ids: Collection[str], at: datetime) -> dict[str, KeyGrant]
 
 
 def _keys_usable(key_ids: Collection[str], at: datetime) -> dict[str, tuple[Any, ...]]:
-    connection.ensure_connection()
-    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
-        rows = cursor.execute(_KEYS, [list(key_ids), at], prepare=True).fetchall()
-    return {row[0]: row for row in rows}
+    return {row[0]: row for row in fetch(_KEYS, [list(key_ids), at], prepare=True)}
 
 
 def _reading(row: Sequence[Any]) -> KeyReading:

@@ -25,7 +25,8 @@ from accounts.domain.types import AccountFacts, LockedAccounts, NewApiKey
 from accounts.models import ApiKey, TradingAccount, User
 from audit.domain.types import Actor, EventPayload, NewEvent
 from audit.services import events_append
-from trading_portal.kernel.arrays import array_of
+from audit.sql import execute, fetch
+from trading_portal.kernel.arrays import bigints_of, uuids_of
 from trading_portal.kernel.errors import InvalidInput, NotFound, Unavailable, reason
 from trading_portal.kernel.ids import uuid7
 
@@ -57,9 +58,7 @@ def accounts_lock(account_ids: Collection[UUID]) -> LockedAccounts:
     wanted = set(account_ids)
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("A lock outside a transaction would be gone at once.")
-    with connection.cursor() as cursor:
-        cursor.execute(_LOCK, [array_of(wanted)])
-        locked = LockedAccounts((AccountFacts(*row[:8]), row[8]) for row in cursor.fetchall())
+    locked = LockedAccounts((AccountFacts(*row[:8]), row[8]) for row in fetch(_LOCK, [uuids_of(wanted)]))
     for missing in wanted - set(locked):
         raise NotFound(reason("ACCOUNT_NOT_FOUND", account_id=missing), "There is no such account.")
     return locked
@@ -69,8 +68,7 @@ def accounts_sequences_save(locked: LockedAccounts) -> None:
     """Store the event sequences handed out under a lock; once, before the commit."""
     moved = locked.advanced()
     if moved:
-        with connection.cursor() as cursor:
-            cursor.execute(_SAVE, [array_of(moved), array_of(moved.values())])
+        execute(_SAVE, [uuids_of(moved), bigints_of(moved.values())])
 
 
 @transaction.atomic

@@ -7,23 +7,21 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-import msgspec
-import psycopg
 from django.db import connection, transaction
 
 from audit.domain.types import NewEvent, Position
 from audit.selectors import CHANNEL
+from audit.sql import execute
+from trading_portal.kernel.arrays import Rows
 from trading_portal.kernel.ids import uuid7
 
-# All rows are one JSON text: bound as arrays, every payload would have every quote escaped, one array at a time.
-_INSERT = """
-INSERT INTO audit_event (id, stream, sequence, account_id, account_sequence, type, version, payload,
-                         actor, correlation_id, causation_id, valid_at, recorded_at)
-SELECT id, stream, sequence, account_id, account_sequence, type, version, payload,
-       actor, correlation_id, causation_id, valid_at, %s
-FROM json_to_recordset(%s::json) AS new(
-    id uuid, stream text, sequence bigint, account_id uuid, account_sequence bigint, type text, version smallint,
-    payload jsonb, actor text, correlation_id uuid, causation_id uuid, valid_at timestamptz)
+_EVENTS = Rows(
+    id="uuid", stream="text", sequence="bigint", account_id="uuid", account_sequence="bigint", type="text",
+    version="smallint", payload="jsonb", actor="text", correlation_id="uuid", causation_id="uuid",
+    valid_at="timestamptz",
+)  # fmt: skip
+_INSERT = f"""
+INSERT INTO audit_event (recorded_at, {_EVENTS.columns}) SELECT %s, {_EVENTS.columns} FROM {_EVENTS}
 """
 _HEADS = """
 INSERT INTO audit_streamhead AS head (stream, sequence)
@@ -41,7 +39,6 @@ ON CONFLICT (consumer) DO UPDATE
 SET xid = excluded.xid, event_id = excluded.event_id, moved_at = excluded.moved_at
 WHERE (c.xid, c.event_id) < (excluded.xid, excluded.event_id)
 """
-_encoder = msgspec.json.Encoder()
 
 
 def events_append(*, events: Sequence[NewEvent], at: datetime) -> list[UUID]:
@@ -57,24 +54,14 @@ def events_append(*, events: Sequence[NewEvent], at: datetime) -> list[UUID]:
     sequences = _sequences_taken(events)
     ids = [uuid7() for _ in events]
     rows = [
-        {
-            "id": event_id,
-            "stream": event.stream,
-            "sequence": sequence,
-            "account_id": event.account_id,
-            "account_sequence": event.account_sequence,
-            "type": event.payload.TYPE,
-            "version": event.payload.VERSION,
-            "payload": event.payload,
-            "actor": str(event.actor),
-            "correlation_id": event.correlation_id,
-            "causation_id": event.causation_id,
-            "valid_at": event.valid_at,
-        }
+        (
+            event_id, event.stream, sequence, event.account_id, event.account_sequence, event.payload.TYPE,
+            event.payload.VERSION, event.payload, str(event.actor), event.correlation_id, event.causation_id,
+            event.valid_at,
+        )
         for event_id, sequence, event in zip(ids, sequences, events, strict=True)
-    ]
-    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
-        cursor.execute(_INSERT, [at, _encoder.encode(rows).decode()])
+    ]  # fmt: skip
+    execute(_INSERT, [at, *_EVENTS.bound(rows)])
     return ids
 
 

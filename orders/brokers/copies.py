@@ -10,9 +10,9 @@ from uuid import UUID
 import msgspec
 from django.db import transaction
 
+from audit.sql import execute, fetch
 from orders.brokers.protocol import DropCopy
 from orders.domain.reports import VenueReport
-from orders.selectors.sql import execute, fetch
 
 PAGE = 2000
 _COLUMNS = "name, order_id, number, venue_order_id, sent_at, has_ended"

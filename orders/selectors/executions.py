@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from orders.selectors.sql import fetch
+from audit.sql import fetch
 from positions.domain.types import Side
 
 _COLUMNS = """

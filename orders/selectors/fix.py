@@ -6,9 +6,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from audit.sql import fetch
 from orders.domain.types import IntentKind
 from orders.selectors.orders import orders_open_ids
-from orders.selectors.sql import fetch
 
 _REQUEST = """
 SELECT r.id, r.client_order_id, r.original_id, r.order_id, r.kind, r.correlation_id, r.answered_at IS NOT NULL

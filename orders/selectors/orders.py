@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from uuid import UUID
 
+from audit.sql import fetch
 from orders.domain.facts import OrderFacts
 from orders.domain.types import Leg, OrderClass
 from orders.selectors.rows import orders_fetch
-from orders.selectors.sql import fetch
 from orders.selectors.versions import orders_seen
 
 _IS_OPEN = "(NOT o.is_closed)"

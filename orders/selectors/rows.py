@@ -10,12 +10,12 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
+from audit.sql import fetch
 from marketdata.domain.types import InstrumentFacts
 from marketdata.selectors import instruments_by_id
 from orders.domain.commands import Schedule
 from orders.domain.facts import OrderFacts
 from orders.domain.types import BaseState, Leg, OrderClass, OrderType, PendingOperation, TimeInForce
-from orders.selectors.sql import fetch
 from orders.selectors.versions import versions_current
 from positions.domain.types import Side
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from audit.sql import fetch
 from orders.domain.facts import OrderFacts
 from orders.domain.types import IntentKind
 from orders.selectors.rows import orders_fetch
-from orders.selectors.sql import fetch
 from orders.selectors.versions import orders_seen
 
 _SUBMITTED = """

@@ -12,9 +12,7 @@ from datetime import datetime
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
-import psycopg
-from django.db import connection
-from psycopg.types.datetime import TimestamptzLoader
+from audit.sql import fetch
 
 
 class OrderRow(NamedTuple):
@@ -226,21 +224,13 @@ def trades_shown(query: TradeQuery) -> list[TradeRow]:
         "beyond": query.beyond,
         "limit": query.limit,
     }
-    return [TradeRow(*row) for row in _rows(_TRADES.format(direction=direction, beyond=beyond), values)]
+    return [TradeRow(*row) for row in fetch(_TRADES.format(direction=direction, beyond=beyond), values, prepare=True)]
 
 
 def trade_is_of(trade_id: UUID, account_id: UUID) -> bool:
     """Tell whether a trade belongs to an account."""
-    return bool(_rows(_IN_ACCOUNT, {"trade": trade_id, "account": account_id})[0][0])
+    return bool(fetch(_IN_ACCOUNT, {"trade": trade_id, "account": account_id}, prepare=True)[0][0])
 
 
 def _orders(tail: str, values: Mapping[str, Any]) -> list[OrderRow]:
-    return [OrderRow(*row) for row in _rows(f"{_ORDERS} {tail}", values)]
-
-
-def _rows(sql: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-    """Return the rows of a statement that is planned once for each connection."""
-    connection.ensure_connection()
-    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
-        cursor.adapters.register_loader("timestamptz", TimestamptzLoader)
-        return cursor.execute(sql, values, prepare=True).fetchall()
+    return [OrderRow(*row) for row in fetch(f"{_ORDERS} {tail}", values, prepare=True)]

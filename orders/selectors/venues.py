@@ -8,13 +8,13 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
+from audit.sql import fetch
 from marketdata.selectors import instruments_by_id
 from orders.domain.breaker import BreakerState
 from orders.domain.facts import PAPER_VENUE
 from orders.domain.reasons import sentence
 from orders.domain.types import BaseState, IntentKind
 from orders.models import Breaker, ParkedReport, VenueAlert
-from orders.selectors.sql import fetch
 
 ALERTS_SHOWN = 20
 

@@ -10,10 +10,10 @@ from uuid import UUID
 
 import msgspec
 
+from audit.sql import fetch
 from orders.domain.amending import as_asked, as_replaced
 from orders.domain.facts import OrderFacts, OrderTerms
 from orders.domain.types import TimeInForce
-from orders.selectors.sql import fetch
 
 
 class VersionShown(msgspec.Struct, frozen=True):

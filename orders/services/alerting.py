@@ -13,10 +13,10 @@ from django.db import transaction
 from accounts.services import accounts_lock
 from audit.domain.types import Actor
 from audit.services import events_append
+from audit.sql import as_json, fetch
 from orders.domain.events import OrderAnomaly
 from orders.domain.types import BaseState, PendingOperation
 from orders.domain.venue_events import AlertRaised, AlertResolved, ParkedResolved
-from orders.selectors.sql import as_json, fetch
 from orders.services.breaking import venue_event
 from orders.services.leasing import lease_require
 from orders.services.working import Journal, WorkingOrder, orders_locked, orders_save

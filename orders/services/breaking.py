@@ -11,10 +11,10 @@ from django.db import transaction
 
 from audit.domain.types import Actor, EventPayload, NewEvent
 from audit.services import events_append
+from audit.sql import execute, fetch
 from orders.domain.breaker import BreakerState, Line
 from orders.domain.reasons import sentence
 from orders.domain.venue_events import BreakerClosed, BreakerOpened, BreakerProbing, VenueQuick, VenueSlow
-from orders.selectors.sql import execute, fetch
 from orders.services.leasing import lease_require
 from trading_portal.kernel.ids import uuid7
 

@@ -12,6 +12,7 @@ from django.db import transaction
 
 from accounts.domain.types import LockedAccounts
 from accounts.services import accounts_lock
+from audit.sql import execute, fetch, pipelined
 from marketdata.domain.types import InstrumentFacts
 from marketdata.selectors import instruments_by_id
 from orders.domain.facts import RecordOutcome
@@ -20,7 +21,6 @@ from orders.domain.reports import Restatement, VenueReport
 from orders.domain.types import PendingOperation
 from orders.selectors.executions import executions_by_exec_id, executions_live, executions_live_of
 from orders.selectors.rows import LOCKED, orders_fetch
-from orders.selectors.sql import as_json, execute, fetch, pipelined
 from orders.selectors.versions import versions_pending
 from orders.services.alerting import Alert, alerts_raise
 from orders.services.filling import Fill, fill_fact
@@ -37,7 +37,7 @@ from orders.services.working import Journal, orders_save
 from positions.domain.errors import Unbookable
 from positions.domain.types import FillFact, FillOutcome
 from positions.services import FillRestatement, fills_apply, fills_restate
-from trading_portal.kernel.arrays import array_of, texts_of
+from trading_portal.kernel.arrays import Rows, texts_of, uuids_of
 from trading_portal.kernel.errors import Reason
 from trading_portal.kernel.failpoints import failpoint
 from trading_portal.kernel.ids import uuid7
@@ -47,14 +47,12 @@ _REMEMBER = """
 INSERT INTO orders_recordedreport (venue, exec_id, order_id)
 SELECT %s, exec_id, order_id FROM unnest(%s::text[], %s::uuid[]) AS new(exec_id, order_id) ON CONFLICT DO NOTHING
 """
-_EXECUTIONS = """
-INSERT INTO orders_execution (id, order_id, venue, exec_id, ref_exec_id, kind, trade_id, is_live, quantity,
-                              restated_quantity, price, fee, executed_at, recorded_at)
-SELECT id, order_id, %s, exec_id, ref_exec_id, kind, trade_id, is_live, quantity, restated_quantity, price, fee,
-       executed_at, %s
-FROM json_to_recordset(%s::json) AS new(
-    id uuid, order_id uuid, exec_id text, ref_exec_id text, kind text, trade_id uuid, is_live boolean,
-    quantity numeric, restated_quantity numeric, price numeric, fee numeric, executed_at timestamptz)
+_TRADES = Rows(
+    id="uuid", order_id="uuid", exec_id="text", ref_exec_id="text", kind="text", trade_id="uuid", is_live="boolean",
+    quantity="numeric", restated_quantity="numeric", price="numeric", fee="numeric", executed_at="timestamptz",
+)  # fmt: skip
+_EXECUTIONS = f"""
+INSERT INTO orders_execution (venue, recorded_at, {_TRADES.columns}) SELECT %s, %s, {_TRADES.columns} FROM {_TRADES}
 """
 _NO_LONGER_LIVE = "UPDATE orders_execution SET is_live = false WHERE id = ANY(%s)"
 
@@ -79,7 +77,7 @@ def reports_apply(venue: str, incoming: Sequence[Incoming], at: datetime) -> Rec
     """Apply reports in the caller's transaction; one that was parked and has been dealt with meanwhile is left out."""
     reports = [each.report for each in incoming]
     ids = list({report.order_id for report in reports})
-    owners = [row[0] for row in fetch(_OWNERS, [array_of(ids)])]
+    owners = [row[0] for row in fetch(_OWNERS, [uuids_of(ids)])]
     locked = accounts_lock(owners) if owners else LockedAccounts(())
     known = _known(venue, ids, reports)
     instruments = instruments_by_id({order.instrument_id for order in known.orders.values()}) if known.orders else {}
@@ -103,7 +101,7 @@ def reports_apply(venue: str, incoming: Sequence[Incoming], at: datetime) -> Rec
 
 
 def _known(venue: str, ids: Sequence[UUID], reports: Sequence[VenueReport]) -> Known:
-    orders = orders_fetch(LOCKED, [array_of(ids)])
+    orders = orders_fetch(LOCKED, [uuids_of(ids)])
     asked = versions_pending([order.id for order in orders if order.pending is PendingOperation.REPLACE])
     recorded, early = recorded_and_early(venue, reports)
     waiting = [each.report for waiting in early.values() for each in waiting]
@@ -205,26 +203,19 @@ def _live(restating: Sequence[Move], instruments: Mapping[UUID, InstrumentFacts]
 def _executions_insert(batch: Batch, at: datetime) -> None:
     rows = [_execution_row(move, _fill(batch, move)) for move in _moves(batch, *BOOKED)]
     if rows:
-        execute(_EXECUTIONS, [batch.known.venue, at, as_json(rows)])
+        execute(_EXECUTIONS, [batch.known.venue, at, *_TRADES.bound(rows)])
 
 
-def _execution_row(move: Move, fill: Fill) -> dict[str, object]:
+def _execution_row(move: Move, fill: Fill) -> tuple[object, ...]:
     report, is_bust = move.report, move.kind is EventKind.BUSTED
     taken_back = move.referred if is_bust else None
-    return {
-        "trade_id": None if fill.trade_id == fill.execution_id else fill.trade_id,
-        "restated_quantity": None if fill.counted == fill.quantity else fill.counted,
-        "id": move.execution_id,
-        "order_id": report.order_id,
-        "exec_id": report.exec_id,
-        "ref_exec_id": report.ref_exec_id,
-        "kind": report.kind.value,
-        "is_live": not is_bust,
-        "quantity": taken_back.quantity if taken_back else report.quantity,
-        "price": taken_back.price if taken_back else report.price,
-        "fee": taken_back.fee if taken_back else report.fee,
-        "executed_at": report.executed_at,
-    }
+    trade_id = None if fill.trade_id == fill.execution_id else fill.trade_id
+    restated = None if fill.counted == fill.quantity else fill.counted
+    said = taken_back or report
+    return (
+        move.execution_id, report.order_id, report.exec_id, report.ref_exec_id, report.kind.value, trade_id,
+        not is_bust, said.quantity, restated, said.price, said.fee, report.executed_at,
+    )  # fmt: skip
 
 
 def _store(
@@ -254,7 +245,7 @@ def _store(
         followed = groups_follow(batch.orders.values(), locked, journal, at=at, spared=_refused(batch), splits=splits)
     with pipelined():
         if fresh:
-            execute(_REMEMBER, [batch.known.venue, texts_of(fresh), array_of(fresh.values())])
+            execute(_REMEMBER, [batch.known.venue, texts_of(fresh), uuids_of(fresh.values())])
         if not has_groups:
             reservations_follow(orders, locked=locked, instruments=instruments, at=at)
         intents_settle(waits, at=at)

@@ -11,10 +11,10 @@ from django.db import transaction
 
 from accounts.services import accounts_lock
 from audit.domain.types import Actor
+from audit.sql import fetch
 from orders.domain.events import OrderExpired
 from orders.domain.order import EventKind, OrderEvent
 from orders.domain.states import InvalidTransition
-from orders.selectors.sql import fetch
 from orders.services.groups import groups_follow
 from orders.services.intents import intents_drop
 from orders.services.working import Journal, WorkingOrder, orders_locked, orders_save

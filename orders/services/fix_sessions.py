@@ -12,10 +12,10 @@ from django.db import Error, transaction
 
 from audit.domain.types import Actor
 from audit.selectors import account_sequence_last, events_by_correlation
+from audit.sql import execute, fetch
 from orders.domain.types import IntentKind
 from orders.models import FixSession
 from orders.selectors.fix import FixRequestFacts, fix_request_by_client_order_id, orders_open_ids_of_key
-from orders.selectors.sql import execute, fetch
 from orders.services.cancelling import orders_cancel
 from trading_portal.kernel.ids import uuid7
 

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
+from audit.sql import fetch
 from orders.domain.brackets import is_exit
 from orders.domain.facts import OrderFacts, OrderTerms
 from orders.domain.types import Leg
-from orders.selectors.sql import fetch
 from risk.domain.egress import Leaving
 from risk.selectors import sends_refused
 from trading_portal.kernel.errors import Reason, reason

@@ -6,19 +6,19 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
+from audit.sql import execute
 from orders.domain.types import IntentKind
-from orders.selectors.sql import execute
-from trading_portal.kernel.arrays import array_of, texts_of
+from trading_portal.kernel.arrays import Rows, bigints_of, booleans_of, uuids_of
 
-_INSERT = """
-INSERT INTO orders_venueintent (order_id, venue, kind, state, attempts, due_at)
-SELECT order_id, venue, kind, 'due', 0, due_at
-FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::timestamptz[]) AS new(order_id, venue, kind, due_at)
+_MESSAGES = Rows(order_id="uuid", venue="text", kind="text", due_at="timestamptz")
+_INSERT = f"""
+INSERT INTO orders_venueintent (state, attempts, {_MESSAGES.columns})
+SELECT 'due', 0, {_MESSAGES.columns} FROM {_MESSAGES}
 """
-_REPLACES = """
-INSERT INTO orders_venueintent (order_id, venue, kind, state, attempts, due_at, version_id)
-SELECT order_id, venue, 'replace', 'due', 0, %s, version_id
-FROM unnest(%s::uuid[], %s::text[], %s::uuid[]) AS new(order_id, venue, version_id)
+_REPLACING = Rows(order_id="uuid", venue="text", version_id="uuid")
+_REPLACES = f"""
+INSERT INTO orders_venueintent (kind, state, attempts, due_at, {_REPLACING.columns})
+SELECT 'replace', 'due', 0, %s, {_REPLACING.columns} FROM {_REPLACING}
 """
 _DROP = """
 UPDATE orders_venueintent SET state = 'dropped', settled_at = %s WHERE order_id = ANY(%s::uuid[]) AND state = 'due'
@@ -41,30 +41,28 @@ WHERE intent.order_id = moved.order_id AND intent.state IN ('due', 'sent')
 def intents_insert(messages: Sequence[tuple[UUID, str, IntentKind, datetime]]) -> None:
     """Store messages (order, venue, kind, when due)."""
     if messages:
-        orders, venues, kinds, due = zip(*messages, strict=True)
-        execute(_INSERT, [array_of(orders), texts_of(venues), texts_of(kinds), array_of(due)])
+        execute(_INSERT, _MESSAGES.bound(messages))
 
 
 def replaces_insert(replaces: Sequence[tuple[UUID, str, UUID]], *, at: datetime) -> None:
     """Store requests to replace orders (order, venue, version), due now."""
     if replaces:
-        orders, venues, versions = zip(*replaces, strict=True)
-        execute(_REPLACES, [at, array_of(orders), texts_of(venues), array_of(versions)])
+        execute(_REPLACES, [at, *_REPLACING.bound(replaces)])
 
 
 def intents_drop(order_ids: Collection[UUID], *, at: datetime) -> None:
     """Drop what was not yet sent."""
     if order_ids:
-        execute(_DROP, [at, array_of(order_ids)])
+        execute(_DROP, [at, uuids_of(order_ids)])
 
 
 def intents_sent(intent_ids: Collection[int], *, fence: int | None, at: datetime) -> None:
     """Note that messages are about to be sent."""
     if intent_ids:
-        execute(_SENT, [at, fence, array_of(intent_ids)])
+        execute(_SENT, [at, fence, bigints_of(intent_ids)])
 
 
 def intents_settle(still_waits: Mapping[UUID, bool], *, at: datetime) -> None:
     """Settle what a venue's reports answered; `still_waits` says which orders have an open request all the same."""
     if still_waits:
-        execute(_SETTLE, [at, array_of(still_waits), array_of(still_waits.values())])
+        execute(_SETTLE, [at, uuids_of(still_waits), booleans_of(still_waits.values())])

@@ -5,8 +5,8 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import transaction
 
+from audit.sql import execute, fetch, require_transaction
 from orders.domain.errors import LeaseLost
-from orders.selectors.sql import execute, fetch, require_transaction
 
 LEASE_SECONDS: float = settings.VENUE_LEASE_SECONDS
 

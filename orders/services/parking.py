@@ -10,8 +10,8 @@ from uuid import UUID
 
 import msgspec
 
+from audit.sql import as_json, execute, fetch
 from orders.domain.reports import VenueReport
-from orders.selectors.sql import as_json, execute, fetch
 from orders.services.reporting import Incoming, Parked
 from trading_portal.kernel.ids import uuid7
 

@@ -10,6 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from accounts.domain.types import LockedAccounts
+from audit.sql import fetch
 from marketdata.domain.types import InstrumentFacts, Session
 from marketdata.selectors import session_at
 from orders.domain.amending import change_faults, fields_amended, is_changed, is_decreasing, terms_asked
@@ -20,7 +21,6 @@ from orders.domain.order import EventKind, OrderEvent
 from orders.domain.parsing import timing_reasons
 from orders.domain.states import InvalidTransition, apply, status_of
 from orders.domain.types import OrderClass, PendingOperation, TimeInForce
-from orders.selectors.sql import fetch
 from orders.selectors.versions import orders_seen
 from orders.services.intending import hours_of, intent_of
 from orders.services.working import WorkingOrder

@@ -8,8 +8,8 @@ from datetime import datetime
 from django.db import transaction
 
 from audit.services import events_append
+from audit.sql import execute
 from orders.domain.venue_events import GapClosed
-from orders.selectors.sql import execute
 from orders.services.breaking import venue_event
 from orders.services.leasing import lease_require
 

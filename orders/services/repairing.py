@@ -7,7 +7,7 @@ from datetime import datetime
 from django.db import transaction
 
 from accounts.services import accounts_lock
-from orders.selectors.sql import fetch
+from audit.sql import fetch
 from orders.services.groups import groups_follow
 from orders.services.working import Journal, orders_locked
 

@@ -15,12 +15,12 @@ from django.db.models import Q
 
 from audit.domain.types import Actor
 from audit.services import events_append
+from audit.sql import fetch
 from orders.brokers.registry import ADAPTERS
 from orders.domain.commands import PlaceOrder
 from orders.domain.facts import PAPER_VENUE, SMART_VENUE
 from orders.domain.venue_events import RouteRemoved, RouteSet
 from orders.models import VenueRoute
-from orders.selectors.sql import fetch
 from orders.services.breaking import venue_event
 from trading_portal.kernel.errors import Reason, reason
 

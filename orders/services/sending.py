@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from accounts.domain.types import LockedAccounts
 from accounts.services import accounts_lock
 from audit.domain.types import Actor
+from audit.sql import execute, fetch, pipelined
 from orders.domain.events import OrderDropped, OrderRejected, OrderReplaceRejected, OrderRouted, OrderUnknown
 from orders.domain.facts import VenueMessage
 from orders.domain.order import EventKind, OrderEvent
@@ -20,7 +21,6 @@ from orders.domain.reasons import sentence
 from orders.domain.scenarios import scenario_of
 from orders.domain.states import InvalidTransition
 from orders.domain.types import BaseState, IntentKind
-from orders.selectors.sql import execute, fetch, pipelined
 from orders.services.gateway import OPEN_GATEWAY, Gateway, orders_refused
 from orders.services.groups import groups_follow
 from orders.services.intents import intents_drop, intents_sent
@@ -29,7 +29,7 @@ from orders.services.reserving import reservations_follow
 from orders.services.versions import Settled, terms_facts, version_settle, versions_settle
 from orders.services.working import Journal, WorkingOrder, orders_locked, orders_save, reasons_stored
 from positions.services import reservations_release
-from trading_portal.kernel.arrays import array_of
+from trading_portal.kernel.arrays import bigints_of
 from trading_portal.kernel.errors import Reason
 from trading_portal.kernel.failpoints import failpoint
 from trading_portal.kernel.money import plain
@@ -86,7 +86,7 @@ def venue_claim(
             return []
         # Accounts before orders before intents, as everywhere: the intents are looked at again under the lock.
         locked = accounts_lock({account_id for _, account_id in candidates})
-        taken: list[Taken] = [tuple(row) for row in fetch(_TAKE, [array_of(row[0] for row in candidates)])]
+        taken: list[Taken] = [tuple(row) for row in fetch(_TAKE, [bigints_of(row[0] for row in candidates)])]
         messages = _claim(taken, locked, venue, fence, gateway, at)
         failpoint("venue.after_claim")
     return messages

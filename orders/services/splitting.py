@@ -10,11 +10,11 @@ from uuid import UUID
 
 import msgspec
 
+from audit.sql import as_json, execute
 from orders.domain.amending import terms_text
 from orders.domain.order import OrderEvent
 from orders.domain.reports import VenueReport
 from orders.domain.splitting import is_tellable, order_restated, terms_restated
-from orders.selectors.sql import as_json, execute
 from orders.services.working import WorkingOrder
 from trading_portal.kernel.errors import Reason, reason
 from trading_portal.kernel.money import plain

@@ -11,38 +11,33 @@ from uuid import UUID
 import msgspec
 
 from accounts.domain.types import LockedAccounts
+from audit.sql import execute, pipelined
 from marketdata.domain.types import InstrumentFacts, Session
 from orders.domain.commands import PlaceOrder
 from orders.domain.events import OrderAccepted, OrderRefused
 from orders.domain.facts import OrderFacts
 from orders.domain.types import STOPS, BaseState, IntentKind, Leg, OrderClass, PendingOperation, TimeInForce
-from orders.selectors.sql import as_json, execute, pipelined
 from orders.services.intents import intents_insert
 from orders.services.working import Journal, WorkingOrder, reasons_stored
 from positions.domain.types import NewReservation
 from positions.services import reservations_open
 from risk.domain.types import Decision
 from risk.services import decisions_record
+from trading_portal.kernel.arrays import Rows
 from trading_portal.kernel.money import ZERO, plain
 
-_INSERT = """
-INSERT INTO orders_order (id, account_id, instrument_id, client_order_id, command_hash, side, type, time_in_force,
-    quantity, limit_price, stop_price, extended_hours, base, pending, is_unknown, filled_quantity, filled_value,
-    worst_price, is_refused, is_closed, reasons, venue, source, api_key_id, correlation_id, version_number,
-    event_sequence, placed_at, expires_at, ended_at, updated_at, notional, trail_price, trail_percent, order_class,
-    parent_id, leg, schedule)
-SELECT id, account_id, instrument_id, client_order_id, decode(command_hash, 'base64'), side, type, time_in_force,
-    quantity, limit_price, stop_price, extended_hours, base, 'none', false, 0, 0,
-    worst_price, is_refused, is_refused, reasons, venue, source, api_key_id, correlation_id, 1, 1,
-    placed_at, expires_at, ended_at, %s, notional, trail_price, trail_percent, coalesce(order_class, 'simple'),
-    parent_id, coalesce(leg, ''), schedule
-FROM json_to_recordset(%s::json) AS new(
-    id uuid, account_id uuid, instrument_id uuid, client_order_id text, command_hash text, side text, type text,
-    time_in_force text, quantity numeric, limit_price numeric, stop_price numeric, extended_hours boolean, base text,
-    worst_price numeric, is_refused boolean, reasons jsonb, venue text, source text, api_key_id uuid,
-    correlation_id uuid, placed_at timestamptz, expires_at timestamptz, ended_at timestamptz,
-    notional numeric, trail_price numeric, trail_percent numeric, order_class text, parent_id uuid, leg text,
-    schedule jsonb)
+_NEW = Rows(
+    id="uuid", account_id="uuid", instrument_id="uuid", client_order_id="text", command_hash="bytea", side="text",
+    type="text", time_in_force="text", quantity="numeric", limit_price="numeric", stop_price="numeric",
+    extended_hours="boolean", base="text", worst_price="numeric", is_refused="boolean", is_closed="boolean",
+    reasons="jsonb", venue="text", source="text", api_key_id="uuid", correlation_id="uuid", placed_at="timestamptz",
+    expires_at="timestamptz", ended_at="timestamptz", notional="numeric", trail_price="numeric",
+    trail_percent="numeric", order_class="text", parent_id="uuid", leg="text", schedule="jsonb",
+)  # fmt: skip
+_INSERT = f"""
+INSERT INTO orders_order (pending, is_unknown, filled_quantity, filled_value, version_number, event_sequence,
+    updated_at, {_NEW.columns})
+SELECT 'none', false, 0, 0, 1, 1, %s, {_NEW.columns} FROM {_NEW}
 """
 
 
@@ -102,7 +97,7 @@ def orders_store(orders: Sequence[DecidedOrder], *, locked: LockedAccounts, at: 
     journal = Journal(locked, at=at)
     # The database works on each statement while the next one is made; the decisions come last, as they are waited for.
     with pipelined():
-        execute(_INSERT, [at, as_json([_row(each) for each in orders])])
+        execute(_INSERT, [at, *_NEW.bound(_row(each) for each in orders)])
         intents_insert([(each.new.order_id, each.new.venue, IntentKind.SUBMIT, each.new.due_at(at)) for each in sent])
         reservations_open(reservations=[_reservation(each, locked) for each in own if each.decision.approved], at=at)
         for each in orders:
@@ -157,47 +152,16 @@ def _facts(new: NewOrder, decision: Decision, at: datetime) -> OrderFacts:
     )
 
 
-def _row(each: DecidedOrder) -> dict[str, Any]:
+def _row(each: DecidedOrder) -> tuple[Any, ...]:
     facts, command = each.order.facts, each.new.command
-    return _rare(facts) | {
-        "id": facts.id,
-        "account_id": facts.account_id,
-        "instrument_id": facts.instrument_id,
-        "client_order_id": facts.client_order_id,
-        "command_hash": each.new.hash,
-        "side": facts.side,
-        "type": facts.order_type,
-        "time_in_force": facts.time_in_force,
-        "quantity": facts.quantity,
-        "limit_price": facts.limit_price,
-        "stop_price": facts.stop_price,
-        "extended_hours": facts.extended_hours,
-        "base": facts.base,
-        "worst_price": facts.worst_price,
-        "is_refused": facts.is_refused,
-        "reasons": facts.reasons,
-        "venue": facts.venue,
-        "source": facts.source,
-        "api_key_id": command.api_key_pk,
-        "correlation_id": facts.correlation_id,
-        "placed_at": facts.placed_at,
-        "expires_at": facts.expires_at,
-        "ended_at": facts.ended_at,
-    }
-
-
-def _rare(facts: OrderFacts) -> dict[str, Any]:
-    """Return the columns that most orders leave empty: what is not written is not unfolded."""
-    rare = {
-        "notional": facts.notional,
-        "trail_price": facts.trail_price,
-        "trail_percent": facts.trail_percent,
-        "parent_id": facts.parent_id,
-        "schedule": facts.schedule,
-        "order_class": None if facts.order_class is OrderClass.SIMPLE else facts.order_class,
-        "leg": facts.leg or None,
-    }
-    return {name: value for name, value in rare.items() if value is not None}
+    return (
+        facts.id, facts.account_id, facts.instrument_id, facts.client_order_id, each.new.hash, facts.side,
+        facts.order_type, facts.time_in_force, facts.quantity, facts.limit_price, facts.stop_price,
+        facts.extended_hours, facts.base, facts.worst_price, facts.is_refused, facts.is_refused, facts.reasons,
+        facts.venue, facts.source, command.api_key_pk, facts.correlation_id, facts.placed_at, facts.expires_at,
+        facts.ended_at, facts.notional, facts.trail_price, facts.trail_percent, facts.order_class, facts.parent_id,
+        facts.leg, facts.schedule,
+    )  # fmt: skip
 
 
 def _reservation(each: DecidedOrder, locked: LockedAccounts) -> NewReservation:

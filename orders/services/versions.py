@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from audit.domain.types import Actor
+from audit.sql import as_json, execute
 from orders.domain.amending import amended, terms_asked, terms_taken, terms_text
 from orders.domain.commands import ReplaceFields, replace_hash
 from orders.domain.events import OrderReplaceRequested
@@ -18,7 +19,6 @@ from orders.domain.order import EventKind, OrderEvent, OrderState
 from orders.domain.reports import VenueReport
 from orders.domain.states import status_of
 from orders.domain.types import PendingOperation
-from orders.selectors.sql import as_json, execute
 from orders.services.working import Journal, WorkingOrder, reasons_stored
 from trading_portal.kernel.errors import Reason, reason
 from trading_portal.kernel.ids import uuid7

@@ -14,6 +14,7 @@ from accounts.domain.types import LockedAccounts
 from accounts.services import accounts_sequences_save
 from audit.domain.types import Actor, EventPayload, NewEvent
 from audit.services import events_append
+from audit.sql import execute, require_transaction
 from marketdata.domain.types import InstrumentFacts
 from orders.domain.events import OrderPayload
 from orders.domain.facts import OrderFacts, OrderTerms
@@ -22,24 +23,25 @@ from orders.domain.order import TERMINAL, OrderEvent, OrderState
 from orders.domain.states import apply, status_of
 from orders.domain.types import BaseState, PendingOperation
 from orders.selectors.rows import LOCKED, orders_fetch
-from orders.selectors.sql import as_json, execute, require_transaction
 from orders.selectors.versions import versions_pending
-from trading_portal.kernel.arrays import array_of
+from trading_portal.kernel.arrays import Rows, uuids_of
 from trading_portal.kernel.errors import Reason
 from trading_portal.kernel.money import plain
 
-_SAVE = """
+_SAVED = Rows(
+    id="uuid", base="text", pending="text", is_unknown="boolean", is_closed="boolean", quantity="numeric",
+    filled_quantity="numeric", filled_value="numeric", average_price="numeric", reasons="jsonb",
+    venue_order_id="text", event_sequence="bigint", routed_at="timestamptz", filled_at="timestamptz",
+    ended_at="timestamptz",
+)  # fmt: skip
+_SAVE = f"""
 UPDATE orders_order AS o SET
     base = new.base, pending = new.pending, is_unknown = new.is_unknown, is_closed = new.is_closed,
     quantity = new.quantity,
     filled_quantity = new.filled_quantity, filled_value = new.filled_value, average_price = new.average_price,
     reasons = new.reasons, venue_order_id = new.venue_order_id, event_sequence = new.event_sequence,
     routed_at = new.routed_at, filled_at = new.filled_at, ended_at = new.ended_at, updated_at = %s
-FROM json_to_recordset(%s::json) AS new(
-    id uuid, base text, pending text, is_unknown boolean, is_closed boolean, quantity numeric, filled_quantity numeric,
-    filled_value numeric, average_price numeric, reasons jsonb, venue_order_id text, event_sequence bigint,
-    routed_at timestamptz, filled_at timestamptz, ended_at timestamptz)
-WHERE o.id = new.id
+FROM {_SAVED} WHERE o.id = new.id
 """
 
 
@@ -168,7 +170,7 @@ def orders_locked(
 ) -> dict[UUID, WorkingOrder]:
     """Lock and return orders, in one statement and sorted; the caller holds their accounts' lock already."""
     require_transaction()
-    found = orders_fetch(LOCKED, [array_of(order_ids)], instruments=instruments)
+    found = orders_fetch(LOCKED, [uuids_of(order_ids)], instruments=instruments)
     asked = versions_pending([o.id for o in found if o.pending is PendingOperation.REPLACE])
     return {o.id: WorkingOrder(o, asked.get(o.id)) for o in found}
 
@@ -177,28 +179,16 @@ def orders_save(orders: Iterable[WorkingOrder], *, at: datetime) -> None:
     """Store where orders stand now, in one statement."""
     rows = [_saved(order) for order in orders]
     if rows:
-        execute(_SAVE, [at, as_json(rows)])
+        execute(_SAVE, [at, *_SAVED.bound(rows)])
 
 
-def _saved(order: WorkingOrder) -> dict[str, Any]:
+def _saved(order: WorkingOrder) -> tuple[Any, ...]:
     state, facts = order.state, order.facts
-    return {
-        "id": facts.id,
-        "base": state.base,
-        "pending": state.pending,
-        "is_unknown": state.is_unknown,
-        "is_closed": not state.is_open,
-        "quantity": state.quantity,
-        "filled_quantity": state.filled_quantity,
-        "filled_value": state.filled_value,
-        "average_price": state.average_price,
-        "reasons": facts.reasons,
-        "venue_order_id": facts.venue_order_id,
-        "event_sequence": order.sequence,
-        "routed_at": facts.routed_at,
-        "filled_at": facts.filled_at,
-        "ended_at": facts.ended_at,
-    }
+    return (
+        facts.id, state.base, state.pending, state.is_unknown, not state.is_open, state.quantity,
+        state.filled_quantity, state.filled_value, state.average_price, facts.reasons, facts.venue_order_id,
+        order.sequence, facts.routed_at, facts.filled_at, facts.ended_at,
+    )  # fmt: skip
 
 
 def reasons_stored(reasons: Sequence[Reason]) -> list[Mapping[str, Any]]:

@@ -16,7 +16,6 @@ from risk.domain.types import Check, Decision, Verdict
 from trading_portal.kernel.errors import Fact, Reason, fact_text
 from trading_portal.kernel.money import STORED_PLACES, ZERO, divide, plain, stored
 
-_encoder = msgspec.json.Encoder(decimal_format="string")
 _RARE = ("notional", "stop_price", "trail_price", "trail_percent")
 _PERCENT_STEP = Decimal("0.1")
 
@@ -72,16 +71,16 @@ def reasons_json(reasons: Sequence[Reason]) -> list[dict[str, object]]:
     return [{"code": why.code, "facts": facts_json(why.facts)} for why in reasons]
 
 
-def checks_json(decision: Decision) -> str:
-    """Return a decision's checks as JSON, exact as they were judged; what is not there has its default."""
-    return _encoder.encode([_stored(check) for check in decision.checks]).decode()
+def checks_json(decision: Decision) -> list[Check]:
+    """Return a decision's checks exact as they were judged; what is not there has its default."""
+    return [_stored(check) for check in decision.checks]
 
 
 def _stored(check: Check) -> Check:
     return replace(check, facts=facts_json(check.facts)) if check.code else check
 
 
-def inputs_json(decision: Decision) -> str:
+def inputs_json(decision: Decision) -> dict[str, object]:
     """Return what a decision was made on: the order, its price and the price's age."""
     intent, price = decision.intent, decision.snapshot.price
     row: dict[str, object] = {
@@ -103,7 +102,7 @@ def inputs_json(decision: Decision) -> str:
             "price_source": "quote" if price.is_quote else "close",
             "price_age": _loose(price.age),
         }
-    return _encoder.encode(row).decode()
+    return row
 
 
 def _loose(value: object) -> str | None:

@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from audit.sql import fetch
 from risk.domain.book import Scope, StateRow, SwitchRow
 from risk.domain.types import LimitFacts, Mode
-from risk.selectors.sql import fetch
-from trading_portal.kernel.arrays import array_of, bytes_of
+from trading_portal.kernel.arrays import bytes_of, uuids_of
 
 TENTHS_COUNTED = 11
 """A second is ten tenths; the one it began in is counted whole, so that the rate is never too low."""
@@ -79,11 +79,11 @@ def check_rows(
     """Return what holds now for these accounts and instruments; read it after taking the accounts' lock."""
     parameters = {
         "at": at,
-        "accounts": array_of(account_ids),
-        "instruments": array_of(instrument_ids),
+        "accounts": uuids_of(account_ids),
+        "instruments": uuids_of(instrument_ids),
         "tenth": tenth_of(at),
         "window": TENTHS_COUNTED,
-        "owners": array_of(account_id for account_id, _ in fingerprints),
+        "owners": uuids_of(account_id for account_id, _ in fingerprints),
         "prints": bytes_of(print_ for _, print_ in fingerprints),
     }
     rows = CheckRows()

@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from audit.sql import fetch
 from risk.domain.egress import Leaving
 from risk.models import KillSwitch
-from risk.selectors.sql import fetch
 from trading_portal.kernel.errors import Reason, reason
 
 # Halts count as well as switches: whoever asks is about to send, and the state may have changed since the check.

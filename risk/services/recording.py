@@ -7,27 +7,25 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-import msgspec
 from django.db import connection, transaction
 
+from audit.sql import fetch
 from risk.domain.fingerprints import fingerprint
 from risk.domain.records import checks_json, facts_json, inputs_json, reasons_json
 from risk.domain.rules.base import WARNS_FROM
 from risk.domain.types import Check, Decision, Verdict
 from risk.models import Limit, OrderFingerprint, Rule
 from risk.selectors.checking import TENTHS_COUNTED, tenth_of
-from risk.selectors.sql import fetch
-from trading_portal.kernel.arrays import array_of, bytes_of, texts_of
+from trading_portal.kernel.arrays import booleans_of, bytes_of, integers_of, jsons_of, texts_of, uuids_of
 from trading_portal.kernel.ids import uuid7
 from trading_portal.kernel.money import ZERO
 
-# JSON goes in binary (%b): as text, an array of it has every quote escaped, which costs more than all the rest.
 _RECORD = """
 WITH decided AS (
     INSERT INTO risk_decision (order_id, account_id, instrument_id, is_approved, inputs, checks, reasons, decided_at)
     SELECT order_id, account_id, instrument_id, is_approved, inputs, checks, reasons, %(at)s
     FROM unnest(%(orders)s::uuid[], %(accounts)s::uuid[], %(instruments)s::uuid[], %(approved)s::boolean[],
-                %(inputs)b::text[]::jsonb[], %(checks)b::text[]::jsonb[], %(reasons)b::text[]::jsonb[])
+                %(inputs)s::jsonb[], %(checks)s::jsonb[], %(reasons)s::jsonb[])
          AS new(order_id, account_id, instrument_id, is_approved, inputs, checks, reasons)
 ), placed AS (
     INSERT INTO risk_orderfingerprint (account_id, fingerprint, placed_at)
@@ -49,12 +47,11 @@ WITH decided AS (
 INSERT INTO risk_breach (id, account_id, instrument_id, order_id, severity, code, facts, breached_at, note)
 SELECT id, account_id, instrument_id, order_id, severity, code, facts, %(at)s, ''
 FROM unnest(%(breaches)s::uuid[], %(breach_accounts)s::uuid[], %(breach_instruments)s::uuid[],
-            %(breach_orders)s::uuid[], %(severities)s::text[], %(codes)s::text[], %(facts)b::text[]::jsonb[])
+            %(breach_orders)s::uuid[], %(severities)s::text[], %(codes)s::text[], %(facts)s::jsonb[])
      AS new(id, account_id, instrument_id, order_id, severity, code, facts)
 ON CONFLICT (order_id, code) DO NOTHING
 RETURNING id
 """
-_encoder = msgspec.json.Encoder()
 
 
 def decisions_record(*, decisions: Sequence[Decision], at: datetime) -> None:
@@ -74,26 +71,26 @@ def decisions_record(*, decisions: Sequence[Decision], at: datetime) -> None:
         _RECORD,
         {
             "at": at,
-            "orders": array_of(decision.order_id for decision in decisions),
-            "accounts": array_of(decision.account_id for decision in decisions),
-            "instruments": array_of(decision.intent.instrument.id for decision in decisions),
-            "approved": array_of(decision.approved for decision in decisions),
-            "inputs": [inputs_json(decision) for decision in decisions],
-            "checks": [checks_json(decision) for decision in decisions],
-            "reasons": [_json(reasons_json(decision.reasons)) for decision in decisions],
-            "owners": array_of(decision.account_id for decision in placed),
+            "orders": uuids_of(decision.order_id for decision in decisions),
+            "accounts": uuids_of(decision.account_id for decision in decisions),
+            "instruments": uuids_of(decision.intent.instrument.id for decision in decisions),
+            "approved": booleans_of(decision.approved for decision in decisions),
+            "inputs": jsons_of(inputs_json(decision) for decision in decisions),
+            "checks": jsons_of(checks_json(decision) for decision in decisions),
+            "reasons": jsons_of(reasons_json(decision.reasons) for decision in decisions),
+            "owners": uuids_of(decision.account_id for decision in placed),
             "prints": bytes_of(fingerprint(decision.intent) for decision in placed),
             "tenth": tenth_of(at),
             "window": TENTHS_COUNTED,
-            "counted": array_of(counts),
-            "numbers": array_of(counts.values()),
-            "breaches": array_of(uuid7() for _ in breaches),
-            "breach_accounts": array_of(decision.account_id for decision, *_ in breaches),
-            "breach_instruments": array_of(decision.intent.instrument.id for decision, *_ in breaches),
-            "breach_orders": array_of(decision.order_id for decision, *_ in breaches),
+            "counted": uuids_of(counts),
+            "numbers": integers_of(counts.values()),
+            "breaches": uuids_of(uuid7() for _ in breaches),
+            "breach_accounts": uuids_of(decision.account_id for decision, *_ in breaches),
+            "breach_instruments": uuids_of(decision.intent.instrument.id for decision, *_ in breaches),
+            "breach_orders": uuids_of(decision.order_id for decision, *_ in breaches),
             "severities": texts_of(severity for _, severity, _, _ in breaches),
             "codes": texts_of(code for _, _, code, _ in breaches),
-            "facts": [_json(facts) for *_, facts in breaches],
+            "facts": jsons_of(facts for *_, facts in breaches),
         },
     )
 
@@ -118,10 +115,6 @@ def _is_crossing(check: Check) -> bool:
 def _near(check: Check) -> dict[str, str]:
     values: dict[str, Any] = {"value": check.value, "limit": check.limit, "scope": check.scope}
     return facts_json(values)
-
-
-def _json(value: object) -> str:
-    return _encoder.encode(value).decode()
 
 
 def fingerprints_sweep(*, at: datetime) -> int:

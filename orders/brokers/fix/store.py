@@ -10,10 +10,10 @@ from uuid import UUID
 import msgspec
 from django.db import transaction
 
+from audit.sql import as_json, execute, fetch, pipelined
 from orders.brokers.protocol import DropCopy, VenueOrder, VenueReplace
 from orders.domain.reports import ReportKind, VenueReport
 from orders.domain.types import IntentKind
-from orders.selectors.sql import as_json, execute, fetch, pipelined
 
 PAGE = 4000
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -10,14 +10,14 @@ from uuid import UUID
 
 from django.db import transaction
 
+from audit.sql import execute, fetch, pipelined
 from orders.brokers.paper.bookorder import BookOrder
 from orders.brokers.paper.working import Pause, Turn, Working
 from orders.brokers.protocol import DropCopy, VenueGone
 from orders.domain.reports import ReportKind, Restatement, VenueReport
 from orders.domain.types import OrderType, TimeInForce
-from orders.selectors.sql import execute, fetch, pipelined
 from positions.domain.types import Side
-from trading_portal.kernel.arrays import array_of, texts_of
+from trading_portal.kernel.arrays import Rows, uuids_of
 
 PAGE = 4000
 
@@ -26,58 +26,54 @@ INSERT INTO orders_papersession AS s (venue, number, started_at) VALUES (%s, 1, 
 ON CONFLICT (venue) DO UPDATE SET number = s.number + 1, started_at = excluded.started_at RETURNING number
 """
 _CHECK_SESSION = "SELECT number FROM orders_papersession WHERE venue = %s FOR SHARE"
-_ORDER_COLUMNS = """
-order_id, account_id, symbol, side, type, time_in_force, quantity, limit_price, stop_price, trail_price, trail_percent,
-mark, is_triggered, extended_hours, arrival, filled_quantity, state, pause, scenario, step, step_at, received_at,
-acts_at, expires_at
-"""
-_OPEN_ORDERS = f"SELECT {_ORDER_COLUMNS} FROM orders_paperorder WHERE venue = %s AND state = 'open' ORDER BY arrival"
-_ORDERS = f"SELECT {_ORDER_COLUMNS} FROM orders_paperorder WHERE venue = %s AND order_id = ANY(%s::uuid[])"
+_ORDER = Rows(
+    order_id="uuid", account_id="uuid", symbol="text", side="text", type="text", time_in_force="text",
+    quantity="numeric", limit_price="numeric", stop_price="numeric", trail_price="numeric", trail_percent="numeric",
+    mark="numeric", is_triggered="boolean", extended_hours="boolean", arrival="bigint", filled_quantity="numeric",
+    state="text", pause="text", scenario="text", step="smallint", step_at="timestamptz", received_at="timestamptz",
+    acts_at="timestamptz", expires_at="timestamptz",
+)  # fmt: skip
+_OPEN_ORDERS = f"SELECT {_ORDER.columns} FROM orders_paperorder WHERE venue = %s AND state = 'open' ORDER BY arrival"
+_ORDERS = f"SELECT {_ORDER.columns} FROM orders_paperorder WHERE venue = %s AND order_id = ANY(%s::uuid[])"
 _LAST_REPORT = "SELECT coalesce(max(id), 0) FROM orders_paperreport WHERE venue = %s"
 _KNOWN = "SELECT order_id FROM orders_paperorder WHERE venue = %s AND order_id = ANY(%s::uuid[])"
 _INSERT_ORDERS = f"""
-INSERT INTO orders_paperorder (venue, {_ORDER_COLUMNS})
-SELECT %s, * FROM unnest(
-    %s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::numeric[], %s::numeric[], %s::numeric[],
-    %s::numeric[], %s::numeric[], %s::numeric[], %s::boolean[], %s::boolean[], %s::bigint[], %s::numeric[], %s::text[],
-    %s::text[], %s::text[], %s::smallint[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[])
+INSERT INTO orders_paperorder (venue, {_ORDER.columns}) SELECT %s, {_ORDER.columns} FROM {_ORDER}
 """
-_UPDATE_FILLED = """
+_FILLED = Rows(order_id="uuid", filled="numeric", state="text")
+_UPDATE_FILLED = f"""
 UPDATE orders_paperorder o SET filled_quantity = new.filled, state = new.state
-FROM unnest(%s::uuid[], %s::numeric[], %s::text[]) AS new(order_id, filled, state) WHERE o.order_id = new.order_id
+FROM {_FILLED} WHERE o.order_id = new.order_id
 """
-_UPDATE_TERMS = """
+_TERMS = Rows(
+    order_id="uuid", filled="numeric", state="text", quantity="numeric", tif="text", limit_price="numeric",
+    stop_price="numeric", trail_price="numeric", trail_percent="numeric", mark="numeric", is_triggered="boolean",
+    arrival="bigint", pause="text", step="smallint", step_at="timestamptz", acts_at="timestamptz",
+    expires_at="timestamptz",
+)  # fmt: skip
+_UPDATE_TERMS = f"""
 UPDATE orders_paperorder o
 SET filled_quantity = new.filled, state = new.state, quantity = new.quantity, time_in_force = new.tif,
     limit_price = new.limit_price, stop_price = new.stop_price, trail_price = new.trail_price,
     trail_percent = new.trail_percent, mark = new.mark, is_triggered = new.is_triggered, arrival = new.arrival,
     pause = new.pause, step = new.step, step_at = new.step_at, acts_at = new.acts_at, expires_at = new.expires_at
-FROM unnest(%s::uuid[], %s::numeric[], %s::text[], %s::numeric[], %s::text[], %s::numeric[], %s::numeric[],
-            %s::numeric[], %s::numeric[], %s::numeric[], %s::boolean[], %s::bigint[], %s::text[], %s::smallint[],
-            %s::timestamptz[], %s::timestamptz[], %s::timestamptz[])
-     AS new(order_id, filled, state, quantity, tif, limit_price, stop_price, trail_price, trail_percent, mark,
-            is_triggered, arrival, pause, step, step_at, acts_at, expires_at)
-WHERE o.order_id = new.order_id
+FROM {_TERMS} WHERE o.order_id = new.order_id
 """
-_REPORT_COLUMNS = """
-order_id, exec_id, ref_exec_id, kind, quantity, price, stop_price, fee, reason, restatement, request_id, ratio,
-executed_at
-"""
+_REPORT = Rows(
+    order_id="uuid", exec_id="text", ref_exec_id="text", kind="text", quantity="numeric", price="numeric",
+    stop_price="numeric", fee="numeric", reason="text", restatement="text", request_id="uuid", ratio="numeric",
+    executed_at="timestamptz",
+)  # fmt: skip
 _INSERT_REPORTS = f"""
 WITH made AS (
-INSERT INTO orders_paperreport (venue, {_REPORT_COLUMNS})
-SELECT %s, {_REPORT_COLUMNS}
-FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[],
-            %s::text[], %s::text[], %s::uuid[], %s::numeric[], %s::timestamptz[]) WITH ORDINALITY
-     AS new({_REPORT_COLUMNS}, n)
-ORDER BY n RETURNING id
+INSERT INTO orders_paperreport (venue, {_REPORT.columns}) SELECT %s, {_REPORT.columns} FROM {_REPORT} RETURNING id
 ) SELECT max(id) FROM made
 """
 _REPORTS_OF = f"""
-SELECT id, {_REPORT_COLUMNS} FROM orders_paperreport WHERE venue = %s AND order_id = ANY(%s::uuid[]) ORDER BY id
+SELECT id, {_REPORT.columns} FROM orders_paperreport WHERE venue = %s AND order_id = ANY(%s::uuid[]) ORDER BY id
 """
 _REPORTS_AFTER = f"""
-SELECT id, {_REPORT_COLUMNS} FROM orders_paperreport WHERE venue = %s AND id > %s ORDER BY id LIMIT %s
+SELECT id, {_REPORT.columns} FROM orders_paperreport WHERE venue = %s AND id > %s ORDER BY id LIMIT %s
 """
 _OPEN_IDS = """
 SELECT order_id FROM orders_paperorder WHERE venue = %s AND state = 'open' AND pause NOT IN ('filled', 'canceled')
@@ -113,7 +109,7 @@ class PaperStore:
 
     def orders(self, order_ids: Collection[UUID]) -> dict[UUID, Working]:
         """Return those of the orders that the venue has ever had, as they stand."""
-        found = [_working(row) for row in fetch(_ORDERS, [self.venue, array_of(order_ids)])] if order_ids else []
+        found = [_working(row) for row in fetch(_ORDERS, [self.venue, uuids_of(order_ids)])] if order_ids else []
         return {working.order.order_id: working for working in found}
 
     def last_report_id(self) -> int:
@@ -123,7 +119,7 @@ class PaperStore:
 
     def known(self, order_ids: Collection[UUID]) -> set[UUID]:
         """Return those of the orders that the venue has ever had."""
-        return {row[0] for row in fetch(_KNOWN, [self.venue, array_of(order_ids)])}
+        return {row[0] for row in fetch(_KNOWN, [self.venue, uuids_of(order_ids)])}
 
     def write(self, turn: Turn) -> None:
         """Store a turn, all of it or nothing; raise VenueGone when another process has taken the venue over."""
@@ -135,33 +131,23 @@ class PaperStore:
             restated = [_terms_row(w) for i, w in turn.restated.items() if i not in turn.new]
             with pipelined():
                 if turn.new:
-                    execute(_INSERT_ORDERS, [self.venue, *_columns(_order_row(each) for each in turn.new.values())])
+                    execute(_INSERT_ORDERS, [self.venue, *_ORDER.bound(_order_row(each) for each in turn.new.values())])
                 if changed:
-                    execute(_UPDATE_FILLED, _columns(changed))
+                    execute(_UPDATE_FILLED, _FILLED.bound(changed))
                 if restated:
-                    execute(_UPDATE_TERMS, _columns(restated))
+                    execute(_UPDATE_TERMS, _TERMS.bound(restated))
                 if turn.reports:
-                    values = [self.venue, *_columns(_report_row(report) for report in turn.reports)]
+                    values = [self.venue, *_REPORT.bound(_report_row(report) for report in turn.reports)]
                     turn.last_report_id = fetch(_INSERT_REPORTS, values)[0][0]
 
     def reports_of(self, order_ids: Collection[UUID]) -> list[VenueReport]:
         """Return every report of these orders, oldest first."""
-        return [_report(self.venue, row) for row in fetch(_REPORTS_OF, [self.venue, array_of(order_ids)])]
+        return [_report(self.venue, row) for row in fetch(_REPORTS_OF, [self.venue, uuids_of(order_ids)])]
 
     def reports_after(self, since_id: int, limit: int = PAGE) -> DropCopy:
         """Return a page of the drop copy."""
         rows = fetch(_REPORTS_AFTER, [self.venue, since_id, limit])
         return DropCopy([_report(self.venue, row) for row in rows], rows[-1][0] if rows else since_id)
-
-
-def _columns(rows: Iterable[tuple[Any, ...]]) -> list[Any]:
-    """Return rows by columns, as arrays to be bound."""
-    return [texts_of(column) if _is_text(column) else array_of(column) for column in zip(*rows, strict=True)]
-
-
-def _is_text(column: tuple[Any, ...]) -> bool:
-    first = next((value for value in column if value is not None), None)
-    return isinstance(first, str)
 
 
 def _order_row(working: Working) -> tuple[object, ...]:

@@ -12,6 +12,7 @@ from uuid import UUID
 import msgspec
 from django.db import transaction
 
+from audit.sql import as_json, execute, fetch
 from orders.brokers.copies import ReportCopy, VenueCopies
 from orders.brokers.protocol import VenueOrder, VenueReplace
 from orders.brokers.smart.working import Child, ChildState, Parent, ParentState
@@ -19,7 +20,6 @@ from orders.domain.reports import VenueReport
 from orders.domain.routing import RouteDecision
 from orders.domain.schedules import Step
 from orders.domain.types import OrderType, TimeInForce
-from orders.selectors.sql import as_json, execute, fetch
 from positions.domain.types import Side
 
 _ORDERS = """

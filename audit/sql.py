@@ -1,0 +1,82 @@
+"""Run set-wise SQL on Django's own connection, bound by the server, in the transaction that is open on this thread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import msgspec
+import psycopg
+from django.db import connection, transaction
+from psycopg.adapt import AdaptersMap, Dumper
+from psycopg.pq import Format
+from psycopg.types.datetime import TimestamptzLoader
+
+from trading_portal.kernel.arrays import Array
+
+Parameters = Sequence[Any] | Mapping[str, Any]
+_encoder = msgspec.json.Encoder(decimal_format="string", uuid_format="canonical")
+
+
+class _ArrayDumper(Dumper):
+    """Hand over arrays that are packed already."""
+
+    format = Format.BINARY
+
+    def dump(self, obj: Array) -> bytes:
+        return obj.wire
+
+
+class _Cursor(psycopg.Cursor[Any]):
+    """A cursor that binds packed arrays, and reads instants as psycopg does."""
+
+    @property
+    def adapters(self) -> AdaptersMap:
+        return _adapters()
+
+
+@cache
+def _adapters() -> AdaptersMap:
+    """Return what the cursors of this process read and bind with: the same for each, made once."""
+    adapters = AdaptersMap(connection.connection.adapters)
+    for kind in Array.__subclasses__():
+        oid = adapters.types[kind.items].array_oid
+        adapters.register_dumper(kind, type(f"{kind.__name__}Dumper", (_ArrayDumper,), {"oid": oid}))
+    # Django's own loader of instants is Python on top of psycopg's C; the connection speaks UTC anyhow.
+    adapters.register_loader("timestamptz", TimestamptzLoader)
+    return adapters
+
+
+def require_transaction() -> None:
+    """Raise outside a transaction: what is written here belongs to one."""
+    if not connection.in_atomic_block:
+        raise transaction.TransactionManagementError("What belongs together is written inside one transaction.")
+
+
+@contextmanager
+def pipelined() -> Iterator[None]:
+    """Send the statements of a block without waiting for each; what fails raises at its end, or at the next read."""
+    connection.ensure_connection()
+    with connection.wrap_database_errors, connection.connection.pipeline():
+        yield
+
+
+def fetch(sql: str, parameters: Parameters = (), *, prepare: bool | None = None) -> list[tuple[Any, ...]]:
+    """Return the rows of a statement; `prepare` plans it once for the connection, from its first use."""
+    connection.ensure_connection()
+    with connection.wrap_database_errors, _Cursor(connection.connection) as cursor:
+        return cursor.execute(sql, parameters, prepare=prepare).fetchall()
+
+
+def execute(sql: str, parameters: Parameters = ()) -> int:
+    """Run a statement and return how many rows it touched; -1 in a pipeline, where nobody waits to hear."""
+    connection.ensure_connection()
+    with connection.wrap_database_errors, _Cursor(connection.connection) as cursor:
+        return cursor.execute(sql, parameters).rowcount
+
+
+def as_json(rows: Sequence[Any]) -> str:
+    """Return rows as the one JSON text that `json_to_recordset` unfolds; decimals as text, bytes as base64."""
+    return _encoder.encode(rows).decode()
