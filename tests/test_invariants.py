@@ -155,7 +155,7 @@ VALUES (uuidv7(), %(order_id)s, %(account_id)s, 2, %(client_order_id)s, '', %(or
 """
 CORRUPTIONS = [
     (
-        "I01", "net fills of an order >= 0, and > qty only where an over-fill anomaly names a fill, or what it corrected",
+        "I01", "net fills of an order >= 0, and > qty only where an over-fill anomaly names a fill of that trade",
         "UPDATE orders_execution SET quantity = 11 WHERE id = %(execution_id)s",
     ),
     ("I02", "cum = sum of live fills", "UPDATE orders_order SET filled_quantity = 5 WHERE id = %(order_id)s"),

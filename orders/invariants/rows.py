@@ -31,7 +31,7 @@ _ON_ITS_WAY = "interval '30 seconds'"
 INVARIANTS = (
     Invariant(
         "I01",
-        "net fills of an order >= 0, and > qty only where an over-fill anomaly names a fill, or what it corrected",
+        "net fills of an order >= 0, and > qty only where an over-fill anomaly names a fill of that trade",
         f"""
         SELECT parent.account_id, parent.id, parent.quantity, sum(fill.counted) AS filled
         FROM orders_order AS parent JOIN ({_FILLS}) AS fill ON fill.order_id = parent.id
