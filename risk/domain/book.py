@@ -10,8 +10,7 @@ from uuid import UUID
 
 from risk.domain.account_book import AccountBook, Market
 from risk.domain.engine import EXACT, decide, refuse
-from risk.domain.fingerprints import fingerprint
-from risk.domain.rules.structural import fault
+from risk.domain.fingerprints import print_of
 from risk.domain.sizing import SIZING, is_unsized, sized
 from risk.domain.types import (
     Decision,
@@ -77,15 +76,18 @@ class Book:
 
     def decide_all(self, intents: Iterable[OrderIntent]) -> list[Decision]:
         """Decide in order; an approved order counts for those after it."""
-        with localcontext(EXACT):
-            return [self.decide(intent) for intent in intents]
+        return self.decide_printed((intent, print_of(intent)) for intent in intents)
 
-    def decide(self, intent: OrderIntent) -> Decision:
+    def decide_printed(self, intents: Iterable[tuple[OrderIntent, bytes | None]]) -> list[Decision]:
+        """Decide in order, each order given with its fingerprint."""
+        with localcontext(EXACT):
+            return [self._decide(*each) for each in intents]
+
+    def _decide(self, intent: OrderIntent, print_: bytes | None) -> Decision:
         """Decide one order and let it count when it is approved."""
         account = self.accounts[intent.account_id]
         instrument = intent.instrument
         held = intent.instead_of
-        print_ = fingerprint(intent) if held is None and fault(intent) is None else None
         if held is not None:
             account.let_go(held)
         market = self._market(intent)

@@ -7,6 +7,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from uuid import UUID
 
+from risk.domain.rules.structural import fault
 from risk.domain.types import OrderIntent
 from trading_portal.kernel.money import plain
 
@@ -18,6 +19,11 @@ def fingerprint(intent: OrderIntent) -> bytes:
     """
     prices = intent.limit_price, intent.stop_price, intent.trail_price, intent.trail_percent
     return _print(intent.instrument.id, intent.side, intent.quantity, intent.notional, *prices)
+
+
+def print_of(intent: OrderIntent) -> bytes | None:
+    """Return the fingerprint by which an order may be a duplicate; None for a replace and for one malformed."""
+    return fingerprint(intent) if intent.instead_of is None and fault(intent) is None else None
 
 
 @lru_cache(maxsize=4096)

@@ -20,9 +20,8 @@ from positions.selectors import exposures
 from risk.domain.account_book import AccountBook, Market, seconds_between
 from risk.domain.book import Book
 from risk.domain.engine import EXACT
-from risk.domain.fingerprints import fingerprint
+from risk.domain.fingerprints import print_of
 from risk.domain.preview import Preview, preview_of
-from risk.domain.rules.structural import fault
 from risk.domain.types import Decision, OrderIntent, PriceFacts
 from risk.selectors.checking import check_rows
 from trading_portal.kernel.errors import NotFound, reason
@@ -67,11 +66,14 @@ def orders_preview(*, intents: Sequence[OrderIntent], at: datetime) -> list[Prev
 
 
 def _decide(intents: Sequence[OrderIntent], accounts: Mapping[UUID, AccountFacts], at: datetime) -> list[Decision]:
+    prints = [print_of(intent) for intent in intents]
     with localcontext(EXACT):
-        return _book(intents, accounts, at).decide_all(intents)
+        return _book(intents, prints, accounts, at).decide_printed(zip(intents, prints, strict=True))
 
 
-def _book(intents: Sequence[OrderIntent], accounts: Mapping[UUID, AccountFacts], at: datetime) -> Book:
+def _book(
+    intents: Sequence[OrderIntent], prints: Sequence[bytes | None], accounts: Mapping[UUID, AccountFacts], at: datetime
+) -> Book:
     """Read everything the batch is decided on: two statements on positions, one on risk, one read of prices."""
     instruments = {intent.instrument.id: intent.instrument for intent in intents}
     account_ids = {intent.account_id for intent in intents}
@@ -79,7 +81,7 @@ def _book(intents: Sequence[OrderIntent], accounts: Mapping[UUID, AccountFacts],
     rows = check_rows(
         account_ids=account_ids,
         instrument_ids=instruments.keys(),
-        fingerprints=[(i.account_id, fingerprint(i)) for i in intents if i.instead_of is None and fault(i) is None],
+        fingerprints=[(i.account_id, print_) for i, print_ in zip(intents, prints, strict=True) if print_ is not None],
         at=at,
     )
     markets_open = {key: _is_open(instrument, at) for key, instrument in instruments.items()}

@@ -100,10 +100,11 @@ def _breaches(decision: Decision) -> list[tuple[Decision, str, str, dict[str, st
     if not decision.approved:
         reasons = {why.code: why for why in reversed(decision.reasons)}
         return [(decision, "refused", code, facts_json(why.facts)) for code, why in reasons.items()]
+    warned = Verdict.WARNED
     return [
         (decision, "warning", f"{check.rule.upper()}_NEAR_LIMIT", _near(check))
         for check in decision.checks
-        if check.verdict is Verdict.WARNED and _is_crossing(check)
+        if check.verdict is warned and _is_crossing(check)
     ]
 
 

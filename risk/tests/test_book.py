@@ -145,7 +145,7 @@ def test_states_and_switches_reach_exactly_their_scope():
     def refused(order, **rows):
         accounts = {key: AccountBook(exposure(key), equity=d("9000")) for key in (ONE, TWO)}
         found = Book(at=AT, accounts=accounts, markets=MARKETS, rates=RATES, limits={(None, None): TIGHT}, **rows)
-        return not found.decide(order).approved
+        return not found.decide_all([order])[0].approved
 
     here = intent("1", "100", account_id=ONE, instrument=STOCK, venue="paper")
     elsewhere = [
@@ -169,14 +169,14 @@ def test_an_unknown_market_is_closed_and_without_a_price():
     accounts = {ONE: AccountBook(exposure(ONE), equity=d("9000"))}
     book = Book(at=AT, accounts=accounts, markets={}, rates=RATES, limits={(None, None): TIGHT})
     order = intent("1", "100", account_id=ONE, instrument=STOCK)
-    assert codes(book.decide(order)) == {"MARKET_CLOSED", "PRICE_MISSING"}
+    assert codes(book.decide_all([order])[0]) == {"MARKET_CLOSED", "PRICE_MISSING"}
 
 
 def test_an_order_placed_a_moment_ago_is_a_duplicate_until_the_window_is_over():
     order = intent("1", "100", account_id=ONE, instrument=STOCK)
     for seconds, passes in ((9, False), (10, True)):
         placed = {ONE: {fingerprint(order): AT - timedelta(seconds=seconds)}}
-        assert books({ONE: exposure(ONE)}, placed, {}).decide(order).approved is passes
+        assert books({ONE: exposure(ONE)}, placed, {}).decide_all([order])[0].approved is passes
 
 
 WORDS = st.sampled_from(["buy", "sell", "market", "limit", "day", "gtc", "ioc", "fok", "", "BUY", "short", "stop"])

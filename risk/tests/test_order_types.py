@@ -279,5 +279,5 @@ def test_orders_before_and_after_the_session_are_judged_by_the_market_as_it_stan
         rates={("USD", "USD"): d("1")},
         limits={(None, None): limits()},
     )
-    assert codes(book.decide(replace(intent(price="60"), extended_hours=True))) == {"PRICE_STALE"}
-    assert codes(book.decide(intent(price="55"))) == set()
+    assert codes(book.decide_all([replace(intent(price="60"), extended_hours=True)])[0]) == {"PRICE_STALE"}
+    assert codes(book.decide_all([intent(price="55")])[0]) == set()
