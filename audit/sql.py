@@ -11,12 +11,15 @@ from uuid import UUID
 import msgspec
 import psycopg
 from django.db import connection, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg.adapt import AdaptersMap, Buffer, Dumper, Loader
 from psycopg.pq import Format
 from psycopg.types.datetime import TimestamptzLoader
 
 from trading_portal.kernel.arrays import Array
 from trading_portal.kernel.ids import uuid_of
+
+PREPARE_AFTER = 5
 
 Parameters = Sequence[Any] | Mapping[str, Any]
 _encoder = msgspec.json.Encoder(decimal_format="string", uuid_format="canonical")
@@ -71,6 +74,16 @@ def pipelined() -> Iterator[None]:
     connection.ensure_connection()
     with connection.wrap_database_errors, connection.connection.pipeline():
         yield
+
+
+def statements_keep(wrapper: BaseDatabaseWrapper) -> None:
+    """Let a hot connection plan each statement once, and never by a scan.
+
+    A plan made while a table was small would otherwise scan it for ever after.
+    """
+    wrapper.connection.prepare_threshold = PREPARE_AFTER
+    with wrapper.cursor() as cursor:
+        cursor.execute("SET enable_seqscan = off")
 
 
 def fetch(sql: str, parameters: Parameters = (), *, prepare: bool | None = None) -> list[tuple[Any, ...]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from itertools import groupby
 from typing import Any
 from uuid import UUID
@@ -44,8 +45,9 @@ _WORDS = {
 }
 
 
+@lru_cache(maxsize=1024)
 def instant_json(at: datetime | None) -> str | None:
-    """Return an instant as RFC 3339 in UTC, with microseconds."""
+    """Return an instant as RFC 3339 in UTC, with microseconds; orders of a batch share theirs."""
     return None if at is None else at.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
@@ -57,8 +59,9 @@ def amount_json(amount: Decimal | None) -> str | None:
 def order_json(order: OrderFacts, legs: Sequence[OrderFacts] = ()) -> dict[str, object]:
     """Return an order as the API, the streams and the pages show it, with its legs: Alpaca's fields, then ours."""
     ended = {order.base: instant_json(order.ended_at)}
+    chain_id = str(order.id)
     return {
-        "id": str(order.public_id),
+        "id": chain_id if order.version_id is None else str(order.public_id),
         "client_order_id": order.client_order_id,
         "created_at": instant_json(order.placed_at),
         "updated_at": instant_json(order.updated_at),
@@ -93,7 +96,7 @@ def order_json(order: OrderFacts, legs: Sequence[OrderFacts] = ()) -> dict[str, 
         "trail_price": amount_json(order.trail_price),
         "hwm": None,
         "account_id": str(order.account_id),
-        "chain_id": str(order.id),
+        "chain_id": chain_id,
         "parent_id": str(order.parent_id) if order.parent_id else None,
         "leg": order.leg.value or None,
         "outcome": "unknown" if order.is_unknown else "known",

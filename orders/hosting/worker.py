@@ -10,6 +10,7 @@ from celery.signals import celeryd_after_setup, worker_shutdown
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
+from audit.sql import statements_keep
 from orders.brokers.registry import ADAPTERS
 from orders.hosting.host import VenueHost
 from trading_portal.kernel import heartbeat
@@ -18,9 +19,6 @@ from trading_portal.kernel.collector import collect_rarely
 QUEUE_PREFIX = "venue."
 SILENT_SECONDS = 8.0
 IDLE_TRANSACTION = "8s"
-_PREPARE = """
-SELECT set_config('idle_in_transaction_session_timeout', %s, false), set_config('enable_seqscan', 'off', false)
-"""
 log = structlog.get_logger(__name__)
 _hosts: dict[str, VenueHost] = {}
 
@@ -33,15 +31,15 @@ def queue_of(venue: str) -> str:
 def connections_prepare() -> None:
     """Make this process's connections fit for hosting: no transaction stands idle for longer than a lease.
 
-    A worker that was stopped in the middle of one would keep its accounts locked from whoever takes its venue over. And
-    a plan made while a table was small would otherwise scan it for ever after.
+    A worker that was stopped in the middle of one would keep its accounts locked from whoever takes its venue over.
     """
     connection_created.connect(_prepare, dispatch_uid="orders.hosting.connections")
 
 
 def _prepare(connection: BaseDatabaseWrapper, **_: Any) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(_PREPARE, [IDLE_TRANSACTION])
+        cursor.execute("SELECT set_config('idle_in_transaction_session_timeout', %s, false)", [IDLE_TRANSACTION])
+    statements_keep(connection)
 
 
 def hosts_start(queues: Iterable[str]) -> None:

@@ -16,6 +16,7 @@ import structlog
 from django.db import InterfaceError, OperationalError, connection
 
 from accounts.domain.rates import RateAnswer
+from audit.sql import statements_keep
 from orders.domain.commands import PlaceOrder
 from orders.domain.facts import Placement
 from orders.domain.reasons import sentence
@@ -29,7 +30,6 @@ CAPACITY = 5_000
 BATCH = 512
 ANSWER_SECONDS = 10.0
 DRAIN_SECONDS = 20.0
-PREPARE_AFTER = 5
 
 Place = Callable[..., list[Placement]]
 LetInAll = Callable[..., list[LetIn | PortalError]]
@@ -264,16 +264,11 @@ class PlacementQueue:
         return first + self._split(requests[half:], at, is_retry=is_retry)
 
     def _prepare(self) -> None:
-        """Make this thread's connection fit for the hot path: statements are planned once, and never by a scan.
-
-        A plan made while a table was small would otherwise scan it for ever after.
-        """
+        """Make this thread's connection fit for the hot path."""
         connection.ensure_connection()
         if connection.connection is self._prepared:
             return
-        connection.connection.prepare_threshold = PREPARE_AFTER
-        with connection.cursor() as cursor:
-            cursor.execute("SET enable_seqscan = off")
+        statements_keep(connection)
         self._prepared = connection.connection
 
     def _answer(self, answers: Answers) -> None:
