@@ -32,13 +32,14 @@ class Sender:
 
     def __init__(
         self, venue: str, fence: int, line: AdapterLine, health: VenueHealth, gateway: Gateway,
-        may_speak: Callable[[], bool], on_displaced: Callable[[], None],
+        may_claim: Callable[[], bool], may_speak: Callable[[], bool], on_displaced: Callable[[], None],
     ) -> None:  # fmt: skip
         self._venue = venue
         self._fence = fence
         self._line = line
         self._health = health
         self._gateway = gateway
+        self._may_claim = may_claim
         self._may_speak = may_speak
         self._on_displaced = on_displaced
         self._flags = WakeFlags()
@@ -52,7 +53,7 @@ class Sender:
 
     def turn(self) -> None:
         """Send everything that is due."""
-        while self._may_speak() and not self.thread.is_stopping:
+        while self._may_claim() and not self.thread.is_stopping:
             self.thread.alive()
             limit = 1 if self._health.is_probing else CLAIM
             gateway = replace(self._gateway, refusal=self._gateway.refusal or self._health.refusal)
@@ -71,7 +72,9 @@ class Sender:
                 self._flags.lower(self._venue)
                 continue
             failpoint("venue.after_intent")
-            if not self._may_speak():  # stopped between the commit and now: the intents are asked about, not sent
+            # Stopped between the commit and now: the intents are asked about, not sent. However much there is to record
+            # by now, what was claimed goes out: nobody else will send it.
+            if not self._may_speak():
                 return
             self._send(messages)
             failpoint("venue.after_send")

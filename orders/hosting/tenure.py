@@ -34,7 +34,9 @@ class Tenure:
         self._line = AdapterLine(adapter)
         self._gateway = gateway_of(adapter)
         self._recorder = Recorder(adapter.name, fence, health, self._give_way)
-        self._sender = Sender(adapter.name, fence, self._line, health, self._gateway, self.may_send, self._give_way)
+        self._sender = Sender(
+            adapter.name, fence, self._line, health, self._gateway, self.may_claim, self.may_speak, self._give_way
+        )
         self._reconciler = Reconciler(
             adapter.name, fence, self._line, self._recorder, health, self.may_speak, self._give_way, self._begin_sending
         )
@@ -44,8 +46,8 @@ class Tenure:
         """Tell whether the lease is surely ours: by the monotonic clock, which also runs while we are stopped."""
         return not self._displaced.is_set() and clock.monotonic() < self.valid_until
 
-    def may_send(self) -> bool:
-        """Tell whether to send more: the lease is ours, nothing is in doubt, and what came back is being recorded."""
+    def may_claim(self) -> bool:
+        """Tell whether to claim more: the lease is ours, nothing is in doubt, and what came back is being recorded."""
         is_sure = self._reconciler.is_reconciled or self._health.is_open or self._gateway.refusal is not None
         return is_sure and self.may_speak() and self._recorder.backlog < BACKLOG
 

@@ -11,15 +11,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
 import redis
 from django.conf import settings
 
-from orders import tasks
+from orders import services, tasks
 from orders.domain import breaker
-from orders.hosting import reconciler
+from orders.domain.facts import VenueMessage
+from orders.hosting import reconciler, tenure
+from orders.hosting.recorder import Recorder
 from orders.models import Execution, Order, PaperReport, VenueIntent, VenueLease
 from orders.tests.venue import DEEP, FaultyAdapter, Venue, running_threads, until
 from trading_portal.kernel import clock
@@ -51,6 +54,24 @@ def test_an_accepted_order_is_sent_filled_and_booked_without_any_wake_up(venue: 
     venue.until_base(orders, "filled")
     venue.assert_books_agree()
     assert set(VenueIntent.objects.filter(order_id__in=orders).values_list("state", "attempts")) == {("settled", 1)}
+
+
+def test_what_was_claimed_is_sent_even_when_the_recorder_falls_behind_meanwhile(
+    venue: Venue, monkeypatch: pytest.MonkeyPatch
+):
+    claimed: list[VenueMessage] = []
+    claim = services.venue_claim
+
+    def claim_and_note(**wanted: Any) -> list[VenueMessage]:
+        claimed.extend(found := claim(**wanted))
+        return found
+
+    monkeypatch.setattr(services, "venue_claim", claim_and_note)
+    monkeypatch.setattr(Recorder, "backlog", property(lambda _: tenure.BACKLOG if claimed else 0))
+    venue.host()
+    orders = venue.place(5)
+    venue.until_base(orders, "filled")
+    assert set(VenueIntent.objects.filter(order_id__in=orders).values_list("attempts", flat=True)) == {1}
 
 
 def test_a_cancel_reaches_the_venue_and_ends_the_order(venue: Venue):
