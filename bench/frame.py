@@ -114,10 +114,12 @@ async def load(
     rate: float | None = None,
 ) -> Loaded:
     """Send load, wait until the venues have worked it off; note what was refused: that is no speed."""
-    before, begun = portal.cpu(), time.perf_counter()
+    before = portal.cpu()
     result = await run_load(portal.facts["url"], requests, connections=connections, seconds=seconds, rate=rate)
+    ended = time.perf_counter()
     await portal.quiet()
-    took, after = time.perf_counter() - begun, portal.cpu()
+    # Opening hundreds of connections takes seconds, and is no work on orders.
+    took, after = result.seconds + time.perf_counter() - ended, portal.cpu()
     if result.first_refusal:
         report.note(f"Refused: {result.statuses} {result.first_refusal}")
     return Loaded(result, {name: used - before.get(name, 0.0) for name, used in after.items()}, took)
