@@ -54,8 +54,7 @@ def _adapters() -> AdaptersMap:
     """Return what the cursors of this process read and bind with: the same for each, made once."""
     adapters = AdaptersMap(connection.connection.adapters)
     for kind in Array.__subclasses__():
-        oid = adapters.types[kind.items].array_oid
-        adapters.register_dumper(kind, type(f"{kind.__name__}Dumper", (_ArrayDumper,), {"oid": oid}))
+        adapters.register_dumper(kind, type(f"{kind.__name__}Dumper", (_ArrayDumper,), {"oid": kind.array_oid}))
     # Django's own loader of instants is Python on top of psycopg's C; the connection speaks UTC anyhow.
     adapters.register_loader("timestamptz", TimestamptzLoader)
     adapters.register_loader("uuid", _UuidLoader)

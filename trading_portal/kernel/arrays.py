@@ -6,7 +6,7 @@ import struct
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 import msgspec
@@ -24,119 +24,120 @@ _encoder = msgspec.json.Encoder(decimal_format="string", uuid_format="canonical"
 
 
 class Array:
-    """A column as it goes to the server: the name of its items' type, and the array in binary."""
+    """A column as it goes to the server; PostgreSQL's own numbers (pg_type.dat) say what its items and itself are."""
 
     __slots__ = ("wire",)
-    items: str
+    item_oid: ClassVar[int]
+    array_oid: ClassVar[int]
 
-    def __init__(self, wire: bytes) -> None:
-        self.wire = wire
+    def __init__(self, items: Sequence[bytes]) -> None:
+        self.wire = _HEAD.pack(1, 1, self.item_oid, len(items), 1) + b"".join(items)
 
 
 class UuidArray(Array):
     """A `uuid[]`."""
 
-    items = "uuid"
+    item_oid, array_oid = 2950, 2951
 
 
 class TextArray(Array):
     """A `text[]`."""
 
-    items = "text"
+    item_oid, array_oid = 25, 1009
 
 
 class SmallintArray(Array):
     """A `smallint[]`."""
 
-    items = "int2"
+    item_oid, array_oid = 21, 1005
 
 
 class IntegerArray(Array):
     """An `integer[]`."""
 
-    items = "int4"
+    item_oid, array_oid = 23, 1007
 
 
 class BigintArray(Array):
     """A `bigint[]`."""
 
-    items = "int8"
+    item_oid, array_oid = 20, 1016
 
 
 class BooleanArray(Array):
     """A `boolean[]`."""
 
-    items = "bool"
+    item_oid, array_oid = 16, 1000
 
 
 class InstantArray(Array):
     """A `timestamptz[]`."""
 
-    items = "timestamptz"
+    item_oid, array_oid = 1184, 1185
 
 
 class JsonbArray(Array):
     """A `jsonb[]`."""
 
-    items = "jsonb"
+    item_oid, array_oid = 3802, 3807
 
 
 class BytesArray(Array):
     """A `bytea[]`."""
 
-    items = "bytea"
+    item_oid, array_oid = 17, 1001
 
 
 def uuids_of(values: Iterable[UUID | None]) -> UuidArray:
     """Return a `uuid[]`."""
-    return UuidArray(_packed(2950, [_NULL if value is None else _UUID + value.bytes for value in values]))
+    return UuidArray([_NULL if value is None else _UUID + value.bytes for value in values])
 
 
 def texts_of(values: Iterable[str | None]) -> TextArray:
     """Return a `text[]`."""
-    return TextArray(_sized(25, [None if value is None else value.encode() for value in values]))
+    return TextArray(_sized([None if value is None else value.encode() for value in values]))
 
 
 def bytes_of(values: Iterable[bytes | None]) -> BytesArray:
     """Return a `bytea[]`."""
-    return BytesArray(_sized(17, list(values)))
+    return BytesArray(_sized(values))
 
 
 def jsons_of(values: Iterable[Any]) -> JsonbArray:
     """Return a `jsonb[]`; decimals go in as text, and what is JSON already as `msgspec.Raw`."""
     encode = _encoder.encode
-    return JsonbArray(_sized(3802, [None if value is None else _JSONB_VERSION + encode(value) for value in values]))
+    return JsonbArray(_sized([None if value is None else _JSONB_VERSION + encode(value) for value in values]))
 
 
 def booleans_of(values: Iterable[bool | None]) -> BooleanArray:
     """Return a `boolean[]`."""
-    return BooleanArray(_packed(16, [_NULL if value is None else _TRUE if value else _FALSE for value in values]))
+    return BooleanArray([_NULL if value is None else _TRUE if value else _FALSE for value in values])
 
 
 def smallints_of(values: Iterable[int | None]) -> SmallintArray:
     """Return a `smallint[]`."""
-    return SmallintArray(_packed(21, _fixed("!ih", values)))
+    return SmallintArray(_fixed("!ih", values))
 
 
 def integers_of(values: Iterable[int | None]) -> IntegerArray:
     """Return an `integer[]`."""
-    return IntegerArray(_packed(23, _fixed("!ii", values)))
+    return IntegerArray(_fixed("!ii", values))
 
 
 def bigints_of(values: Iterable[int | None]) -> BigintArray:
     """Return a `bigint[]`."""
-    return BigintArray(_packed(20, _fixed("!iq", values)))
+    return BigintArray(_fixed("!iq", values))
 
 
 def instants_of(values: Iterable[datetime | None]) -> InstantArray:
     """Return a `timestamptz[]`; all instants are aware."""
     since = [None if value is None else (value - _EPOCH) // _MICROSECOND for value in values]
-    return InstantArray(_packed(1184, _fixed("!iq", since)))
+    return InstantArray(_fixed("!iq", since))
 
 
 def numerics_of(values: Iterable[Decimal | None]) -> TextArray:
     """Return what `%s::numeric[]` takes: numbers as text, as Python would take four times as long to pack them."""
-    return TextArray(_sized(25, [None if value is None else str(value).encode() for value in values]))
+    return TextArray(_sized([None if value is None else str(value).encode() for value in values]))
 
 
 def _fixed(layout: str, values: Iterable[int | None]) -> list[bytes]:
@@ -145,12 +146,8 @@ def _fixed(layout: str, values: Iterable[int | None]) -> list[bytes]:
     return [_NULL if value is None else pack(size, value) for value in values]
 
 
-def _sized(oid: int, values: Sequence[bytes | None]) -> bytes:
-    return _packed(oid, [_NULL if value is None else _LENGTH(len(value)) + value for value in values])
-
-
-def _packed(oid: int, items: list[bytes]) -> bytes:
-    return _HEAD.pack(1, 1, oid, len(items), 1) + b"".join(items)
+def _sized(values: Iterable[bytes | None]) -> list[bytes]:
+    return [_NULL if value is None else _LENGTH(len(value)) + value for value in values]
 
 
 _PACK: dict[str, Callable[[Iterable[Any]], Array]] = {
@@ -187,4 +184,6 @@ class Rows:
     def bound(self, rows: Iterable[Sequence[Any]]) -> list[Array]:
         """Return the parameters that hold these rows, a column each; raise ValueError for a row of another length."""
         columns = list(zip(*rows, strict=True)) or [()] * len(self._pack)
-        return [pack(column) for pack, column in list(zip(self._pack, columns, strict=True))]
+        # All are counted before one is packed: a column in the wrong place would be a riddle.
+        pairs = list(zip(self._pack, columns, strict=True))
+        return [pack(column) for pack, column in pairs]
