@@ -12,6 +12,7 @@ from django.db import DatabaseError, close_old_connections, connection
 from audit import selectors, services
 from audit.domain.consumers import Consumer
 from audit.domain.types import EventRecord, Position
+from audit.sql import statements_keep
 from trading_portal.kernel import clock
 from trading_portal.kernel.errors import Unavailable
 from trading_portal.kernel.pace import Pace
@@ -44,6 +45,7 @@ class ConsumerLoop(threading.Thread):
         """Read and hand on until told to stop; outlive a database or a Redis that went away."""
         while not self._stopping.is_set():
             try:
+                statements_keep(connection)
                 self._start_position_ensure()
                 while not self._stopping.is_set():
                     self.turned_at = clock.monotonic()

@@ -14,6 +14,7 @@ from psycopg.types.numeric import Int8BinaryLoader
 
 from audit.domain.types import EventRecord, LogExtent, LoggedEvent, Position
 from audit.models import Cursor, Event
+from audit.sql import fetch
 
 # `xid::text` without a name of its own would be what ORDER BY xid sorts by: 999 after 1000.
 _COLUMNS = """id, xid::text AS xid_text, stream, sequence, account_id, account_sequence, type, version, payload::text,
@@ -41,6 +42,17 @@ _NEVER = "false"
 _RECORDED_LATER = "recorded_at > %s"
 _LATER_IN_LOG = "(xid, id) > (SELECT xid, id FROM audit_event WHERE id = %s)"
 _OF_PAGE = f"{_AFTER_CURSOR} AND (xid, id) <= (%s::text::xid8, %s)"
+_PAGE = f"""
+SELECT xid::text AS xid_text, id FROM
+    (SELECT xid, id FROM audit_event WHERE {_NOT_YET_HAD} ORDER BY xid, id LIMIT %s) AS page
+ORDER BY page.xid DESC, page.id DESC LIMIT 1
+"""
+_ACCOUNTS_OF_PAGE = f"SELECT DISTINCT account_id FROM audit_event WHERE {_OF_PAGE} AND account_id IS NOT NULL"
+# The newest one tells for all; an EXISTS over the whole log is planned as a scan of it.
+_NEWEST_WAITS = """
+SELECT newest.xid >= pg_snapshot_xmin(pg_current_snapshot())
+FROM (SELECT xid FROM audit_event ORDER BY xid DESC, id DESC LIMIT 1) AS newest
+"""
 
 
 def _record(row: tuple[Any, ...]) -> EventRecord:
@@ -63,9 +75,7 @@ def _record(row: tuple[Any, ...]) -> EventRecord:
 
 
 def _records(where: str, values: Sequence[Any]) -> list[EventRecord]:
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {_COLUMNS} FROM audit_event WHERE {where}", values)
-        return [_record(row) for row in cursor.fetchall()]
+    return [_record(row) for row in fetch(f"SELECT {_COLUMNS} FROM audit_event WHERE {where}", values)]
 
 
 def events_of_stream(stream: str) -> list[EventRecord]:
@@ -97,25 +107,13 @@ def page_to_relay(consumer: str, limit: int) -> Position | None:
 
     Looks only below the oldest running transaction (`id > last` alone would miss what commits late); reads no event.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""SELECT xid::text AS xid_text, id FROM
-                (SELECT xid, id FROM audit_event WHERE {_NOT_YET_HAD} ORDER BY xid, id LIMIT %s) AS page
-                ORDER BY page.xid DESC, page.id DESC LIMIT 1""",
-            [consumer, limit],
-        )
-        row = cursor.fetchone()
-    return Position(int(row[0]), row[1]) if row else None
+    rows = fetch(_PAGE, [consumer, limit])
+    return Position(int(rows[0][0]), rows[0][1]) if rows else None
 
 
 def page_accounts(consumer: str, end: Position) -> list[UUID]:
     """Return the accounts that the events of a page tell of."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT DISTINCT account_id FROM audit_event WHERE {_OF_PAGE} AND account_id IS NOT NULL",
-            [consumer, str(end.xid), end.id],
-        )
-        return [row[0] for row in cursor.fetchall()]
+    return [row[0] for row in fetch(_ACCOUNTS_OF_PAGE, [consumer, str(end.xid), end.id])]
 
 
 def page_events(
@@ -148,14 +146,8 @@ def cursor_exists(consumer: str) -> bool:
 
 def events_wait_for_horizon() -> bool:
     """Tell whether events are committed that an older, still running transaction keeps above the horizon."""
-    with connection.cursor() as cursor:
-        # The newest one tells for all; an EXISTS over the whole log is planned as a scan of it.
-        cursor.execute(
-            """SELECT newest.xid >= pg_snapshot_xmin(pg_current_snapshot())
-               FROM (SELECT xid FROM audit_event ORDER BY xid DESC, id DESC LIMIT 1) AS newest"""
-        )
-        row = cursor.fetchone()
-    return bool(row and row[0])
+    rows = fetch(_NEWEST_WAITS)
+    return bool(rows and rows[0][0])
 
 
 def event_exists(event_id: UUID) -> bool:

@@ -98,8 +98,7 @@ def _sequences_taken(events: Sequence[NewEvent]) -> list[int]:
 
 def cursor_move(*, consumer: str, to: Position, at: datetime) -> None:
     """Note that a consumer is done with every event up to one; never moves back."""
-    with connection.cursor() as cursor:
-        cursor.execute(_MOVE, [consumer, str(to.xid), to.id, at])
+    execute(_MOVE, [consumer, str(to.xid), to.id, at])
 
 
 def cursor_reset(*, consumer: str, xid: int, event_id: UUID, at: datetime) -> None:

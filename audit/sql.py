@@ -20,6 +20,12 @@ from trading_portal.kernel.arrays import Array
 from trading_portal.kernel.ids import uuid_of
 
 PREPARE_AFTER = 5
+# What is looked for on a hot connection is looked for by key, a row at a time. A join that reads a whole index would be
+# taken when a queue was empty as statistics were taken, and kept when it is long.
+_KEEP = """
+SET plan_cache_mode = force_generic_plan;
+SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off
+"""
 
 Parameters = Sequence[Any] | Mapping[str, Any]
 _encoder = msgspec.json.Encoder(decimal_format="string", uuid_format="canonical")
@@ -80,9 +86,10 @@ def statements_keep(wrapper: BaseDatabaseWrapper) -> None:
 
     A plan made while a table was small would otherwise scan it for ever after.
     """
+    wrapper.ensure_connection()
     wrapper.connection.prepare_threshold = PREPARE_AFTER
     with wrapper.cursor() as cursor:
-        cursor.execute("SET enable_seqscan = off")
+        cursor.execute(_KEEP)
 
 
 def fetch(sql: str, parameters: Parameters = (), *, prepare: bool | None = None) -> list[tuple[Any, ...]]:

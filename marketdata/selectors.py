@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from datetime import UTC, date, datetime, time
 from functools import cache
 from typing import Any
@@ -12,12 +12,12 @@ import msgspec
 import redis
 import structlog
 from django.conf import settings
-from django.db import connection
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
+from audit.sql import fetch
 from marketdata.domain import calendars, channels
 from marketdata.domain.types import (
     Candle,
@@ -73,34 +73,30 @@ _decoded: dict[str, tuple[bytes, PriceUpdate]] = {}
 log = structlog.get_logger(__name__)
 
 
-def _rows(sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(sql, parameters)
-        return list(cursor.fetchall())
-
-
 def instruments_by_symbol(symbols: Collection[str]) -> dict[str, InstrumentFacts]:
     """Return the instruments of these symbols; unknown ones are absent."""
-    rows = _rows(_INSTRUMENTS + "WHERE symbol = ANY(%s)", [list(symbols)])
+    rows = fetch(_INSTRUMENTS + "WHERE symbol = ANY(%s)", [list(symbols)], prepare=True)
     return {row[1]: InstrumentFacts(*row) for row in rows}
 
 
 def instruments_by_id(ids: Collection[UUID]) -> dict[UUID, InstrumentFacts]:
     """Return the instruments of these ids; unknown ones are absent."""
-    return {row[0]: InstrumentFacts(*row) for row in _rows(_INSTRUMENTS + "WHERE id = ANY(%s)", [list(ids)])}
+    return {
+        row[0]: InstrumentFacts(*row) for row in fetch(_INSTRUMENTS + "WHERE id = ANY(%s)", [list(ids)], prepare=True)
+    }
 
 
 def listings_by_id(ids: Collection[UUID]) -> dict[UUID, Listing]:
     """Return what never changes of these instruments, each read once in a process's life; unknown ones are absent."""
     missing = [each for each in ids if each not in _listed]
     if missing:
-        _listed.update((row[0], Listing(*row)) for row in _rows(_LISTINGS, [missing]))
+        _listed.update((row[0], Listing(*row)) for row in fetch(_LISTINGS, [missing]))
     return {each: _listed[each] for each in ids if each in _listed}
 
 
 def instruments_all() -> list[InstrumentFacts]:
     """Return every active instrument, equities first, by symbol."""
-    rows = _rows(_INSTRUMENTS + "WHERE is_active ORDER BY asset_class DESC, symbol")
+    rows = fetch(_INSTRUMENTS + "WHERE is_active ORDER BY asset_class DESC, symbol")
     return [InstrumentFacts(*row) for row in rows]
 
 
@@ -145,13 +141,13 @@ def quotes_latest(symbols: Iterable[str]) -> dict[str, PriceUpdate]:
 
 def closes_last(instrument_ids: Collection[UUID]) -> dict[UUID, LastClose]:
     """Return the last known prices, however old, with their time by the market's clock."""
-    return {row[0]: LastClose(row[1], row[2]) for row in _rows(_CLOSES, [list(instrument_ids)])}
+    return {row[0]: LastClose(row[1], row[2]) for row in fetch(_CLOSES, [list(instrument_ids)])}
 
 
 def closes_previous(instrument_ids: Collection[UUID], at: datetime) -> dict[UUID, LastClose]:
     """Return the closes of the last day with trades before the (UTC) day of an instant."""
     today = datetime.combine(at.astimezone(UTC).date(), time(), UTC)
-    return {row[0]: LastClose(row[1], row[2]) for row in _rows(_PREVIOUS_CLOSES, [list(instrument_ids), today])}
+    return {row[0]: LastClose(row[1], row[2]) for row in fetch(_PREVIOUS_CLOSES, [list(instrument_ids), today])}
 
 
 def candles_list(
@@ -169,7 +165,7 @@ def candles_list(
             notional=row[6],
             trade_count=row[7],
         )
-        for row in _rows(_CANDLES, [instrument_id, interval, start, end, limit])
+        for row in fetch(_CANDLES, [instrument_id, interval, start, end, limit])
     ]
 
 
@@ -194,5 +190,5 @@ def calendar_days(calendar: str, first: date, last: date) -> list[TradingDay]:
 
 def watchlist_symbols(user_id: UUID) -> list[str]:
     """Return the symbols of a person's first watchlist, in their order."""
-    rows = _rows(_WATCHED, [user_id])
+    rows = fetch(_WATCHED, [user_id])
     return [row[0] for row in rows]

@@ -12,6 +12,7 @@ from django.db import connection
 
 from accounts.domain.types import AccountFacts
 from accounts.selectors import accounts_by_id
+from audit.sql import fetch
 from marketdata.selectors import (
     closes_last,
     closes_previous,
@@ -26,6 +27,7 @@ from positions.domain.rates import Mark
 from positions.domain.sheets import Sheet
 from positions.domain.types import AccountExposure, HoldingFacts, ReservationFacts, Side, WorkingOrders
 from positions.domain.valuation import AccountSummary
+from trading_portal.kernel.arrays import uuids_of
 from trading_portal.kernel.errors import NotFound, Unavailable, reason
 
 # One statement for three tables: cash and holdings of one instant, in one round trip. Open orders are added up here,
@@ -172,28 +174,16 @@ def _one(account_id: UUID, at: datetime) -> AccountValuation:
 
 def _rows(account_ids: Collection[UUID]) -> dict[UUID, _Rows]:
     rows = {account_id: _Rows() for account_id in account_ids}
-    with connection.cursor() as cursor:
-        cursor.execute(_ROWS, {"ids": list(rows)})
-        for (
-            kind,
-            account_id,
-            instrument_id,
-            order_id,
-            orders,
-            currency,
-            side,
-            day,
-            opened_at,
-            *n,
-        ) in cursor.fetchall():
-            row = rows[account_id]
-            if kind == "holding":
-                row.holdings[instrument_id] = HoldingState(day, opened_at, *n)
-            elif kind == "cash":
-                row.cash[currency] = CashState(day, *n[:3])
-            else:
-                keenest = order_id, n[2], bool(n[3])
-                row.working.append(WorkingOrders(instrument_id, _SIDES[side], currency, orders, n[0], n[1], *keenest))
+    found = fetch(_ROWS, {"ids": uuids_of(rows)}, prepare=True)
+    for kind, account_id, instrument_id, order_id, orders, currency, side, day, opened_at, *n in found:
+        row = rows[account_id]
+        if kind == "holding":
+            row.holdings[instrument_id] = HoldingState(day, opened_at, *n)
+        elif kind == "cash":
+            row.cash[currency] = CashState(day, *n[:3])
+        else:
+            keenest = order_id, n[2], bool(n[3])
+            row.working.append(WorkingOrders(instrument_id, _SIDES[side], currency, orders, n[0], n[1], *keenest))
     return rows
 
 

@@ -40,8 +40,8 @@ _TIMED_OUT = OrderEvent(EventKind.TIMED_OUT)
 _REPLACE_REJECTED = OrderEvent(EventKind.REPLACE_REJECTED)
 _NEVER_HEARD = OrderEvent(EventKind.NEVER_HEARD)
 # Head of line: nothing of an order is handed out while something older of it waits. A day that is over is not begun.
-# What is older is looked for by its order: `|| ''` keeps the planner from the index of what is due, which it takes for
-# tiny when that was empty as statistics were taken, and would then read as a whole for each candidate.
+# What is older is looked for by its order: `|| ''` keeps the planner from the index of what is due, and OFFSET from a
+# join; either it takes for tiny when nothing was due as statistics were taken, and reads as a whole for each candidate.
 _CANDIDATES = """
 SELECT intent.id, o.account_id
 FROM orders_venueintent intent JOIN orders_order o ON o.id = intent.order_id
@@ -49,7 +49,7 @@ WHERE intent.venue = %s AND intent.state = 'due' AND intent.due_at <= %s
   AND (o.base <> 'accepted' OR o.expires_at IS NULL OR o.expires_at > %s)
   AND NOT EXISTS (SELECT 1 FROM orders_venueintent older
                   WHERE older.order_id = intent.order_id AND older.id < intent.id
-                  AND older.state IN ('due', 'sent') AND older.state || '' = 'due')
+                  AND older.state IN ('due', 'sent') AND older.state || '' = 'due' OFFSET 0)
 ORDER BY intent.due_at, intent.id LIMIT %s
 """
 _TAKE = """

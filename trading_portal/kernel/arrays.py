@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar
 from uuid import UUID
@@ -12,6 +12,7 @@ from uuid import UUID
 import msgspec
 
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+_FIRST_DAY = _EPOCH.date()
 _MICROSECOND = timedelta(microseconds=1)
 # One dimension, whether any item is null, the item's type, how many there are, the number of the first.
 _HEAD = struct.Struct("!iiIii")
@@ -76,6 +77,12 @@ class InstantArray(Array):
     item_oid, array_oid = 1184, 1185
 
 
+class DateArray(Array):
+    """A `date[]`."""
+
+    item_oid, array_oid = 1082, 1182
+
+
 class JsonbArray(Array):
     """A `jsonb[]`."""
 
@@ -135,6 +142,11 @@ def instants_of(values: Iterable[datetime | None]) -> InstantArray:
     return InstantArray(_fixed("!iq", since))
 
 
+def dates_of(values: Iterable[date | None]) -> DateArray:
+    """Return a `date[]`."""
+    return DateArray(_fixed("!ii", [None if value is None else (value - _FIRST_DAY).days for value in values]))
+
+
 def numerics_of(values: Iterable[Decimal | None]) -> TextArray:
     """Return what `%s::numeric[]` takes: numbers as text, as Python would take four times as long to pack them."""
     return TextArray(_sized([None if value is None else str(value).encode() for value in values]))
@@ -159,6 +171,7 @@ _PACK: dict[str, Callable[[Iterable[Any]], Array]] = {
     "boolean": booleans_of,
     "numeric": numerics_of,
     "timestamptz": instants_of,
+    "date": dates_of,
     "jsonb": jsons_of,
     "bytea": bytes_of,
 }
