@@ -8,7 +8,7 @@ from uuid import UUID
 
 from audit.sql import execute
 from orders.domain.types import IntentKind
-from trading_portal.kernel.arrays import Rows, bigints_of, booleans_of, uuids_of
+from trading_portal.kernel.arrays import Rows, bigints_of, uuids_of
 
 _MESSAGES = Rows(order_id="uuid", venue="text", kind="text", due_at="timestamptz")
 _INSERT = f"""
@@ -27,15 +27,14 @@ _SENT = """
 UPDATE orders_venueintent SET state = 'sent', sent_at = %s, fence = %s, attempts = attempts + 1
 WHERE id = ANY(%s::bigint[])
 """
-# A report about an order answers its submit; a request is answered once the order no longer waits for it.
+# A report about an order answers its submit; a request is answered once the order no longer waits for it. The orders
+# come as one array, so that there is no join to plan: what is open is looked for by its order.
 _SETTLE = """
-UPDATE orders_venueintent AS intent
-SET state = CASE WHEN intent.state = 'due' AND intent.kind <> 'submit' THEN 'dropped' ELSE 'settled' END,
-    settled_at = %s
-FROM unnest(%s::uuid[], %s::boolean[]) AS moved(order_id, still_waits)
-WHERE intent.order_id = moved.order_id AND intent.state IN ('due', 'sent')
-  AND (intent.kind = 'submit' OR NOT moved.still_waits)
+UPDATE orders_venueintent
+SET state = CASE WHEN state = 'due' AND kind <> 'submit' THEN 'dropped' ELSE 'settled' END, settled_at = %s
+WHERE order_id = ANY(%s::uuid[]) AND state IN ('due', 'sent')
 """
+_SETTLE_SUBMITS = f"{_SETTLE} AND kind = 'submit'"
 
 
 def intents_insert(messages: Sequence[tuple[UUID, str, IntentKind, datetime]]) -> None:
@@ -64,5 +63,8 @@ def intents_sent(intent_ids: Collection[int], *, fence: int | None, at: datetime
 
 def intents_settle(still_waits: Mapping[UUID, bool], *, at: datetime) -> None:
     """Settle what a venue's reports answered; `still_waits` says which orders have an open request all the same."""
-    if still_waits:
-        execute(_SETTLE, [at, uuids_of(still_waits), booleans_of(still_waits.values())])
+    waiting = [order_id for order_id, waits in still_waits.items() if waits]
+    if waiting:
+        execute(_SETTLE_SUBMITS, [at, uuids_of(waiting)])
+    if len(waiting) < len(still_waits):
+        execute(_SETTLE, [at, uuids_of(order_id for order_id, waits in still_waits.items() if not waits)])

@@ -21,14 +21,20 @@ HoldingKey = tuple[UUID, UUID]
 CashKey = tuple[UUID, str]
 
 _HOLDING_KEYS = Rows(account_id="uuid", instrument_id="uuid")
-_STATE = """day, opened_at, quantity, cost, average_cost, realised_pnl, fees, opening_quantity, day_flow"""
+_STATE = "day, opened_at, quantity, cost, average_cost, realised_pnl, fees, opening_quantity, day_flow"
+# Each key is looked for by itself (OFFSET); a join might read whole tables that were small when it was planned.
 _HOLDINGS = f"""
-SELECT account_id, instrument_id, {_STATE} FROM positions_holding JOIN {_HOLDING_KEYS} USING (account_id, instrument_id)
+SELECT held.* FROM {_HOLDING_KEYS} CROSS JOIN LATERAL (
+    SELECT account_id, instrument_id, {_STATE} FROM positions_holding
+    WHERE account_id = new.account_id AND instrument_id = new.instrument_id OFFSET 0
+) AS held
 """
 _CASH_KEYS = Rows(account_id="uuid", currency="text")
 _CASH = f"""
-SELECT account_id, currency, day, balance, opening_balance, day_posted
-FROM positions_cashbalance JOIN {_CASH_KEYS} USING (account_id, currency)
+SELECT held.* FROM {_CASH_KEYS} CROSS JOIN LATERAL (
+    SELECT account_id, currency, day, balance, opening_balance, day_posted FROM positions_cashbalance
+    WHERE account_id = new.account_id AND currency = new.currency OFFSET 0
+) AS held
 """
 _LINES = Rows(
     id="uuid", transaction_id="uuid", account_id="uuid", book="text", currency="text", amount="numeric", reason="text",
