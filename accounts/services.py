@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -25,7 +25,7 @@ from accounts.domain.types import AccountFacts, LockedAccounts, NewApiKey
 from accounts.models import ApiKey, TradingAccount, User
 from audit.domain.types import Actor, EventPayload, NewEvent
 from audit.services import events_append
-from audit.sql import execute, fetch
+from audit.sql import execute, fetch_later
 from trading_portal.kernel.arrays import bigints_of, uuids_of
 from trading_portal.kernel.errors import InvalidInput, NotFound, Unavailable, reason
 from trading_portal.kernel.ids import uuid7
@@ -55,13 +55,23 @@ def accounts_lock(account_ids: Collection[UUID]) -> LockedAccounts:
     This is the only lock of the money path: placements, fills, cash moves and account limits all take it.
     Raise NotFound when an account is missing, and TransactionManagementError outside a transaction.
     """
+    return accounts_lock_later(account_ids)()
+
+
+def accounts_lock_later(account_ids: Collection[UUID]) -> Callable[[], LockedAccounts]:
+    """Ask for the lock, inside `pipelined`: what is asked after it is read by statements that run once it is held."""
     wanted = set(account_ids)
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("A lock outside a transaction would be gone at once.")
-    locked = LockedAccounts((AccountFacts(*row[:8]), row[8]) for row in fetch(_LOCK, [uuids_of(wanted)]))
-    for missing in wanted - set(locked):
-        raise NotFound(reason("ACCOUNT_NOT_FOUND", account_id=missing), "There is no such account.")
-    return locked
+    rows = fetch_later(_LOCK, [uuids_of(wanted)])
+
+    def held() -> LockedAccounts:
+        locked = LockedAccounts((AccountFacts(*row[:8]), row[8]) for row in rows())
+        for missing in wanted - set(locked):
+            raise NotFound(reason("ACCOUNT_NOT_FOUND", account_id=missing), "There is no such account.")
+        return locked
+
+    return held
 
 
 def accounts_sequences_save(locked: LockedAccounts) -> None:

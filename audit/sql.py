@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -28,6 +28,7 @@ SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off
 """
 
 Parameters = Sequence[Any] | Mapping[str, Any]
+Row = tuple[Any, ...]
 _encoder = msgspec.json.Encoder(decimal_format="string", uuid_format="canonical")
 
 
@@ -92,11 +93,22 @@ def statements_keep(wrapper: BaseDatabaseWrapper) -> None:
         cursor.execute(_KEEP)
 
 
-def fetch(sql: str, parameters: Parameters = (), *, prepare: bool | None = None) -> list[tuple[Any, ...]]:
+def fetch(sql: str, parameters: Parameters = (), *, prepare: bool | None = None) -> list[Row]:
     """Return the rows of a statement; `prepare` plans it once for the connection, from its first use."""
+    return fetch_later(sql, parameters, prepare=prepare)()
+
+
+def fetch_later(sql: str, parameters: Parameters = (), *, prepare: bool | None = None) -> Callable[[], list[Row]]:
+    """Send a statement, inside `pipelined`, and return what waits for its rows: one wait for many statements."""
     connection.ensure_connection()
-    with connection.wrap_database_errors, _Cursor(connection.connection) as cursor:
-        return cursor.execute(sql, parameters, prepare=prepare).fetchall()
+    with connection.wrap_database_errors:
+        cursor = _Cursor(connection.connection).execute(sql, parameters, prepare=prepare)
+
+    def rows() -> list[Row]:
+        with connection.wrap_database_errors, cursor:
+            return cursor.fetchall()
+
+    return rows
 
 
 def execute(sql: str, parameters: Parameters = ()) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, date, datetime, time
 from functools import cache
 from typing import Any
@@ -17,7 +17,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from audit.sql import fetch
+from audit.sql import fetch, fetch_later
 from marketdata.domain import calendars, channels
 from marketdata.domain.types import (
     Candle,
@@ -75,8 +75,13 @@ log = structlog.get_logger(__name__)
 
 def instruments_by_symbol(symbols: Collection[str]) -> dict[str, InstrumentFacts]:
     """Return the instruments of these symbols; unknown ones are absent."""
-    rows = fetch(_INSTRUMENTS + "WHERE symbol = ANY(%s)", [list(symbols)], prepare=True)
-    return {row[1]: InstrumentFacts(*row) for row in rows}
+    return instruments_by_symbol_later(symbols)()
+
+
+def instruments_by_symbol_later(symbols: Collection[str]) -> Callable[[], dict[str, InstrumentFacts]]:
+    """Ask for the instruments of these symbols, inside `pipelined`."""
+    rows = fetch_later(_INSTRUMENTS + "WHERE symbol = ANY(%s)", [list(symbols)], prepare=True)
+    return lambda: {row[1]: InstrumentFacts(*row) for row in rows()}
 
 
 def instruments_by_id(ids: Collection[UUID]) -> dict[UUID, InstrumentFacts]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -12,7 +12,7 @@ from django.db import connection
 
 from accounts.domain.types import AccountFacts
 from accounts.selectors import accounts_by_id
-from audit.sql import fetch
+from audit.sql import Row, fetch_later
 from marketdata.selectors import (
     closes_last,
     closes_previous,
@@ -82,9 +82,17 @@ class _Rows:
 
 def exposures(account_ids: Collection[UUID]) -> dict[UUID, AccountExposure]:
     """Return what accounts have and what their open orders may still do; read it after taking their lock."""
-    rows = _rows(account_ids)
-    held = _held(rows.values())
-    instruments = instruments_by_id(held) if held else {}
+    return exposures_later(account_ids)()
+
+
+def exposures_later(account_ids: Collection[UUID]) -> Callable[[], dict[UUID, AccountExposure]]:
+    """Ask for exposures, inside `pipelined`, after the accounts' lock."""
+    rows = _rows_later(account_ids)
+    return lambda: _exposures(rows())
+
+
+def _exposures(rows: Mapping[UUID, _Rows]) -> dict[UUID, AccountExposure]:
+    listings = listings_by_id(_held(rows.values()))
     return {
         account_id: AccountExposure(
             account_id=account_id,
@@ -92,8 +100,8 @@ def exposures(account_ids: Collection[UUID]) -> dict[UUID, AccountExposure]:
             holdings={
                 instrument_id: HoldingFacts(
                     instrument_id,
-                    instruments[instrument_id].symbol,
-                    instruments[instrument_id].currency,
+                    listings[instrument_id].symbol,
+                    listings[instrument_id].currency,
                     holding.quantity,
                     holding.average_cost,
                 )
@@ -122,7 +130,7 @@ def valuations(account_ids: Collection[UUID], at: datetime) -> dict[UUID, Accoun
 def sheets_of(accounts: Iterable[AccountFacts], at: datetime) -> dict[UUID, Sheet]:
     """Return what accounts have and owe, to be valued on the day of `at`."""
     bases = {facts.id: facts.base_currency for facts in accounts}
-    rows = _rows(bases)
+    rows = _rows_later(bases)()
     listed = {key for row in rows.values() for key in row.holdings}
     listings = listings_by_id(listed)
     return {
@@ -172,9 +180,13 @@ def _one(account_id: UUID, at: datetime) -> AccountValuation:
     return valued
 
 
-def _rows(account_ids: Collection[UUID]) -> dict[UUID, _Rows]:
+def _rows_later(account_ids: Collection[UUID]) -> Callable[[], dict[UUID, _Rows]]:
+    found = fetch_later(_ROWS, {"ids": uuids_of(account_ids)}, prepare=True)
+    return lambda: _by_account(account_ids, found())
+
+
+def _by_account(account_ids: Collection[UUID], found: Iterable[Row]) -> dict[UUID, _Rows]:
     rows = {account_id: _Rows() for account_id in account_ids}
-    found = fetch(_ROWS, {"ids": uuids_of(rows)}, prepare=True)
     for kind, account_id, instrument_id, order_id, orders, currency, side, day, opened_at, *n in found:
         row = rows[account_id]
         if kind == "holding":

@@ -67,14 +67,14 @@ def test_without_the_lock_orders_overshoot_what_one_account_may_hold(monkeypatch
     decided, approved = threading.Barrier(AT_ONCE), []
 
     def look_only(account_ids):
-        return LockedAccounts((facts, 0) for facts in accounts_by_id(account_ids).values())
+        return lambda: LockedAccounts((facts, 0) for facts in accounts_by_id(account_ids).values())
 
     def check_and_undo(**asked):
         approved.extend(decision.approved for decision in orders_check(**asked))
         decided.wait(20)
         raise _Undone
 
-    monkeypatch.setattr(placing, "accounts_lock", look_only)
+    monkeypatch.setattr(placing, "accounts_lock_later", look_only)
     monkeypatch.setattr(placing, "orders_check", check_and_undo)
     answers = all_at_once(*rival_orders(desk))
     assert {type(answer) for answer in answers} == {_Undone}

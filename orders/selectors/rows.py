@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 import msgspec
 from msgspec.structs import replace
 
-from audit.sql import fetch
-from marketdata.domain.types import InstrumentFacts
-from marketdata.selectors import instruments_by_id
+from audit.sql import Row, fetch_later
+from marketdata.domain.types import Listing
+from marketdata.selectors import listings_by_id
 from orders.domain.commands import Schedule
 from orders.domain.facts import OrderFacts
 from orders.domain.types import BaseState, Leg, OrderClass, OrderType, PendingOperation, TimeInForce
@@ -40,14 +40,19 @@ _LEGS = {each.value: each for each in Leg}
 LOCKED = "FROM orders_order o WHERE o.id = ANY(%s::uuid[]) ORDER BY o.id FOR NO KEY UPDATE"
 
 
-def orders_fetch(
-    tail: str, parameters: Sequence[Any] = (), *, instruments: Mapping[UUID, InstrumentFacts] | None = None
-) -> list[OrderFacts]:
+def orders_fetch(tail: str, parameters: Sequence[Any] = ()) -> list[OrderFacts]:
     """Return the orders that a FROM clause and what follows it name, `o` being the order."""
-    rows = fetch(f"SELECT {COLUMNS} {tail}", parameters)
-    if not rows:
-        return []
-    known = instruments if instruments is not None else instruments_by_id({row[2] for row in rows})
+    return orders_fetch_later(tail, parameters)()
+
+
+def orders_fetch_later(tail: str, parameters: Sequence[Any] = ()) -> Callable[[], list[OrderFacts]]:
+    """Ask for orders, inside `pipelined`."""
+    rows = fetch_later(f"SELECT {COLUMNS} {tail}", parameters)
+    return lambda: _facts(rows())
+
+
+def _facts(rows: Sequence[Row]) -> list[OrderFacts]:
+    known = listings_by_id({row[2] for row in rows})
     found = [facts_of(row, known[row[2]]) for row in rows]
     versions = versions_current([order.version_id for order in found if order.version_id])
     return [_renamed(order, versions) for order in found] if versions else found
@@ -61,7 +66,7 @@ def _renamed(order: OrderFacts, versions: Mapping[UUID, tuple[str, UUID]]) -> Or
     return replace(order, client_order_id=client_order_id, replaces=replaces)
 
 
-def facts_of(row: Sequence[Any], instrument: InstrumentFacts) -> OrderFacts:
+def facts_of(row: Sequence[Any], instrument: Listing) -> OrderFacts:
     """Return the facts of one row of COLUMNS."""
     return OrderFacts(
         id=row[0],

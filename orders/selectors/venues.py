@@ -18,15 +18,19 @@ from orders.models import Breaker, ParkedReport, VenueAlert
 
 ALERTS_SHOWN = 20
 
+# What is in flight first, and only then the oldest of it: in the order of their ids all that was ever sent is read.
 _IN_FLIGHT = """
+WITH flying AS MATERIALIZED (
+    SELECT id, order_id, kind, attempts, sent_at, version_id FROM orders_venueintent
+    WHERE venue = %s AND state = 'sent' AND sent_at <= %s AND id > %s
+)
 SELECT i.id, i.order_id, i.kind, i.attempts, i.sent_at, o.is_unknown, i.version_id
-FROM orders_venueintent i JOIN orders_order o ON o.id = i.order_id
-WHERE i.venue = %s AND i.state = 'sent' AND i.sent_at <= %s AND i.id > %s
+FROM flying i CROSS JOIN LATERAL (SELECT is_unknown FROM orders_order WHERE id = i.order_id OFFSET 0) AS o
 ORDER BY i.id LIMIT %s
 """
 _OPEN = """
 SELECT o.id FROM orders_order o
-WHERE NOT (o.base IN ('filled', 'canceled', 'expired', 'rejected', 'replaced')) AND o.venue = %s AND o.updated_at <= %s
+WHERE NOT o.is_closed AND o.venue = %s AND o.updated_at <= %s
   AND (o.base IN ('new', 'partially_filled', 'stopped', 'suspended')
        OR o.base = 'done_for_day' AND o.time_in_force = 'gtc')
 """
@@ -46,7 +50,7 @@ WHERE breaker.state = 'open'
        OR EXISTS (SELECT FROM orders_venueroute route WHERE route.venue = breaker.venue
                   AND (route.account_id IS NULL OR route.account_id = who.account_id))
        OR EXISTS (SELECT FROM orders_order o WHERE o.account_id = who.account_id AND o.venue = breaker.venue
-                  AND NOT (o.base IN ('filled', 'canceled', 'expired', 'rejected', 'replaced'))))
+                  AND NOT o.is_closed))
 ORDER BY breaker.venue
 """
 

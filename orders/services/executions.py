@@ -11,16 +11,16 @@ from uuid import UUID
 from django.db import transaction
 
 from accounts.domain.types import LockedAccounts
-from accounts.services import accounts_lock
+from accounts.services import accounts_lock_later
 from audit.sql import execute, fetch, pipelined
 from marketdata.domain.types import InstrumentFacts
 from marketdata.selectors import instruments_by_id
-from orders.domain.facts import RecordOutcome
+from orders.domain.facts import OrderFacts, RecordOutcome
 from orders.domain.order import EventKind
 from orders.domain.reports import Restatement, VenueReport
 from orders.domain.types import PendingOperation
 from orders.selectors.executions import executions_by_exec_id, executions_live, executions_live_of
-from orders.selectors.rows import LOCKED, orders_fetch
+from orders.selectors.rows import LOCKED, orders_fetch_later
 from orders.selectors.versions import versions_pending
 from orders.services.alerting import Alert, alerts_raise
 from orders.services.filling import Fill, fill_fact
@@ -28,7 +28,7 @@ from orders.services.groups import Followed, groups_follow, is_grouped
 from orders.services.intents import intents_settle
 from orders.services.leasing import lease_require
 from orders.services.narrating import Outcomes, narrate
-from orders.services.parking import parked_applied, parked_lock, recorded_and_early, reports_park
+from orders.services.parking import parked_applied, parked_lock, recorded_and_early_later, reports_park
 from orders.services.reporting import BOOKED, Batch, Incoming, Known, Move, Parked, changed_orders
 from orders.services.reserving import reservations_follow
 from orders.services.splitting import splits_write
@@ -78,8 +78,12 @@ def reports_apply(venue: str, incoming: Sequence[Incoming], at: datetime) -> Rec
     reports = [each.report for each in incoming]
     ids = list({report.order_id for report in reports})
     owners = [row[0] for row in fetch(_OWNERS, [uuids_of(ids)])]
-    locked = accounts_lock(owners) if owners else LockedAccounts(())
-    known = _known(venue, ids, reports)
+    with pipelined():
+        held = accounts_lock_later(owners)
+        found = orders_fetch_later(LOCKED, [uuids_of(ids)])
+        remembered = recorded_and_early_later(venue, reports)
+        locked, orders, (recorded, early) = held(), found(), remembered()
+    known = _known(venue, reports, orders, recorded, early)
     instruments = instruments_by_id({order.instrument_id for order in known.orders.values()}) if known.orders else {}
     again = [each.parked_id for each in incoming if each.parked_id is not None]
     if again:
@@ -100,10 +104,14 @@ def reports_apply(venue: str, incoming: Sequence[Incoming], at: datetime) -> Rec
             return _store(batch, outcomes, locked, instruments, at)
 
 
-def _known(venue: str, ids: Sequence[UUID], reports: Sequence[VenueReport]) -> Known:
-    orders = orders_fetch(LOCKED, [uuids_of(ids)])
+def _known(
+    venue: str,
+    reports: Sequence[VenueReport],
+    orders: Sequence[OrderFacts],
+    recorded: dict[str, UUID],
+    early: dict[str, list[Incoming]],
+) -> Known:
     asked = versions_pending([order.id for order in orders if order.pending is PendingOperation.REPLACE])
-    recorded, early = recorded_and_early(venue, reports)
     waiting = [each.report for waiting in early.values() for each in waiting]
     referred = [report.ref_exec_id for report in (*reports, *waiting) if report.ref_exec_id is not None]
     executions = executions_by_exec_id(venue, referred) if referred else {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import transaction
 
-from audit.sql import execute, fetch, require_transaction
+from audit.sql import execute, fetch, pipelined, require_transaction
 from orders.domain.errors import LeaseLost
 
 LEASE_SECONDS: float = settings.VENUE_LEASE_SECONDS
@@ -72,7 +72,8 @@ def lease_require(*, venue: str, fence: int | None, must_last: bool = False) -> 
     if fence is None:
         return
     require_transaction()
-    fetch(_HOLD, [venue])
-    rows = fetch(_HELD, [venue])
+    with pipelined():
+        execute(_HOLD, [venue])
+        rows = fetch(_HELD, [venue])
     if not rows or rows[0][0] != fence or (must_last and not rows[0][1]):
         raise LeaseLost(venue, fence)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
-from audit.sql import as_json, execute, fetch
+from audit.sql import Row, as_json, execute, fetch, fetch_later
 from orders.domain.reports import VenueReport
 from orders.services.reporting import Incoming, Parked
 from trading_portal.kernel.arrays import texts_of
@@ -37,12 +37,20 @@ _STATES = "SELECT id, code, resolved_at IS NOT NULL FROM orders_parkedreport WHE
 _STILL = "SELECT id FROM orders_parkedreport WHERE id = ANY(%s) AND resolved_at IS NULL ORDER BY id FOR UPDATE"
 
 
-def recorded_and_early(venue: str, reports: Sequence[VenueReport]) -> tuple[dict[str, UUID], dict[str, list[Incoming]]]:
-    """Return which reports were recorded before, and parked ones that speak of an execution of these."""
+RecordedAndEarly = tuple[dict[str, UUID], dict[str, list[Incoming]]]
+
+
+def recorded_and_early_later(venue: str, reports: Sequence[VenueReport]) -> Callable[[], RecordedAndEarly]:
+    """Ask, inside `pipelined`, which reports were recorded before, and for parked ones that speak of these."""
     ids = [report.exec_id for report in reports if report.exec_id is not None]
+    rows = fetch_later(_RECORDED, {"venue": venue, "ids": texts_of(ids)})
+    return lambda: _recorded_and_early(rows())
+
+
+def _recorded_and_early(rows: Iterable[Row]) -> RecordedAndEarly:
     recorded: dict[str, UUID] = {}
     early: dict[str, list[Incoming]] = {}
-    for exec_id, order_id, parked_id, report in fetch(_RECORDED, {"venue": venue, "ids": texts_of(ids)}):
+    for exec_id, order_id, parked_id, report in rows:
         if parked_id is None:
             recorded[exec_id] = order_id
         else:

@@ -9,9 +9,10 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 
 from accounts.domain.types import LockedAccounts
-from accounts.services import accounts_lock
+from accounts.services import accounts_lock_later
+from audit.sql import pipelined
 from marketdata.domain.types import Hours, InstrumentFacts, Session
-from marketdata.selectors import instruments_by_symbol, session_at
+from marketdata.selectors import instruments_by_symbol_later, session_at
 from orders.domain.commands import PlaceOrder, command_hash
 from orders.domain.facts import OrderFacts, Placement
 from orders.domain.grid import instrument_reasons
@@ -21,7 +22,7 @@ from orders.selectors.orders import legs_by_root, orders_by_id
 from orders.services.baskets import Basket, baskets_decided, baskets_sound
 from orders.services.intending import hours_of, intent_of
 from orders.services.legs import legs_made, oco_priced
-from orders.services.routing import Surroundings, surroundings
+from orders.services.routing import Surroundings, surroundings_later
 from orders.services.storing import DecidedOrder, NewOrder, decided, orders_store
 from orders.services.waking import venues_wake_on_commit
 from risk.domain.types import Decision
@@ -55,9 +56,11 @@ def orders_place(
 def _place(
     commands: Sequence[PlaceOrder], at: datetime, venue: str | None, baskets: Sequence[Basket]
 ) -> list[Placement]:
-    instruments = instruments_by_symbol({command.symbol for command in commands})
-    locked = accounts_lock({command.account_id for command in commands})
-    around = surroundings(commands)
+    with pipelined():
+        listed = instruments_by_symbol_later({command.symbol for command in commands})
+        held = accounts_lock_later({command.account_id for command in commands})
+        seen = surroundings_later(commands)
+        instruments, locked, around = listed(), held(), seen()
     answers = _repeats_answer(commands, around)
     new, twins = _sort(commands, answers, instruments, around, at, venue)
     new = baskets_sound(new, baskets, commands, answers, twins)

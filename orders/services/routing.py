@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from fnmatch import fnmatchcase
@@ -15,7 +15,7 @@ from django.db.models import Q
 
 from audit.domain.types import Actor
 from audit.services import events_append
-from audit.sql import fetch
+from audit.sql import Row, fetch_later
 from orders.brokers.registry import ADAPTERS
 from orders.domain.commands import PlaceOrder
 from orders.domain.facts import PAPER_VENUE, SMART_VENUE
@@ -101,14 +101,19 @@ class Surroundings:
         return None if any(leads) else reason("VENUE_NOT_ALLOWED", venue=command.venue)
 
 
-def surroundings(commands: Sequence[PlaceOrder]) -> Surroundings:
-    """Return what a batch meets; the caller holds its accounts' locks."""
-    found = Surroundings()
+def surroundings_later(commands: Sequence[PlaceOrder]) -> Callable[[], Surroundings]:
+    """Ask what a batch meets, inside `pipelined`, after its accounts' locks."""
     parameters: dict[str, Any] = {
         "accounts": uuids_of(command.account_id for command in commands),
         "ids": texts_of(command.client_order_id for command in commands),
     }
-    for kind, account_id, client_order_id, order_id, command_hash, flag, venue, asset_class in fetch(_LOOK, parameters):
+    rows = fetch_later(_LOOK, parameters)
+    return lambda: _surroundings(rows())
+
+
+def _surroundings(rows: Iterable[Row]) -> Surroundings:
+    found = Surroundings()
+    for kind, account_id, client_order_id, order_id, command_hash, flag, venue, asset_class in rows:
         if kind == "order":
             found.taken[account_id, client_order_id] = Taken(order_id, bytes(command_hash), flag)
         elif kind == "replace":

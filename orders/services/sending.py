@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -11,9 +11,9 @@ from django.db import transaction
 from msgspec.structs import replace
 
 from accounts.domain.types import LockedAccounts
-from accounts.services import accounts_lock
+from accounts.services import accounts_lock, accounts_lock_later
 from audit.domain.types import Actor
-from audit.sql import execute, fetch, pipelined
+from audit.sql import execute, fetch, fetch_later, pipelined
 from orders.domain.events import OrderDropped, OrderRejected, OrderReplaceRejected, OrderRouted, OrderUnknown
 from orders.domain.facts import VenueMessage
 from orders.domain.order import EventKind, OrderEvent
@@ -27,7 +27,14 @@ from orders.services.intents import intents_drop, intents_sent
 from orders.services.leasing import lease_require
 from orders.services.reserving import reservations_follow
 from orders.services.versions import Settled, terms_facts, version_settle, versions_settle
-from orders.services.working import Journal, WorkingOrder, orders_locked, orders_save, reasons_stored
+from orders.services.working import (
+    Journal,
+    WorkingOrder,
+    orders_locked,
+    orders_locked_later,
+    orders_save,
+    reasons_stored,
+)
 from positions.services import reservations_release
 from trading_portal.kernel.arrays import bigints_of, texts_of, uuids_of
 from trading_portal.kernel.errors import Reason
@@ -43,7 +50,7 @@ _NEVER_HEARD = OrderEvent(EventKind.NEVER_HEARD)
 # What is older is looked for by its order: `|| ''` keeps the planner from the index of what is due, and OFFSET from a
 # join; either it takes for tiny when nothing was due as statistics were taken, and reads as a whole for each candidate.
 _CANDIDATES = """
-SELECT intent.id, o.account_id
+SELECT intent.id, o.id, o.account_id
 FROM orders_venueintent intent JOIN orders_order o ON o.id = intent.order_id
 WHERE intent.venue = %s AND intent.state = 'due' AND intent.due_at <= %s
   AND (o.base <> 'accepted' OR o.expires_at IS NULL OR o.expires_at > %s)
@@ -85,17 +92,27 @@ def venue_claim(
         if not candidates:
             return []
         # Accounts before orders before intents, as everywhere: the intents are looked at again under the lock.
-        locked = accounts_lock({account_id for _, account_id in candidates})
-        taken: list[Taken] = [tuple(row) for row in fetch(_TAKE, [bigints_of(row[0] for row in candidates)])]
-        messages = _claim(taken, locked, venue, fence, gateway, at)
+        with pipelined():
+            held = accounts_lock_later({account_id for _, _, account_id in candidates})
+            working = orders_locked_later({order_id for _, order_id, _ in candidates})
+            rows = fetch_later(_TAKE, [bigints_of(intent_id for intent_id, _, _ in candidates)])
+            locked, orders = held(), working()
+            taken: list[Taken] = [tuple(row) for row in rows()]
+        messages = _claim(taken, orders, locked, venue, fence, gateway, at)
         failpoint("venue.after_claim")
     return messages
 
 
 def _claim(
-    taken: Sequence[Taken], locked: LockedAccounts, venue: str, fence: int | None, gateway: Gateway, at: datetime
+    taken: Sequence[Taken],
+    candidates: Mapping[UUID, WorkingOrder],
+    locked: LockedAccounts,
+    venue: str,
+    fence: int | None,
+    gateway: Gateway,
+    at: datetime,
 ) -> list[VenueMessage]:
-    orders = orders_locked({order_id for _, order_id, _, _ in taken})
+    orders = {order_id: candidates[order_id] for _, order_id, _, _ in taken}
     journal = Journal(locked, at=at)
     fresh = dict.fromkeys(order_id for _, order_id, kind, _ in taken if kind == IntentKind.SUBMIT)
     asked = [orders[order_id] for _, order_id, kind, _ in taken if kind == IntentKind.REPLACE]

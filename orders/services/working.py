@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -15,14 +15,13 @@ from accounts.services import accounts_sequences_save
 from audit.domain.types import Actor, EventPayload, NewEvent
 from audit.services import events_append
 from audit.sql import execute, require_transaction
-from marketdata.domain.types import InstrumentFacts
 from orders.domain.events import OrderPayload
 from orders.domain.facts import OrderFacts, OrderTerms
 from orders.domain.holding import Held, held_by
 from orders.domain.order import TERMINAL, OrderEvent, OrderState
 from orders.domain.states import apply, status_of
 from orders.domain.types import BaseState, PendingOperation
-from orders.selectors.rows import LOCKED, orders_fetch
+from orders.selectors.rows import LOCKED, orders_fetch_later
 from orders.selectors.versions import versions_pending
 from trading_portal.kernel.arrays import Rows, uuids_of
 from trading_portal.kernel.errors import Reason
@@ -165,12 +164,19 @@ class Journal:
             self._events = []
 
 
-def orders_locked(
-    order_ids: Collection[UUID], *, instruments: Mapping[UUID, InstrumentFacts] | None = None
-) -> dict[UUID, WorkingOrder]:
+def orders_locked(order_ids: Collection[UUID]) -> dict[UUID, WorkingOrder]:
     """Lock and return orders, in one statement and sorted; the caller holds their accounts' lock already."""
+    return orders_locked_later(order_ids)()
+
+
+def orders_locked_later(order_ids: Collection[UUID]) -> Callable[[], dict[UUID, WorkingOrder]]:
+    """Ask for orders and their lock, inside `pipelined`, after their accounts' lock."""
     require_transaction()
-    found = orders_fetch(LOCKED, [uuids_of(order_ids)], instruments=instruments)
+    found = orders_fetch_later(LOCKED, [uuids_of(order_ids)])
+    return lambda: _working(found())
+
+
+def _working(found: Sequence[OrderFacts]) -> dict[UUID, WorkingOrder]:
     asked = versions_pending([o.id for o in found if o.pending is PendingOperation.REPLACE])
     return {o.id: WorkingOrder(o, asked.get(o.id)) for o in found}
 

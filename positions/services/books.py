@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
-from audit.sql import execute, fetch, pipelined
+from audit.sql import execute, fetch_later, pipelined
 from positions.domain.days import day_of
 from positions.domain.holdings import HoldingState
 from positions.domain.ledger import CashState, Line, cash_roll
@@ -83,8 +83,11 @@ def books_read(*, holdings: Collection[HoldingKey], cash: Collection[CashKey], a
     """Read holdings and cash, as they stand on the day of `at`; the caller holds the accounts' lock."""
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("Books are read and written under the accounts' lock.")
-    held = {(row[0], row[1]): HoldingState(*row[2:]) for row in fetch(_HOLDINGS, _HOLDING_KEYS.bound(holdings))}
-    money = {(row[0], row[1]): CashState(*row[2:]) for row in fetch(_CASH, _CASH_KEYS.bound(cash))}
+    with pipelined():
+        first = fetch_later(_HOLDINGS, _HOLDING_KEYS.bound(holdings))
+        second = fetch_later(_CASH, _CASH_KEYS.bound(cash))
+        held = {(row[0], row[1]): HoldingState(*row[2:]) for row in first()}
+        money = {(row[0], row[1]): CashState(*row[2:]) for row in second()}
     day = day_of(at)
     return Books(
         at=at,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from audit.sql import fetch
+from audit.sql import fetch_later
 from risk.domain.book import Scope, StateRow, SwitchRow
 from risk.domain.types import LimitFacts, Mode
 from trading_portal.kernel.arrays import bytes_of, uuids_of
@@ -69,14 +69,14 @@ def tenth_of(at: datetime) -> int:
     return int(at.timestamp() * 10)
 
 
-def check_rows(
+def check_rows_later(
     *,
     account_ids: Collection[UUID],
     instrument_ids: Collection[UUID],
     fingerprints: Collection[tuple[UUID, bytes]],
     at: datetime,
-) -> CheckRows:
-    """Return what holds now for these accounts and instruments; read it after taking the accounts' lock."""
+) -> Callable[[], CheckRows]:
+    """Ask what holds now for these accounts and instruments, inside `pipelined`, after the accounts' lock."""
     parameters = {
         "at": at,
         "accounts": uuids_of(account_ids),
@@ -86,10 +86,15 @@ def check_rows(
         "owners": uuids_of(account_id for account_id, _ in fingerprints),
         "prints": bytes_of(print_ for _, print_ in fingerprints),
     }
-    rows = CheckRows()
-    for row in fetch(_ROWS, parameters):
-        _take(rows, row)
-    return rows
+    found = fetch_later(_ROWS, parameters)
+
+    def checked() -> CheckRows:
+        rows = CheckRows()
+        for row in found():
+            _take(rows, row)
+        return rows
+
+    return checked
 
 
 def _take(rows: CheckRows, row: tuple[Any, ...]) -> None:

@@ -18,7 +18,7 @@ from risk.domain.records import grouped, number, percent_used
 from risk.domain.rules import LABELS
 from risk.domain.stakes import Stake
 from risk.domain.types import LimitFacts
-from risk.selectors.checking import check_rows
+from risk.selectors.checking import check_rows_later
 from trading_portal.kernel.money import ZERO
 
 
@@ -61,7 +61,7 @@ def utilisation(account_ids: Collection[UUID], at: datetime) -> list[Use]:
     traded = {holding for exposure in held.values() for holding in exposure.holdings}
     traded |= {orders.instrument_id for exposure in held.values() for orders in exposure.working}
     symbols = {key: instrument.symbol for key, instrument in instruments_by_id(traded).items()}
-    rows = check_rows(account_ids=accounts, instrument_ids=traded, fingerprints=[], at=at)
+    rows = check_rows_later(account_ids=accounts, instrument_ids=traded, fingerprints=[], at=at)()
     book = Book(at=at, accounts={}, markets={}, rates={}, limits=rows.limits)
     uses = [
         use

@@ -12,18 +12,19 @@ from django.db import connection, transaction
 
 from accounts.domain.types import AccountFacts, LockedAccounts
 from accounts.selectors import accounts_by_id
+from audit.sql import pipelined
 from marketdata.domain.types import Hours, InstrumentFacts, LastClose, PriceUpdate
 from marketdata.selectors import closes_last, quotes_latest, session_at
 from positions.domain.rates import Mark, rate_of, rate_symbols
 from positions.domain.types import AccountExposure, Side
-from positions.selectors import exposures
+from positions.selectors import exposures_later
 from risk.domain.account_book import AccountBook, Market, seconds_between
 from risk.domain.book import Book
 from risk.domain.engine import EXACT
 from risk.domain.fingerprints import print_of
 from risk.domain.preview import Preview, preview_of
 from risk.domain.types import Decision, OrderIntent, PriceFacts
-from risk.selectors.checking import check_rows
+from risk.selectors.checking import check_rows_later
 from trading_portal.kernel.errors import NotFound, reason
 from trading_portal.kernel.money import ZERO
 
@@ -74,16 +75,16 @@ def _decide(intents: Sequence[OrderIntent], accounts: Mapping[UUID, AccountFacts
 def _book(
     intents: Sequence[OrderIntent], prints: Sequence[bytes | None], accounts: Mapping[UUID, AccountFacts], at: datetime
 ) -> Book:
-    """Read everything the batch is decided on: two statements on positions, one on risk, one read of prices."""
+    """Read everything the batch is decided on: a statement on positions and one on risk, one read of prices."""
     instruments = {intent.instrument.id: intent.instrument for intent in intents}
     account_ids = {intent.account_id for intent in intents}
-    held = exposures(account_ids)
-    rows = check_rows(
-        account_ids=account_ids,
-        instrument_ids=instruments.keys(),
-        fingerprints=[(i.account_id, print_) for i, print_ in zip(intents, prints, strict=True) if print_ is not None],
-        at=at,
-    )
+    placed = [(i.account_id, print_) for i, print_ in zip(intents, prints, strict=True) if print_ is not None]
+    with pipelined():
+        exposed = exposures_later(account_ids)
+        checked = check_rows_later(
+            account_ids=account_ids, instrument_ids=instruments.keys(), fingerprints=placed, at=at
+        )
+        held, rows = exposed(), checked()
     markets_open = {key: _is_open(instrument, at) for key, instrument in instruments.items()}
     pairs = {(intent.instrument.currency, intent.base_currency) for intent in intents}
     prices = _prices(instruments.values(), held.values(), accounts, pairs, markets_open)
