@@ -13,7 +13,7 @@ import psycopg
 from django.db import connection, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg.adapt import AdaptersMap, Buffer, Dumper, Loader
-from psycopg.pq import Format
+from psycopg.pq import Format, PipelineStatus
 from psycopg.types.datetime import TimestamptzLoader
 
 from trading_portal.kernel.arrays import Array
@@ -76,8 +76,14 @@ def require_transaction() -> None:
 
 @contextmanager
 def pipelined() -> Iterator[None]:
-    """Send the statements of a block without waiting for each; what fails raises at its end, or at the next read."""
+    """Send the statements of a block without waiting for each; what fails raises at its end, or at the next read.
+
+    Within another such block it changes nothing: its end would wait once more.
+    """
     connection.ensure_connection()
+    if connection.connection.pgconn.pipeline_status != PipelineStatus.OFF:
+        yield
+        return
     with connection.wrap_database_errors, connection.connection.pipeline():
         yield
 

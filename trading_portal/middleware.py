@@ -18,15 +18,22 @@ _USABLE = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
 
 
 def _begin(request: HttpRequest) -> None:
-    asked = request.headers.get("X-Request-ID", "")
-    correlation_id = uuid7()
-    try:
-        correlation_id = UUID(asked)
-    except ValueError:
-        asked = asked if _USABLE.fullmatch(asked) else ""
-    request.request_id = asked or str(correlation_id)  # type: ignore[attr-defined]
+    # Not `request.headers`, which reads all of them to give one.
+    asked = request.META.get("HTTP_X_REQUEST_ID", "")
+    given = _uuid(asked) if asked else None
+    correlation_id = given or uuid7()
+    correlation = str(correlation_id)
+    request_id = asked if given or _USABLE.fullmatch(asked) else correlation
+    request.request_id = request_id  # type: ignore[attr-defined]
     request.correlation_id = correlation_id  # type: ignore[attr-defined]
-    structlog.contextvars.bind_contextvars(request_id=asked or str(correlation_id), correlation_id=str(correlation_id))
+    structlog.contextvars.bind_contextvars(request_id=request_id, correlation_id=correlation)
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
 
 
 @sync_and_async_middleware

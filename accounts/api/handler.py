@@ -9,6 +9,7 @@ blocks), so they need none of it.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from functools import cache
 from io import BytesIO
 from operator import attrgetter
 from typing import Any
@@ -28,6 +29,7 @@ from accounts.api.errors import Problem, problem_response
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+Header = tuple[bytes, bytes]
 GetResponse = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 
 HEADERS = {
@@ -55,15 +57,9 @@ _VIEW = attrgetter("_get_response_async")
 @async_only_middleware
 def guard(get_response: GetResponse) -> GetResponse:
     """Refuse hosts that are not ours and, where TLS is required, requests without it; never redirect."""
-    headers = dict(HEADERS)
-    if settings.SECURE_HSTS_SECONDS:
-        headers["Strict-Transport-Security"] = f"max-age={settings.SECURE_HSTS_SECONDS}; includeSubDomains; preload"
 
     async def answer(request: HttpRequest) -> HttpResponseBase:
-        response = _refusal(request) or await get_response(request)
-        for name, value in headers.items():
-            response.headers.setdefault(name, value)
-        return response
+        return _refusal(request) or await get_response(request)
 
     return answer
 
@@ -92,6 +88,7 @@ class ApiHandler(BaseHandler):
         for path in reversed(middleware):
             handler = convert_exception_to_response(import_string(path)(handler))
         self._middleware_chain = handler
+        self._security = _security_headers()
 
     def resolve_request(self, request: HttpRequest) -> ResolverMatch:
         """Find the view of an address; one without parameters is looked for once."""
@@ -117,11 +114,11 @@ class ApiHandler(BaseHandler):
         request.close()
         if isinstance(response, Handover):
             stream = response.stream
-            await send(_head(response))
+            await send(_head(response, self._security))
             del request, response  # a stream lives for hours
             await stream(receive, send)
         else:
-            await _answer(response, send)
+            await _answer(response, self._security, send)
 
 
 async def _body(receive: Receive, limit: int) -> bytes | None:
@@ -140,13 +137,30 @@ async def _body(receive: Receive, limit: int) -> bytes | None:
             return b"".join(parts)
 
 
-async def _answer(response: Any, send: Send) -> None:
+def _security_headers() -> list[Header]:
+    """Return the headers of every answer that does not say otherwise, as they go out."""
+    headers = dict(HEADERS)
+    if settings.SECURE_HSTS_SECONDS:
+        headers["Strict-Transport-Security"] = f"max-age={settings.SECURE_HSTS_SECONDS}; includeSubDomains; preload"
+    return [(_wire(name), value.encode("latin-1")) for name, value in headers.items()]
+
+
+async def _answer(response: Any, security: Sequence[Header], send: Send) -> None:
     content = response.content
-    response.headers["Content-Length"] = str(len(content))
-    await send(_head(response))
+    head = _head(response, security)
+    head["headers"].append((b"content-length", b"%d" % len(content)))
+    await send(head)
     await send({"type": "http.response.body", "body": content})
 
 
-def _head(response: Any) -> Message:
-    headers = [(name.lower().encode("ascii"), value.encode("latin-1")) for name, value in response.headers.items()]
+def _head(response: Any, security: Sequence[Header]) -> Message:
+    headers = [(_wire(name), value.encode("latin-1")) for name, value in response.headers.items()]
+    said = {name for name, _ in headers}
+    headers += [header for header in security if header[0] not in said]
     return {"type": "http.response.start", "status": response.status_code, "headers": headers}
+
+
+@cache
+def _wire(name: str) -> bytes:
+    """Return a header's name as it goes out; there are a few dozen."""
+    return name.lower().encode("ascii")

@@ -43,6 +43,7 @@ from orders.services.queue import Placed, placement_queue
 from trading_portal.kernel import clock
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
+IDEMPOTENCY_META = "HTTP_IDEMPOTENCY_KEY"
 REPLAYED = {"Idempotent-Replayed": "true"}
 View = Callable[..., Coroutine[Any, Any, HttpResponse]]
 
@@ -147,7 +148,7 @@ async def _place(
     credentials = credentials_of(request)
     if credentials is None:
         raise ProblemError(UNAUTHORIZED)
-    at, key = clock.now(), request.headers.get(IDEMPOTENCY_KEY)
+    at, key = clock.now(), request.META.get(IDEMPOTENCY_META)
     if not isinstance(orders, Problem) and key is None:
         keyed = KeyedOrders(credentials, address_of(request), orders, source, correlation_of(request), at)
         return await placement_queue().place_all(keyed, all_or_none=all_or_none), None

@@ -65,7 +65,7 @@ def executions_record(*, venue: str, reports: Sequence[VenueReport], fence: int 
     """
     if not reports:
         return RecordOutcome()
-    with transaction.atomic():
+    with transaction.atomic(), pipelined():
         lease_require(venue=venue, fence=fence)
         outcome = reports_apply(venue, [Incoming(report, uuid7()) for report in reports], at)
         failpoint("record.before_commit")

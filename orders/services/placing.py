@@ -61,11 +61,11 @@ def _place(
         held = accounts_lock_later({command.account_id for command in commands})
         seen = surroundings_later(commands)
         instruments, locked, around = listed(), held(), seen()
-    answers = _repeats_answer(commands, around)
-    new, twins = _sort(commands, answers, instruments, around, at, venue)
-    new = baskets_sound(new, baskets, commands, answers, twins)
-    if new:
-        answers |= _answered(_decide_and_store(new, around, baskets, twins, locked, at))
+        answers = _repeats_answer(commands, around)
+        new, twins = _sort(commands, answers, instruments, around, at, venue)
+        new = baskets_sound(new, baskets, commands, answers, twins)
+        if new:
+            answers |= _answered(_decide_and_store(new, around, baskets, twins, locked, at))
     for index, leader in twins.items():
         answers[index] = _twin_answer(commands[index], commands[leader], answers[leader])
     failpoint("place.before_commit")

@@ -86,18 +86,17 @@ def venue_claim(
     An order that the gateway stops is dropped instead (row 46), a replace is rejected; cancels always pass.
     Send what is returned, in its order, after this has committed. Raise LeaseLost when another worker holds the venue.
     """
-    with transaction.atomic():
+    with transaction.atomic(), pipelined():
         lease_require(venue=venue, fence=fence, must_last=True)
         candidates = fetch(_CANDIDATES, [venue, at, at, limit])
         if not candidates:
             return []
         # Accounts before orders before intents, as everywhere: the intents are looked at again under the lock.
-        with pipelined():
-            held = accounts_lock_later({account_id for _, _, account_id in candidates})
-            working = orders_locked_later({order_id for _, order_id, _ in candidates})
-            rows = fetch_later(_TAKE, [bigints_of(intent_id for intent_id, _, _ in candidates)])
-            locked, orders = held(), working()
-            taken: list[Taken] = [tuple(row) for row in rows()]
+        held = accounts_lock_later({account_id for _, _, account_id in candidates})
+        working = orders_locked_later({order_id for _, order_id, _ in candidates})
+        rows = fetch_later(_TAKE, [bigints_of(intent_id for intent_id, _, _ in candidates)])
+        locked, orders = held(), working()
+        taken: list[Taken] = [tuple(row) for row in rows()]
         messages = _claim(taken, orders, locked, venue, fence, gateway, at)
         failpoint("venue.after_claim")
     return messages

@@ -95,7 +95,7 @@ def orders_store(orders: Sequence[DecidedOrder], *, locked: LockedAccounts, at: 
     sent = [each for each in orders if each.order.state.base is BaseState.ACCEPTED]
     own = [each for each in orders if each.new.leg is Leg.NONE]
     journal = Journal(locked, at=at)
-    # The database works on each statement while the next one is made; the decisions come last, as they are waited for.
+    # The database works on each statement while the next one is made.
     with pipelined():
         execute(_INSERT, [at, *_NEW.bound(_row(each) for each in orders)])
         intents_insert([(each.new.order_id, each.new.venue, IntentKind.SUBMIT, each.new.due_at(at)) for each in sent])

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from audit.sql import fetch
+from audit.sql import execute
 from risk.domain.fingerprints import fingerprint
 from risk.domain.records import checks_json, facts_json, inputs_json, reasons_json
 from risk.domain.rules.base import WARNS_FROM
@@ -50,7 +50,6 @@ FROM unnest(%(breaches)s::uuid[], %(breach_accounts)s::uuid[], %(breach_instrume
             %(breach_orders)s::uuid[], %(severities)s::text[], %(codes)s::text[], %(facts)s::jsonb[])
      AS new(id, account_id, instrument_id, order_id, severity, code, facts)
 ON CONFLICT (order_id, code) DO NOTHING
-RETURNING id
 """
 
 
@@ -67,7 +66,7 @@ def decisions_record(*, decisions: Sequence[Decision], at: datetime) -> None:
     placed = [decision for decision in approved if decision.intent.instead_of is None]
     counts = Counter(decision.account_id for decision in approved)
     breaches = [row for decision in decisions for row in _breaches(decision)]
-    fetch(
+    execute(
         _RECORD,
         {
             "at": at,
