@@ -112,12 +112,13 @@ async def load(
     connections: int,
     seconds: float,
     rate: float | None = None,
+    quiet: Callable[[], Awaitable[None]] | None = None,
 ) -> Loaded:
-    """Send load, wait until the venues have worked it off; note what was refused: that is no speed."""
+    """Send load, wait until the venues, or `quiet`, have worked it off; note what was refused: that is no speed."""
     before = portal.cpu()
     result = await run_load(portal.facts["url"], requests, connections=connections, seconds=seconds, rate=rate)
     ended = time.perf_counter()
-    await portal.quiet()
+    await (quiet or portal.quiet)()
     # Opening hundreds of connections takes seconds, and is no work on orders.
     took, after = result.seconds + time.perf_counter() - ended, portal.cpu()
     if result.first_refusal:

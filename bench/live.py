@@ -8,25 +8,19 @@ Ages are those on arrival: from the event's own `recorded_at` to the frame's rec
 from __future__ import annotations
 
 import argparse
-import asyncio
-import contextlib
-import json
-import time
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any
 
 import psycopg
-import websockets
 
 from bench import floor
-from bench.browser import sign_in
 from bench.frame import Loaded, Program, Turn, load, take_turns
 from bench.orders import market_buys
 from bench.portal import BenchPortal
 from bench.report import Report
+from bench.watching import open_page
 
 FILL_SQL = """
 SELECT extract(epoch FROM filled.recorded_at - accepted.recorded_at) * 1000
@@ -34,7 +28,6 @@ FROM audit_event accepted JOIN audit_event filled ON filled.stream = accepted.st
 WHERE accepted.type = 'order.accepted' AND filled.type = 'order.executed' AND accepted.recorded_at >= %s
 """
 CONNECTIONS = 16
-PAGE_SECONDS = 0.3
 AIMS = {"accept to browser": (20.0, 100.0), "fill to browser": (20.0, 100.0), "accept to fill": (None, 10.0)}
 
 
@@ -49,33 +42,6 @@ class Seen:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add how many orders a second are placed, one variant each."""
     parser.add_argument("--rates", type=float, nargs="+", default=[10, 100, 250])
-
-
-@contextlib.asynccontextmanager
-async def open_page(portal: BenchPortal, account_id: str) -> AsyncIterator[dict[str, list[float]]]:
-    """Follow an account as its page does; yield how old each event was on arrival, by type."""
-    cookie = await asyncio.to_thread(sign_in, portal.facts["url"], portal.facts["users"]["trader"])
-    address = portal.facts["url"].replace("http", "ws") + "/ws"
-    ages: dict[str, list[float]] = {}
-    headers = {"Cookie": cookie, "Origin": portal.facts["url"]}
-    async with websockets.connect(address, additional_headers=headers, max_size=None) as socket:
-        await socket.send(json.dumps({"op": "subscribe", "id": 1, "ch": "account", "account_id": account_id}))
-        watcher = asyncio.create_task(_watch(socket, ages))
-        await asyncio.sleep(PAGE_SECONDS)
-        yield ages
-        await asyncio.sleep(PAGE_SECONDS)
-        watcher.cancel()
-
-
-async def _watch(socket: Any, ages: dict[str, list[float]]) -> None:
-    async for frame in socket:
-        message = json.loads(frame)
-        if message.get("type") != "delta" or message.get("ch") != "account":
-            continue
-        now = time.time()
-        for event in message["events"]:
-            recorded = datetime.fromisoformat(event["recorded_at"]).timestamp()
-            ages.setdefault(event["type"], []).append((now - recorded) * 1000)
 
 
 def fills_since(connection: psycopg.Connection[Any], begun_at: datetime) -> list[float]:
@@ -96,7 +62,7 @@ async def measure(portal: BenchPortal, args: argparse.Namespace, report: Report)
         async def follow(turn: Turn, rate: float) -> Seen:
             begun = connection.execute("SELECT now()").fetchone()
             assert begun
-            async with open_page(portal, account_id) as ages:
+            async with open_page(portal, account_id) as watched:
                 requests = market_buys(portal, [portal.trader])
                 loaded = await load(portal, requests, report, connections=CONNECTIONS, seconds=turn.seconds, rate=rate)
             fills = fills_since(connection, begun[0])
@@ -105,8 +71,8 @@ async def measure(portal: BenchPortal, args: argparse.Namespace, report: Report)
                 {
                     "answer": loaded.milliseconds,
                     "accept to fill": fills,
-                    "accept to browser": ages.get("order.accepted", []),
-                    "fill to browser": ages.get("order.executed", []),
+                    "accept to browser": watched.ages["order.accepted"],
+                    "fill to browser": watched.ages["order.executed"],
                 },
             )
 

@@ -20,13 +20,14 @@ _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 
 @dataclass
 class LoadResult:
-    """What one load run saw: latencies in seconds, counts by HTTP status."""
+    """What one load run saw: latencies in seconds, counts by HTTP status; `begun_at` is by the database's clock."""
 
     seconds: float
     latencies: list[float] = field(repr=False)
     statuses: dict[int, int]
     first_refusal: str
     accepted: int = 0
+    begun_at: float = 0.0
 
     @property
     def per_second(self) -> float:
@@ -154,7 +155,9 @@ async def _worker(
     for request in requests:
         if time.perf_counter() >= until:
             break
-        begun = due()
+        # Due after the end: as many connections as wait would send as many requests more, seconds later at a low rate.
+        if (begun := due()) >= until:
+            break
         if (wait := begun - time.perf_counter()) > 0:
             await asyncio.sleep(wait)
             begun = time.perf_counter()
@@ -176,7 +179,7 @@ async def run_load(
     A request at a rate that finds no connection free counts from when it was due.
     """
     opened = [await connect(url) for _ in range(connections)]
-    result = LoadResult(0, [], {}, "")
+    result = LoadResult(0, [], {}, "", begun_at=time.time())
     begun = time.perf_counter()
     ticks = itertools.count()
 

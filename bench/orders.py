@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 
 import orjson
 import psycopg
@@ -15,7 +16,8 @@ Key = tuple[str, str]
 
 # Risk takes an order like another of the last seconds for a slip: terms come again only after a long time.
 TERMS = itertools.cycle((quantity, below) for below in range(400) for quantity in range(1, 5001))
-COINS = itertools.cycle(range(1, 4001))
+# Each key's own: shared out in batches, one cycle for all would come around to an account within those seconds.
+COINS: defaultdict[Key, Iterator[int]] = defaultdict(lambda: itertools.cycle(range(1, 4001)))
 
 
 def signed(key: Key) -> dict[str, str]:
@@ -44,24 +46,31 @@ def resting_never(portal: BenchPortal, *, batch: int = 1) -> Iterator[bytes]:
             }
             for quantity, below in itertools.islice(TERMS, batch)
         ]
-        if batch == 1:
-            yield post("/v2/orders", orjson.dumps(orders[0]), signed(key))
-        else:
-            yield post("/v2/orders/bulk", orjson.dumps({"orders": orders}), signed(key))
+        yield placing(key, orders)
 
 
-def market_buys(portal: BenchPortal, keys: Sequence[Key], *, venue: str = "") -> Iterator[bytes]:
-    """Yield small market buys that fill, for each key in turn."""
+def market_buys(portal: BenchPortal, keys: Sequence[Key], *, venue: str = "", batch: int = 1) -> Iterator[bytes]:
+    """Yield small market buys that fill, each request for the next key in turn."""
     for key in itertools.cycle(keys):
-        body = {
-            "symbol": portal.coin,
-            "qty": f"{next(COINS) / 10000:.4f}",
-            "side": "buy",
-            "type": "market",
-            "time_in_force": "gtc",
-            **named(venue or portal.venue),
-        }
-        yield post("/v2/orders", orjson.dumps(body), signed(key))
+        orders = [
+            {
+                "symbol": portal.coin,
+                "qty": f"{quantity / 10000:.4f}",
+                "side": "buy",
+                "type": "market",
+                "time_in_force": "gtc",
+                **named(venue or portal.venue),
+            }
+            for quantity in itertools.islice(COINS[key], batch)
+        ]
+        yield placing(key, orders)
+
+
+def placing(key: Key, orders: Sequence[Mapping[str, str]]) -> bytes:
+    """Return the request that places these orders: one alone, several in bulk."""
+    if len(orders) == 1:
+        return post("/v2/orders", orjson.dumps(orders[0]), signed(key))
+    return post("/v2/orders/bulk", orjson.dumps({"orders": orders}), signed(key))
 
 
 def price_below_market(portal: BenchPortal) -> int:

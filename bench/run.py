@@ -19,6 +19,7 @@ FOLDER = Path(__file__).parent
 PROGRAMS = (
     "single",
     "bulk",
+    "sustained",
     "alone",
     "decision",
     "live",

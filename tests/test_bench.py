@@ -20,9 +20,12 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 
 from bench import run
+from bench.frame import Loaded
 from bench.inside.provision import provision
+from bench.load import LoadResult
 from bench.portal import BenchPortal
 from bench.report import Report
+from bench.sustained import GROWS, Offered, Seen
 from marketdata.models import Instrument
 from orders.brokers.paper.profile import Faults
 from orders.brokers.registry import ADAPTERS
@@ -43,6 +46,7 @@ TINY = {
     "live": ["--rates", "50"],
     "reads": ["--rate", "50", "--positions", "1", "--open-orders", "4", "--questions", "orders", "mix"],
     "single": ["--connections", "2", "3"],
+    "sustained": ["--rates", "50", "--batch", "2"],
 }
 ALWAYS = ["--server", "uvicorn", "--rounds", "1", "--seconds", "0.2"]
 NO_LIMIT = 10**8
@@ -112,6 +116,22 @@ async def test_a_program_runs_and_every_figure_has_a_value(name: str, bench: Ben
 
 def test_make_bench_knows_every_program() -> None:
     assert set(TINY) <= set(run.programs())
+
+
+@pytest.mark.parametrize(
+    ("booked_per_second", "late", "left", "worked_off_after", "grows"),
+    [(100, 0.3, 30, 0.29, False), (80, 0.3, 204, 2.54, True)],
+)
+def test_a_backlog_that_grows_is_told_from_one_that_stands(
+    booked_per_second: int, late: float, left: int, worked_off_after: float, grows: bool
+) -> None:
+    placed = [number / 100 for number in range(900)]
+    booked = [late + number / booked_per_second for number in range(900)]
+    loaded = Loaded(LoadResult(9.0, [], {}, ""), {}, 9.0)
+    seen = Seen(Offered(100, 10, 9.0), loaded, placed, booked, {}, 0.0)
+    assert seen.left == (0, pytest.approx(left, abs=1))
+    assert seen.worked_off_after == pytest.approx(worked_off_after, abs=0.01)
+    assert (seen.growth > GROWS) == grows
 
 
 def test_a_report_holds_each_rounds_figure_against_the_floor_of_that_round(tmp_path: Path) -> None:
