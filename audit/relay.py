@@ -71,7 +71,7 @@ class ConsumerLoop(threading.Thread):
             if events := self._wanted(end):
                 self._deliver(events)
             self._done(end)
-            self._pace.rest()
+            self._pace.rest(at_least=self._consumer.rest_seconds)
         elif selectors.events_wait_for_horizon():
             time.sleep(HORIZON_SECONDS[min(self._horizon_waits, len(HORIZON_SECONDS) - 1)])
             self._horizon_waits += 1

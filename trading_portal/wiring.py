@@ -12,7 +12,8 @@ def consumers() -> list[Consumer]:
     """Return every consumer of the event log."""
     found = [
         Consumer("browser", handlers.accounts_push, only_new=True, accounts=handlers.accounts_watched),
-        Consumer("kill_switch", handlers.killed_orders_cancel, types=handlers.KILL_SWITCH_TYPES),
+        # Orders are refused from the latch on, whoever cancels: it need not look at each commit, and few are for it.
+        Consumer("kill_switch", handlers.killed_orders_cancel, types=handlers.KILL_SWITCH_TYPES, rest_seconds=0.05),
     ]
     if settings.GRIP_URL:
         found.append(Consumer("pushpin", handlers.streams_publish, only_new=True, accounts=handlers.accounts_held))

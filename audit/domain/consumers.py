@@ -17,7 +17,8 @@ class Consumer:
     When it raises Unavailable it is asked again until it can; any other error is retried, then the event is parked.
     A new consumer starts at the beginning of the log, or with `only_new` at its end.
     What it does not want is not read for it: with `types`, events of other types; with `accounts`, which is given the
-    accounts that events tell of and returns those it wants, the events of the others and of none.
+    accounts that events tell of and returns those it wants, the events of the others and of none. Under load it looks
+    for a page no sooner than `rest_seconds` after the last; what comes when nothing was going on it gets at once.
     """
 
     name: str
@@ -25,3 +26,4 @@ class Consumer:
     only_new: bool = False
     types: frozenset[str] = frozenset()
     accounts: Callable[[Collection[UUID]], Collection[UUID]] | None = None
+    rest_seconds: float = 0.0

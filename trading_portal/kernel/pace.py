@@ -24,6 +24,6 @@ class Pace:
         """Note that a batch begins."""
         self._began_at = clock.monotonic()
 
-    def rest(self) -> None:
+    def rest(self, at_least: float = 0.0) -> None:
         """Rest after a batch; not while stopping."""
-        self._stopping.wait(min(clock.monotonic() - self._began_at, MOST_SECONDS))
+        self._stopping.wait(max(min(clock.monotonic() - self._began_at, MOST_SECONDS), at_least))
