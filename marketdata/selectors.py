@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
-from datetime import UTC, date, datetime, time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -23,6 +25,7 @@ from marketdata.domain.types import (
     Candle,
     Hours,
     InstrumentFacts,
+    Interval,
     LastClose,
     Listing,
     PriceUpdate,
@@ -49,6 +52,31 @@ SELECT * FROM (
     ORDER BY opened_at DESC LIMIT %s
 ) AS latest ORDER BY opened_at
 """
+# Walks one index symbol by symbol, in their order, so that it ends where the page does and looks at no later symbol.
+# Every symbol that was asked for has a row, without a candle where the page shows none, and without a currency where
+# there is no such instrument.
+_BARS = """
+WITH named AS (
+    SELECT asked.symbol, asked.first_at, asked.last_at, asked.place, instrument.id, instrument.currency
+    FROM unnest(%(symbols)s::text[], %(starts)s::timestamptz[], %(ends)s::timestamptz[])
+         WITH ORDINALITY AS asked(symbol, first_at, last_at, place)
+    LEFT JOIN marketdata_instrument AS instrument
+           ON instrument.symbol = asked.symbol AND instrument.asset_class = %(asset_class)s
+), page AS (
+    SELECT named.place, candle.*
+    FROM (SELECT * FROM named ORDER BY place) AS named CROSS JOIN LATERAL (
+        SELECT opened_at, open, high, low, close, volume, notional, trade_count FROM marketdata_candle
+        WHERE instrument_id = named.id AND interval = %(interval)s
+          AND opened_at BETWEEN named.first_at AND named.last_at
+        ORDER BY opened_at {direction} LIMIT %(each)s
+    ) AS candle
+    ORDER BY named.place, candle.opened_at {direction} LIMIT %(limit)s
+)
+SELECT named.currency, named.symbol, opened_at, trim_scale(open)::text, trim_scale(high)::text, trim_scale(low)::text,
+       trim_scale(close)::text, trim_scale(volume)::text, notional, trade_count
+FROM named LEFT JOIN page USING (place)
+ORDER BY named.place, opened_at {direction}
+"""
 _CLOSES = "SELECT instrument_id, trim_scale(last), executed_at FROM marketdata_quote WHERE instrument_id = ANY(%s)"
 _PREVIOUS_CLOSES = """
 SELECT instrument.id, trim_scale(day.close), day.opened_at
@@ -71,6 +99,62 @@ _listed: dict[UUID, Listing] = {}
 _decoded: dict[str, tuple[bytes, PriceUpdate]] = {}
 
 log = structlog.get_logger(__name__)
+
+EARLIEST, LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+_INSTANT = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BarQuery:
+    """Which candles of an asset class: of each symbol those that open from start to end, both included.
+
+    Symbols are in capitals, each once, sorted. `beyond` is the last one seen, by symbol and time; `each` is how many
+    there may be of one symbol.
+    """
+
+    asset_class: str
+    symbols: Sequence[str]
+    interval: Interval = Interval.MINUTE
+    start: datetime = EARLIEST
+    end: datetime = LATEST
+    beyond: tuple[str, datetime] | None = None
+    is_ascending: bool = True
+    each: int | None = None
+    limit: int
+
+    def left_of(self, symbol: str) -> tuple[datetime, datetime]:
+        """Return from when to when a symbol's candles have not been seen; of one that was seen whole, nothing."""
+        seen, seen_at = self.beyond or ("", EARLIEST)
+        if symbol > seen:
+            return self.start, self.end
+        if symbol < seen:
+            return LATEST, EARLIEST
+        if self.is_ascending:
+            return max(self.start, seen_at + _INSTANT), self.end
+        return self.start, min(self.end, seen_at - _INSTANT)
+
+
+class BarRow(NamedTuple):
+    """A candle as it is shown, amounts as text; `notional` is what was paid for its volume."""
+
+    symbol: str
+    opened_at: datetime
+    open: str
+    high: str
+    low: str
+    close: str
+    volume: str
+    notional: Decimal
+    trade_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class BarPage:
+    """Candles by symbol, then time; and of each symbol its currency, None where there is no such instrument."""
+
+    rows: Sequence[BarRow]
+    currencies: Mapping[str, str | None]
+    is_last: bool
 
 
 def instruments_by_symbol(symbols: Collection[str]) -> dict[str, InstrumentFacts]:
@@ -172,6 +256,24 @@ def candles_list(
         )
         for row in fetch(_CANDLES, [instrument_id, interval, start, end, limit])
     ]
+
+
+def bars_shown(query: BarQuery) -> BarPage:
+    """Return a page of candles."""
+    ranges = [query.left_of(symbol) for symbol in query.symbols]
+    values = {
+        "symbols": list(query.symbols),
+        "starts": [first_at for first_at, _ in ranges],
+        "ends": [last_at for _, last_at in ranges],
+        "asset_class": query.asset_class,
+        "interval": query.interval.value,
+        "each": query.each or query.limit + 1,
+        "limit": query.limit + 1,
+    }
+    direction = "ASC" if query.is_ascending else "DESC"
+    found = fetch(_BARS.format(direction=direction), values, prepare=True)
+    rows = [BarRow(*row[1:]) for row in found if row[2] is not None]
+    return BarPage(rows[: query.limit], {row[1]: row[0] for row in found}, len(rows) <= query.limit)
 
 
 def _is_always_open() -> bool:

@@ -57,7 +57,7 @@ MIDDLEWARE = [
 ]
 
 # What requests to the API pass instead: no sessions, no cookies, and nothing that moves to a thread and back.
-API_PREFIXES = ["/v2/", "/prices/stream"]
+API_PREFIXES = ["/v2/", "/v1beta3/", "/prices/stream"]
 API_MIDDLEWARE = ["trading_portal.middleware.request_id", "accounts.api.handler.guard"]
 
 ROOT_URLCONF = "trading_portal.urls"

@@ -20,6 +20,8 @@ urlpatterns = [
     path("prices/", include("marketdata.urls")),
     path("v2/", include("marketdata.api.urls")),
     path("v2/<path:rest>", not_found),
+    path("v1beta3/", include("marketdata.api.crypto_urls")),
+    path("v1beta3/<path:rest>", not_found),
     path("api/schema", SpectacularAPIView.as_view(), name="api-schema"),
     path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="api-schema"), name="api-docs"),
     path("events/accounts/<uuid:account_id>/", account_events, name="account-events"),

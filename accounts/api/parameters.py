@@ -13,6 +13,7 @@ from trading_portal.kernel.errors import reason
 
 _WHOLE = re.compile(r"\d{1,18}", re.ASCII)
 _LENGTH = 4000
+NOT_GIVEN_OUT = "page_token is not one that this list gave out."
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -21,6 +22,7 @@ class Parameters:
 
     def __init__(self, query: QueryDict) -> None:
         self._query = query
+        self._read: list[str] = []
         self._errors: list[dict[str, object]] = []
 
     @classmethod
@@ -30,6 +32,7 @@ class Parameters:
 
     def text(self, name: str, *, limit: int = _LENGTH) -> str | None:
         """Return a parameter's text, None when it is absent or empty."""
+        self._read.append(name)
         written = self._query.get(name) or None
         if written is not None and (len(written) > limit or not written.isprintable()):
             self._refuse(name, f"{name} is not readable text of at most {limit} characters.")
@@ -65,10 +68,10 @@ class Parameters:
 
     def words(self, name: str, *, at_most: int) -> list[str]:
         """Return a comma-separated list without its empty parts."""
+        self._read.append(name)
         written = [word for part in self._query.getlist(name) for word in part.split(",") if word]
         if len(written) > at_most or any(not word.isprintable() for word in written):
             self._refuse(name, f"{name} must be at most {at_most} readable words.")
-            return []
         return written
 
     def instant(self, name: str) -> datetime | None:
@@ -98,6 +101,11 @@ class Parameters:
         """Refuse a parameter that was understood but does not do."""
         if not holds:
             self._refuse(name, sentence)
+
+    def no_others(self) -> None:
+        """Refuse every parameter that was not read so far."""
+        for name in sorted(set(self._query) - set(self._read)):
+            self._refuse(name, f"There is no such parameter here. There are {', '.join(self._read)}.")
 
     def check(self) -> None:
         """Raise ProblemError when anything was not understood."""

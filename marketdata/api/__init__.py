@@ -1,1 +1,1 @@
-"""Assets, clock and calendar, in Alpaca's shapes."""
+"""Assets, clock, calendar and bars, in Alpaca's shapes."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rest_framework import serializers
 
@@ -49,3 +49,37 @@ class CalendarDocument(Document):
     close = serializers.CharField(help_text="HH:MM")
     session_open = serializers.CharField(help_text="HHMM")
     session_close = serializers.CharField(help_text="HHMM")
+
+
+class Number(serializers.DecimalField):
+    """A JSON number, exact to the digit."""
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(max_digits=None, decimal_places=None, coerce_to_string=False, **more)
+
+
+class BarDocument(Document):
+    """The trades of one interval; the last one may still grow. Amounts are JSON numbers, as Alpaca's are."""
+
+    t = serializers.DateTimeField(help_text="When the interval began; a day is a UTC day.")
+    o = Number()
+    h = Number()
+    c = Number()
+    v = Number()
+    n = serializers.IntegerField(help_text="How many trades.")
+    vw = Number(allow_null=True, help_text="The average price by volume.")
+
+    more: ClassVar = {"l": Number()}
+
+
+class BarsDocument(Document):
+    """Bars by symbol, then time; a symbol without any is left out."""
+
+    bars = serializers.DictField(child=serializers.ListField(child=BarDocument()))
+    next_page_token = serializers.CharField(allow_null=True)
+
+
+class LatestBarsDocument(Document):
+    """The last minute's bar of each symbol that has one."""
+
+    bars = serializers.DictField(child=BarDocument())

@@ -31,7 +31,7 @@ class Interval(StrEnum):
 _SECONDS = {Interval.MINUTE: 60, Interval.FIVE_MINUTES: 300, Interval.HOUR: 3600, Interval.DAY: 86400}
 
 
-US_EQUITY = "us_equity"
+US_EQUITY, CRYPTO = "us_equity", "crypto"
 LONGEST_SYMBOL = 24
 MOST_SYMBOLS = 500
 """How many symbols one reader may follow."""

@@ -7,7 +7,7 @@ from typing import cast
 from uuid import UUID
 
 from accounts.api.errors import Problem, ProblemError
-from accounts.api.parameters import Parameters
+from accounts.api.parameters import NOT_GIVEN_OUT, Parameters
 from accounts.api.reading import Answer, Asked, OfAccount
 from accounts.api.renderers import encode
 from orders.api.answers import NO_ORDER
@@ -141,17 +141,14 @@ def _token(given: Parameters, *, at_end_of: int) -> UUID | None:
     try:
         return UUID(written.rpartition("::")[2]) if written else None
     except ValueError:
-        given.require("page_token", False, _NOT_GIVEN_OUT)
+        given.require("page_token", False, NOT_GIVEN_OUT)
         return None
-
-
-_NOT_GIVEN_OUT = "page_token is not one that this list gave out."
 
 
 def _require_token(is_known: bool) -> None:
     """Refuse a page after something that is not the account's; only an empty page has to be asked about."""
     given = Parameters.none()
-    given.require("page_token", is_known, _NOT_GIVEN_OUT)
+    given.require("page_token", is_known, NOT_GIVEN_OUT)
     given.check()
 
 
