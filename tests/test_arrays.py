@@ -31,6 +31,7 @@ PACKED = {
     "boolean": (arrays.booleans_of, st.booleans()),
     "numeric": (arrays.numerics_of, NUMBER),
     "timestamptz": (arrays.instants_of, INSTANT),
+    "date": (arrays.dates_of, st.dates()),
     "bytea": (arrays.bytes_of, st.binary()),
 }
 

@@ -10,8 +10,9 @@ from uuid import UUID
 import structlog
 from django.db import Error, transaction
 
-from accounts.services import accounts_lock
+from accounts.services import accounts_lock_later
 from audit.domain.types import Actor
+from audit.sql import pipelined
 from orders.domain.events import OrderCanceled, OrderCancelRequested
 from orders.domain.facts import CancelOutcome
 from orders.domain.order import EventKind, OrderEvent
@@ -22,7 +23,7 @@ from orders.selectors.versions import orders_named
 from orders.services.groups import groups_follow
 from orders.services.intents import intents_drop, intents_insert
 from orders.services.waking import venues_wake_on_commit
-from orders.services.working import Journal, WorkingOrder, orders_locked, orders_save
+from orders.services.working import Journal, WorkingOrder, orders_locked_later, orders_save
 from positions.services import reservations_release
 from risk.selectors import kill_switch_by_id
 from trading_portal.kernel.errors import Reason, reason
@@ -50,12 +51,13 @@ def orders_cancel(
     order has or had names it. An order that is not in `account_id` is not found; None means that the caller may
     cancel anywhere.
     """
-    with transaction.atomic():
+    with transaction.atomic(), pipelined():
         named = {key: own for key, own in orders_named(order_ids).items() if account_id in (None, own[1])}
         if not named:
             return [CancelOutcome(order_id, "not_found") for order_id in order_ids]
-        locked = accounts_lock({owner for _, owner in named.values()})
-        orders = orders_locked({key for key, _ in named.values()})
+        held = accounts_lock_later({owner for _, owner in named.values()})
+        working = orders_locked_later({key for key, _ in named.values()})
+        locked, orders = held(), working()
         journal = Journal(locked, at=at)
         answers: dict[UUID, CancelOutcome] = {}
         for order_id, order in orders.items():

@@ -123,22 +123,21 @@ class PaperStore:
 
     def write(self, turn: Turn) -> None:
         """Store a turn, all of it or nothing; raise VenueGone when another process has taken the venue over."""
-        with transaction.atomic():
+        with transaction.atomic(), pipelined():
             rows = fetch(_CHECK_SESSION, [self.venue])
             if not rows or rows[0][0] != self.session:
                 raise VenueGone(f"Another process has taken {self.venue} over.")
             changed = [_filled_row(w) for i, w in turn.changed.items() if i not in turn.new and i not in turn.restated]
             restated = [_terms_row(w) for i, w in turn.restated.items() if i not in turn.new]
-            with pipelined():
-                if turn.new:
-                    execute(_INSERT_ORDERS, [self.venue, *_ORDER.bound(_order_row(each) for each in turn.new.values())])
-                if changed:
-                    execute(_UPDATE_FILLED, _FILLED.bound(changed))
-                if restated:
-                    execute(_UPDATE_TERMS, _TERMS.bound(restated))
-                if turn.reports:
-                    values = [self.venue, *_REPORT.bound(_report_row(report) for report in turn.reports)]
-                    turn.last_report_id = fetch(_INSERT_REPORTS, values)[0][0]
+            if turn.new:
+                execute(_INSERT_ORDERS, [self.venue, *_ORDER.bound(_order_row(each) for each in turn.new.values())])
+            if changed:
+                execute(_UPDATE_FILLED, _FILLED.bound(changed))
+            if restated:
+                execute(_UPDATE_TERMS, _TERMS.bound(restated))
+            if turn.reports:
+                values = [self.venue, *_REPORT.bound(_report_row(report) for report in turn.reports)]
+                turn.last_report_id = fetch(_INSERT_REPORTS, values)[0][0]
 
     def reports_of(self, order_ids: Collection[UUID]) -> list[VenueReport]:
         """Return every report of these orders, oldest first."""
