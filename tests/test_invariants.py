@@ -85,8 +85,8 @@ def seeded(django_db_setup):
         owner_id = locked[account_id].owner_id
         order.save(force_insert=True)
         Execution.objects.create(
-            id=execution_id, order=order, venue="paper", exec_id=str(execution_id), kind="trade", quantity=D(4),
-            price=D(99), fee=D(1), executed_at=at, recorded_at=at,
+            id=execution_id, order=order, account_id=account_id, venue="paper", exec_id=str(execution_id), kind="trade",
+            quantity=D(4), price=D(99), fee=D(1), executed_at=at, recorded_at=at,
         )  # fmt: skip
         reservations_open(
             reservations=[
@@ -113,7 +113,7 @@ def seeded(django_db_setup):
     return Seeded(account_id, instrument.id, order_id, execution_id, str(order_id))
 
 
-TABLES = ("audit_event", "positions_ledgerline")
+TABLES = ("audit_event", "orders_execution", "positions_ledgerline")
 
 
 @contextmanager
@@ -167,6 +167,10 @@ CORRUPTIONS = [
         f"correlation_id, causation_id, valid_at, recorded_at FROM audit_event WHERE sequence = 4 AND {EVENTS}",
     ),
     ("I03", "exactly one event per fill", "DELETE FROM orders_execution WHERE id = %(execution_id)s"),
+    (
+        "I03", "exactly one event per fill",
+        "UPDATE orders_execution SET account_id = uuidv7() WHERE id = %(execution_id)s",
+    ),
     (
         "I04", "every acknowledged submit has its order and its first event",
         f"DELETE FROM audit_event WHERE sequence = 1 AND {EVENTS}",

@@ -60,6 +60,19 @@ def test_letting_go_undoes_it(tables):
     assert not refused("INSERT INTO held_child VALUES (1, 9)")
 
 
+def test_what_a_row_repeats_of_it_is_the_same_and_stays(tables):
+    with connection.cursor() as cursor:
+        cursor.execute(references_let_go("held_child", {"parent_id": "held_parent"}))
+        cursor.execute("ALTER TABLE held_parent ADD owner integer DEFAULT 7")
+        cursor.execute("ALTER TABLE held_child ADD owner integer")
+        cursor.execute(references_hold("held_child", {"parent_id": "held_parent"}, repeated={"parent_id": ["owner"]}))
+    assert not refused("INSERT INTO held_child VALUES (1, 1, 7)")
+    for another in ("8", "NULL"):
+        assert refused(f"INSERT INTO held_child VALUES (2, 1, {another})")
+        assert refused(f"UPDATE held_child SET owner = {another}")
+    assert not refused("UPDATE held_child SET id = 5, owner = 7")
+
+
 def test_every_foreign_key_without_a_constraint_is_held_by_its_tables_triggers():
     held = {}
     with connection.cursor() as cursor:

@@ -25,7 +25,7 @@ def account_snapshot(account_id: UUID, at: datetime) -> tuple[int, dict[str, obj
     """
     sequence = account_sequence_last(account_id)
     orders = {order.id: order for order in (*orders_open([account_id]), *orders_recent(account_id, ORDERS_SHOWN))}
-    fills = [fill for fill in executions_recent(account_id, FILLS_SHOWN) if fill.is_live]
+    fills = executions_recent(account_id, FILLS_SHOWN)
     symbols = {key: one.symbol for key, one in instruments_by_id({fill.instrument_id for fill in fills}).items()}
     return sequence, {
         "type": "snapshot",

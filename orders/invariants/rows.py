@@ -6,7 +6,7 @@ from orders.invariants.moves import moves_outside_the_table
 from trading_portal.kernel.invariants import Invariant
 
 _FILLS = """
-SELECT fill.*, coalesce(fill.restated_quantity, fill.quantity) AS counted, parent.account_id, parent.instrument_id,
+SELECT fill.*, coalesce(fill.restated_quantity, fill.quantity) AS counted, parent.instrument_id,
        CASE parent.side WHEN 'buy' THEN fill.quantity ELSE -fill.quantity END AS change
 FROM orders_execution AS fill JOIN orders_order AS parent ON parent.id = fill.order_id
 WHERE fill.is_live AND fill.kind <> 'trade_cancel'
@@ -61,8 +61,7 @@ INVARIANTS = (
         """
         SELECT coalesce(fill.account_id, told.account_id) AS account_id,
                coalesce(fill.id::text, told.execution_id) AS execution_id, coalesce(told.count, 0) AS events
-        FROM (SELECT fill.id, parent.account_id FROM orders_execution AS fill
-              JOIN orders_order AS parent ON parent.id = fill.order_id) AS fill
+        FROM orders_execution AS fill
         FULL JOIN (SELECT account_id, payload ->> 'execution_id' AS execution_id, count(*) AS count FROM audit_event
                    WHERE type IN ('order.executed', 'order.busted', 'order.corrected') GROUP BY 1, 2) AS told
             ON told.execution_id = fill.id::text AND told.account_id = fill.account_id

@@ -48,6 +48,6 @@ TABLES = (
             counted="CASE WHEN e.is_live THEN coalesce(e.restated_quantity, e.quantity) END",
         ),
         "FROM orders_order AS o JOIN orders_execution AS e ON e.order_id = o.id WHERE o.account_id = ANY(%s)",
-        owner="o.account_id",
+        owner="e.account_id",
     ),
 )

@@ -181,6 +181,7 @@ class Execution(models.Model):
 
     `quantity` and `price` are as traded; where the order was split since, `restated_quantity` is what the fill counts
     for in it, for the same money. `trade_id` is the trade that a correction stands for, whichever it corrected.
+    `account_id` is its order's, which never changes: pages of an account's trades are read by it.
     """
 
     class Kind(models.TextChoices):
@@ -192,6 +193,8 @@ class Execution(models.Model):
     order = models.ForeignKey(
         Order, on_delete=models.PROTECT, related_name="executions", db_index=False, db_constraint=False
     )
+    # No reference of its own: the look at the order that holds `order` holds this too, for nothing more.
+    account_id = models.UUIDField()
     venue = models.CharField(max_length=24)
     exec_id = models.CharField(max_length=64)
     ref_exec_id = models.CharField(max_length=64, null=True)
@@ -210,7 +213,13 @@ class Execution(models.Model):
             models.UniqueConstraint(fields=["venue", "exec_id"], name="execution_once"),
             models.CheckConstraint(condition=Q(quantity__gte=0, price__gt=0), name="execution_makes_sense"),
         ]
-        indexes = [models.Index(fields=["order", "executed_at"], name="execution_order_time")]
+        indexes = [
+            models.Index(fields=["order", "executed_at"], name="execution_order_time"),
+            # Walked from either end, for what pages show: trades that stand, by when they were done.
+            models.Index(
+                fields=["account_id", "executed_at", "id"], name="execution_account_time", condition=Q(is_live=True)
+            ),
+        ]
         default_permissions = ("view",)
 
     def __str__(self) -> str:

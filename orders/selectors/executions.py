@@ -12,10 +12,17 @@ from uuid import UUID
 from audit.sql import fetch
 from positions.domain.types import Side
 
-_COLUMNS = """
-SELECT e.id, e.order_id, o.account_id, o.instrument_id, o.side, e.venue, e.exec_id, e.ref_exec_id, e.kind, e.is_live,
+_SELECT = """
+SELECT e.id, e.order_id, e.account_id, o.instrument_id, o.side, e.venue, e.exec_id, e.ref_exec_id, e.kind, e.is_live,
        e.quantity, e.price, e.fee, e.executed_at, e.recorded_at, e.restated_quantity, e.trade_id
-FROM orders_execution e JOIN orders_order o ON o.id = e.order_id
+"""
+_ORDER = "JOIN orders_order o ON o.id = e.order_id"
+_COLUMNS = f"{_SELECT} FROM orders_execution e {_ORDER} "
+# The orders are looked up once it is known which trades these are: an account may have had any number of them.
+_RECENT = f"""
+{_SELECT} FROM (SELECT * FROM orders_execution WHERE account_id = %s AND is_live
+                ORDER BY executed_at DESC, id DESC LIMIT %s) e {_ORDER}
+ORDER BY e.executed_at DESC, e.id DESC
 """
 _LIVE = """
 SELECT e.id, e.order_id, o.account_id, o.instrument_id, o.side, e.venue, e.exec_id, e.ref_exec_id, e.kind, e.is_live,
@@ -75,9 +82,8 @@ def executions_of_order(order_id: UUID) -> list[ExecutionFacts]:
 
 
 def executions_recent(account_id: UUID, limit: int) -> list[ExecutionFacts]:
-    """Return an account's newest executions, newest first."""
-    tail = "WHERE o.account_id = %s ORDER BY e.recorded_at DESC, e.id DESC LIMIT %s"
-    return _facts(fetch(_COLUMNS + tail, [account_id, limit]))
+    """Return an account's newest executions that stand, by when they were done, newest first."""
+    return _facts(fetch(_RECENT, [account_id, limit]))
 
 
 def executions_by_exec_id(venue: str, exec_ids: Collection[str]) -> dict[str, ExecutionFacts]:

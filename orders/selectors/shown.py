@@ -88,26 +88,28 @@ FROM orders_order o
 JOIN marketdata_instrument i ON i.id = o.instrument_id
 LEFT JOIN orders_orderversion v ON v.id = o.version_id
 """
+# The page is found by its index alone, then what it names by key, an order at a time and once: neither depends on how
+# many trades there are, whatever the planner takes a page for.
 _TRADES = """
 WITH page AS (
-    SELECT e.id, e.order_id, e.quantity, e.price, e.executed_at, o.quantity AS ordered, o.side, o.instrument_id
-    FROM orders_execution e JOIN orders_order o ON o.id = e.order_id
-    WHERE o.account_id = %(account)s AND e.is_live
-      AND (%(after)s::timestamptz IS NULL OR e.executed_at > %(after)s)
-      AND (%(until)s::timestamptz IS NULL OR e.executed_at <= %(until)s)
-      AND (%(beyond)s::uuid IS NULL OR (e.executed_at, e.id) {beyond} (
-           SELECT last.executed_at, last.id FROM orders_execution last JOIN orders_order its ON its.id = last.order_id
-           WHERE last.id = %(beyond)s AND its.account_id = %(account)s))
-    ORDER BY e.executed_at {direction}, e.id {direction} LIMIT %(limit)s
-), filled AS (
-    SELECT x.id, sum(x.quantity) OVER (PARTITION BY x.order_id ORDER BY x.recorded_at, x.id) AS cumulative
-    FROM orders_execution x WHERE x.is_live AND x.order_id IN (SELECT order_id FROM page)
+    SELECT e.id, e.order_id, e.quantity, e.price, e.executed_at FROM orders_execution e
+    WHERE {where} ORDER BY e.executed_at {direction}, e.id {direction} LIMIT %(limit)s
+), filled AS MATERIALIZED (
+    SELECT its.* FROM (SELECT DISTINCT order_id FROM page) traded CROSS JOIN LATERAL (
+        SELECT x.id, sum(x.quantity) OVER (ORDER BY x.recorded_at, x.id) AS cumulative, o.quantity AS ordered, o.side,
+               i.symbol
+        FROM orders_order o JOIN marketdata_instrument i ON i.id = o.instrument_id
+        JOIN orders_execution x ON x.order_id = o.id WHERE o.id = traded.order_id AND x.is_live) its
 )
-SELECT page.id::text, page.order_id::text, i.symbol, page.side, trim_scale(page.quantity)::text,
-       trim_scale(page.price)::text, page.executed_at, filled.cumulative >= page.ordered,
-       trim_scale(greatest(page.ordered - filled.cumulative, 0))::text, trim_scale(filled.cumulative)::text
-FROM page JOIN filled ON filled.id = page.id JOIN marketdata_instrument i ON i.id = page.instrument_id
+SELECT page.id::text, page.order_id::text, filled.symbol, filled.side, trim_scale(page.quantity)::text,
+       trim_scale(page.price)::text, page.executed_at, filled.cumulative >= filled.ordered,
+       trim_scale(greatest(filled.ordered - filled.cumulative, 0))::text, trim_scale(filled.cumulative)::text
+FROM page JOIN filled ON filled.id = page.id
 ORDER BY page.executed_at {direction}, page.id {direction}
+"""
+_BEYOND_TRADE = """
+(e.executed_at, e.id) {beyond} (SELECT last.executed_at, last.id FROM orders_execution last
+                                WHERE last.id = %(beyond)s AND last.account_id = %(account)s)
 """
 _HAS_OPEN_LEGS = """
 (o.order_class <> 'simple' AND EXISTS (
@@ -122,8 +124,7 @@ _BEYOND = """
                               WHERE p.id = %(beyond)s AND p.account_id = %(account)s)
 """
 _IN_ACCOUNT = """
-SELECT EXISTS (SELECT FROM orders_execution e JOIN orders_order o ON o.id = e.order_id
-               WHERE e.id = %(trade)s AND o.account_id = %(account)s)
+SELECT EXISTS (SELECT FROM orders_execution WHERE id = %(trade)s AND account_id = %(account)s)
 """
 
 
@@ -165,17 +166,15 @@ class TradeQuery:
 def orders_shown(query: OrderQuery) -> list[OrderRow]:
     """Return a page of an account's orders, newest first unless ascending."""
     direction, beyond = ("ASC", ">") if query.is_ascending else ("DESC", "<")
-    where = ["o.account_id = %(account)s"]
-    for is_asked, condition in (
+    where = _asked(
+        (True, "o.account_id = %(account)s"),
         (query.symbols, _OF_SYMBOLS),
         (query.side, "o.side = %(side)s"),
         (query.after, "o.placed_at > %(after)s"),
         (query.until, "o.placed_at <= %(until)s"),
         (query.beyond, _BEYOND.format(beyond=beyond)),
         (query.is_nested, "o.leg = ''"),
-    ):
-        if is_asked:
-            where.append(condition)
+    )
     if query.status != "all":
         is_open = f"(NOT o.is_closed OR {_HAS_OPEN_LEGS})" if query.is_nested else "(NOT o.is_closed)"
         where.append(is_open if query.status == "open" else f"NOT {is_open}")
@@ -217,6 +216,12 @@ def legs_shown(root_ids: Collection[UUID]) -> list[OrderRow]:
 def trades_shown(query: TradeQuery) -> list[TradeRow]:
     """Return a page of trades by the time they were done, each with what its order had filled by then."""
     direction, beyond = ("ASC", ">") if query.is_ascending else ("DESC", "<")
+    where = _asked(
+        (True, "e.account_id = %(account)s AND e.is_live"),
+        (query.after, "e.executed_at > %(after)s"),
+        (query.until, "e.executed_at <= %(until)s"),
+        (query.beyond, _BEYOND_TRADE.format(beyond=beyond)),
+    )
     values = {
         "account": query.account_id,
         "after": query.after,
@@ -224,12 +229,18 @@ def trades_shown(query: TradeQuery) -> list[TradeRow]:
         "beyond": query.beyond,
         "limit": query.limit,
     }
-    return [TradeRow(*row) for row in fetch(_TRADES.format(direction=direction, beyond=beyond), values, prepare=True)]
+    statement = _TRADES.format(where=" AND ".join(where), direction=direction)
+    return [TradeRow(*row) for row in fetch(statement, values, prepare=True)]
 
 
 def trade_is_of(trade_id: UUID, account_id: UUID) -> bool:
     """Tell whether a trade belongs to an account."""
     return bool(fetch(_IN_ACCOUNT, {"trade": trade_id, "account": account_id}, prepare=True)[0][0])
+
+
+def _asked(*conditions: tuple[object, str]) -> list[str]:
+    """Return the conditions that are asked for: one that was left out would be in the way of an index."""
+    return [condition for is_asked, condition in conditions if is_asked]
 
 
 def _orders(tail: str, values: Mapping[str, Any]) -> list[OrderRow]:

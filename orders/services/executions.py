@@ -48,8 +48,9 @@ INSERT INTO orders_recordedreport (venue, exec_id, order_id)
 SELECT %s, exec_id, order_id FROM unnest(%s::text[], %s::uuid[]) AS new(exec_id, order_id) ON CONFLICT DO NOTHING
 """
 _TRADES = Rows(
-    id="uuid", order_id="uuid", exec_id="text", ref_exec_id="text", kind="text", trade_id="uuid", is_live="boolean",
-    quantity="numeric", restated_quantity="numeric", price="numeric", fee="numeric", executed_at="timestamptz",
+    id="uuid", order_id="uuid", account_id="uuid", exec_id="text", ref_exec_id="text", kind="text", trade_id="uuid",
+    is_live="boolean", quantity="numeric", restated_quantity="numeric", price="numeric", fee="numeric",
+    executed_at="timestamptz",
 )  # fmt: skip
 _EXECUTIONS = f"""
 INSERT INTO orders_execution (venue, recorded_at, {_TRADES.columns}) SELECT %s, %s, {_TRADES.columns} FROM {_TRADES}
@@ -221,8 +222,8 @@ def _execution_row(move: Move, fill: Fill) -> tuple[object, ...]:
     restated = None if fill.counted == fill.quantity else fill.counted
     said = taken_back or report
     return (
-        move.execution_id, report.order_id, report.exec_id, report.ref_exec_id, report.kind.value, trade_id,
-        not is_bust, said.quantity, restated, said.price, said.fee, report.executed_at,
+        move.execution_id, report.order_id, move.order.facts.account_id, report.exec_id, report.ref_exec_id,
+        report.kind.value, trade_id, not is_bust, said.quantity, restated, said.price, said.fee, report.executed_at,
     )  # fmt: skip
 
 

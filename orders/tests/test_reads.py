@@ -1,10 +1,13 @@
 """What is read is true of the instant it was asked for, whatever was kept from before; and every way says the same."""
 
+from contextlib import contextmanager
 from decimal import Decimal
-from itertools import pairwise
+from itertools import pairwise, product
+from uuid import UUID
 
 import orjson
 import pytest
+from django.db import connection, transaction
 
 from accounts.api.renderers import encode
 from accounts.services import api_key_revoke
@@ -12,10 +15,11 @@ from orders.broadcasts import order_json
 from orders.domain.commands import ReplaceFields, ReplaceOrder
 from orders.domain.reports import ReportKind
 from orders.domain.types import OrderType, TimeInForce
-from orders.selectors import order_by_id, orders_recent
+from orders.selectors import executions_recent, order_by_id, orders_recent
+from orders.selectors.shown import TradeQuery, trades_shown
 from orders.services import orders_replace
 from orders.tests.api import assert_problem, new_caller
-from orders.tests.desk import Desk
+from orders.tests.desk import Desk, rows
 from positions.domain.types import Side
 from positions.tests.helpers import BY, set_live
 from trading_portal.kernel import clock
@@ -153,3 +157,71 @@ def test_pages_of_trades_tell_what_was_filled_by_then(desk, caller):
     assert caller.get("/v2/account/activities/FILL", direction="asc", page_token=trades[2]["id"]).json() == []
     stranger = new_caller()
     assert_problem(stranger.get("/v2/account/activities/FILL", page_token=trades[0]["id"]), 422, 42210000)
+
+
+# As a connection plans at first, and as one that keeps its plans.
+PLANS = ("force_custom_plan", "force_generic_plan")
+HISTORY = """
+INSERT INTO orders_order
+SELECT copy.* FROM orders_order o, generate_series(1, %(size)s) n, jsonb_populate_record(o, jsonb_build_object(
+    'id', md5(o.id::text || n)::uuid, 'client_order_id', 'copy-' || n)) copy
+WHERE o.id = %(order)s;
+INSERT INTO orders_execution
+SELECT copy.* FROM orders_execution e, generate_series(1, %(size)s) n, jsonb_populate_record(e, jsonb_build_object(
+    'id', uuidv7(), 'order_id', md5(e.order_id::text || n)::uuid, 'exec_id', e.exec_id || '-' || n,
+    'executed_at', e.executed_at - n * interval '1 minute')) copy
+WHERE e.order_id = %(order)s;
+ANALYZE orders_order, orders_execution
+"""
+
+
+@contextmanager
+def history(order_id, size):
+    """Let an order and its fills have happened so many times more, a minute apart; and put all back."""
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL ROLE NONE")
+            for statement in HISTORY.split(";"):
+                cursor.execute(statement, {"order": order_id, "size": size})
+            cursor.execute("SET LOCAL ROLE portal_app")
+        yield
+        transaction.set_rollback(True)
+
+
+def rows_read():
+    """Return how many orders and fills this transaction has read so far, by an index or by scanning."""
+    found = rows(
+        "SELECT sum(seq_tup_read + idx_tup_fetch) FROM pg_stat_xact_user_tables WHERE relname = ANY(%s)",
+        ["orders_order", "orders_execution"],
+    )
+    return found[0][0]
+
+
+def test_a_page_of_trades_costs_the_same_however_many_there_were(desk):
+    order_id = desk.working(quantity="7")
+    desk.record(desk.trade(order_id, "4"), desk.trade(order_id, "3"))
+    size, limit = 2_000, 10
+    with history(order_id, size):
+        newest = trades_shown(TradeQuery(account_id=desk.account, limit=size))
+        middle = {"beyond": UUID(newest[-1].id)}, {"after": newest[-1].executed_at}, {"until": newest[-1].executed_at}
+        for plans, is_ascending, of in product(PLANS, (True, False), ({}, *middle)):
+            rows("SELECT set_config('plan_cache_mode', %s, true)", plans)
+            before = rows_read()
+            page = trades_shown(TradeQuery(account_id=desk.account, limit=limit, is_ascending=is_ascending, **of))
+            assert len(page) == limit
+            # The page, what its orders filled by then, and the orders: two fills each, of which a page may cut one off.
+            assert rows_read() - before <= 5 * limit, (plans, is_ascending, of)
+        before = rows_read()
+        recent = executions_recent(desk.account, limit)
+        assert rows_read() - before <= 2 * limit
+        assert [str(each.id) for each in recent] == [trade.id for trade in newest[:limit]]
+
+
+def test_pages_show_the_trades_that_stand(desk):
+    order_id = desk.working(quantity="20")
+    kept, gone, wrong = (desk.trade(order_id, quantity) for quantity in ("5", "8", "7"))
+    desk.record(kept, gone, wrong)
+    right = desk.report(order_id, ReportKind.TRADE_CORRECT, quantity="6", price="99", ref_exec_id=wrong.exec_id)
+    desk.record(desk.report(order_id, ReportKind.TRADE_CANCEL, ref_exec_id=gone.exec_id), right)
+    assert [each.exec_id for each in executions_recent(desk.account, 10)] == [right.exec_id, kept.exec_id]
+    assert [each.quantity for each in trades_shown(TradeQuery(account_id=desk.account))] == ["6", "5"]
