@@ -82,3 +82,15 @@ async def test_a_reader_that_reads_gets_everything() -> None:
     ):
         for _ in range(ENOUGH):
             assert len(await connection.recv()) == 50_000
+
+
+def test_a_content_type_is_read_once_and_as_before():
+    script = (
+        "from twisted.web import http; before = http._parseContentType;"
+        "import trading_portal.running.daphne_server;"
+        "lines = [b'application/json', b'multipart/form-data; boundary=x', b'', b'nonsense; =;', b'Application/JSON'];"
+        "assert [http._parseContentType(each) for each in lines * 2] == [before(each) for each in lines * 2];"
+        "print(http._parseContentType.cache_info().misses)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["5"]
