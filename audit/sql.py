@@ -24,7 +24,7 @@ PREPARE_AFTER = 5
 # taken when a queue was empty as statistics were taken, and kept when it is long.
 _KEEP = """
 SET plan_cache_mode = force_generic_plan;
-SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off
+SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off
 """
 
 Parameters = Sequence[Any] | Mapping[str, Any]

@@ -76,6 +76,25 @@ def test_a_second_start_says_where_the_portal_runs(portal: dict[str, Any]) -> No
     assert answers(portal)
 
 
+def sweeping(portal: dict[str, Any]) -> set[int]:
+    """Return the database backends that have swept for a while: seen after a task, they served one before."""
+    with psycopg.connect(portal["database_url"]) as connection:
+        rows = connection.execute(
+            "SELECT pid FROM pg_stat_activity WHERE query LIKE 'SELECT DISTINCT venue FROM orders_venueintent%%'"
+            " AND query_start > backend_start + interval '2 s'"
+        )
+        return {pid for (pid,) in rows}
+
+
+def test_a_worker_keeps_its_connections_from_task_to_task_and_replaces_a_broken_one(portal: dict[str, Any]) -> None:
+    wait_until(lambda: bool(sweeping(portal)), seconds=20)
+    broken = sweeping(portal)
+    with psycopg.connect(portal["database_url"]) as connection:
+        connection.execute("SELECT pg_terminate_backend(pid) FROM unnest(%s) AS broken(pid)", [list(broken)])
+    wait_until(lambda: bool(sweeping(portal) - broken), seconds=20)
+    assert not sweeping(portal) & broken
+
+
 def test_a_killed_web_process_serves_again_within_thirty_seconds(portal: dict[str, Any]) -> None:
     killed = facts(portal)["pids"]["web"]
     os.kill(killed, signal.SIGKILL)

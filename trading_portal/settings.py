@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from csp.constants import NONE, SELF
@@ -112,6 +113,9 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 60, "socket_timeout": 5, "socket_connect_timeout": 2}
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+# Celery closes its connection to the database after each of so many tasks. Here a connection stays, as it does between
+# requests (`trading_portal/celery.py`): each new one costs as much as placing an order.
+CELERY_DB_REUSE_MAX = sys.maxsize
 CELERY_BEAT_SCHEDULE = {
     "wake the venues": {"task": "orders.venues_sweep", "schedule": 1.0, "options": {"expires": 5}},
     "end unsent day orders": {"task": "orders.expire", "schedule": 5.0, "options": {"expires": 10}},
