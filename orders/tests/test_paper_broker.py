@@ -118,12 +118,15 @@ def test_a_day_order_expires_at_the_close_and_a_gtc_order_stays(opened: Opened):
 
 
 def test_a_day_order_expires_even_when_its_close_passed_while_nobody_was_there(opened: Opened):
-    driver, line = opened(day_ends_at=clock.now() + timedelta(seconds=0.3))
+    ends_at = clock.now() + timedelta(seconds=1.5)
+    driver, line = opened(day_ends_at=ends_at)
     day = typed(order("buy", "1", "90", "day"))
     line.submit(day)
     line.until_kinds(day, "new")
     line.run(line.adapter.stop())
-    time.sleep(0.4)
+    assert clock.now() < ends_at, "too slow to leave before the close"
+    while clock.now() <= ends_at:
+        time.sleep(0.02)
     _, again = opened(driver=driver)
     driver.show(bids=BIDS, asks=[("80", "100")])
     again.until_kinds(day, "expired")

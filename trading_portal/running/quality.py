@@ -35,7 +35,7 @@ def test(arguments: Sequence[str]) -> int:
     environment = {**os.environ, CHECKS_FAILED: ", ".join(failed), chromium.VARIABLE: str(found or "")}
     if not arguments:
         # Half of the suite waits: for a lease, a process, a page. The longest files stand first.
-        environment[PROCESSES] = "2"
+        environment[PROCESSES] = "3"
         arguments = ("-n", environment[PROCESSES], "--dist", "loadfile", "--no-loadscope-reorder")
     done = subprocess.run([BIN / "python", "-m", "pytest", *arguments], cwd=ROOT, env=environment, check=False)
     return done.returncode or (1 if failed else 0)
