@@ -14,6 +14,7 @@ import pytest
 import websockets
 
 from tests.flooding import ENOUGH
+from trading_portal.running.daphne_server import PatientServer
 from trading_portal.running.ports import HOST, free_port
 
 ROOT = Path(__file__).parent.parent
@@ -94,3 +95,24 @@ def test_a_content_type_is_read_once_and_as_before():
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["5"]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_what_was_answered_is_forgotten_at_once_and_what_failed_is_kept_to_be_told_of(fails: bool) -> None:
+    answered = asyncio.Event()
+
+    async def application(scope: object, receive: object, send: object) -> None:
+        await answered.wait()
+        if fails:
+            raise LookupError
+
+    server, request = PatientServer(application, endpoints=["tcp:0"]), object()
+    server.connections = {}
+    server.protocol_connected(request)
+    server.create_application(request, {"type": "http"})
+    server.protocol_disconnected(request)
+    assert request in server.connections
+    answered.set()
+    await asyncio.sleep(0.01)
+    assert (request in server.connections) is fails
+    server.protocol_disconnected(request)

@@ -6,13 +6,15 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
+import psycopg
 import pytest
 
 from orders.tests.api import Caller, new_caller
@@ -87,6 +89,13 @@ def order(symbol: str, quantity: int, client_order_id: str = "") -> dict[str, st
     }
 
 
+def wait_until(holds: Callable[[], object], meanwhile: Callable[[], object] = lambda: time.sleep(0.02)) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not holds():
+        assert time.monotonic() < deadline, "it did not come to pass"
+        meanwhile()
+
+
 def connections_of(pid: int, port: int) -> int:
     """Return how many connections to a port a process holds (Linux)."""
     inodes = set()
@@ -95,6 +104,48 @@ def connections_of(pid: int, port: int) -> int:
         if fields[3] == "01" and int(fields[1].rpartition(":")[2], 16) == port:
             inodes.add(f"socket:[{fields[9]}]")
     return sum(str(held.readlink()) in inodes for held in Path(f"/proc/{pid}/fd").iterdir() if held.is_symlink())
+
+
+@contextmanager
+def locked(account_id: UUID) -> Iterator[psycopg.Connection[Any]]:
+    """Hold an account's lock, as some other transaction would."""
+    with psycopg.connect(os.environ["DATABASE_URL"]) as holding:
+        holding.execute("SELECT 1 FROM accounts_tradingaccount WHERE id = %s FOR UPDATE", [account_id])
+        yield holding
+
+
+def is_served(address: str) -> bool:
+    try:
+        return httpx.get(f"http://{address}/healthz", timeout=5).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def waiting_for_locks() -> int:
+    return int(rows("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")[0][0])
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_process_that_is_stopped_answers_what_it_let_in(server: str, caller: Caller, market: str) -> None:
+    name = str(uuid7())
+    with (
+        testing.web_processes(os.environ, server=server) as (supervisor, address),
+        ThreadPoolExecutor(1) as pool,
+        locked(caller.account_id) as holding,
+    ):
+        process = supervisor.children["web"].process
+        assert process
+        wait_until(lambda: is_served(address))
+        url, body = f"http://{address}/v2/orders", order(market, 1, name)
+        asked = pool.submit(httpx.post, url, json=body, headers=caller.headers, timeout=30)
+        wait_until(lambda: waiting_for_locks() > 0)
+        process.terminate()
+        time.sleep(1)
+        assert not asked.done()
+        holding.rollback()
+        assert asked.result(SECONDS).status_code == 200
+        assert process.wait(SECONDS) is not None
+    assert rows("SELECT count(*) FROM orders_order WHERE client_order_id = %s", name) == [(1,)]
 
 
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="only Linux shares connections out")
@@ -150,9 +201,6 @@ def test_one_process_dies_and_is_started_again_while_the_other_serves(web, calle
         answer = httpx.post(f"http://{address}/v2/orders", json=order(market, quantity), headers=headers, timeout=30)
         assert answer.status_code == 200
     assert child.starts == starts
-    deadline = time.monotonic() + SECONDS
-    while child.starts == starts or not child.heard_at:
-        assert time.monotonic() < deadline, "it was not started again"
-        supervisor.turn(0.02)
+    wait_until(lambda: child.starts != starts and child.heard_at, meanwhile=lambda: supervisor.turn(0.02))
     assert child.process.pid != dead
     assert supervisor.children["web"].starts == 1

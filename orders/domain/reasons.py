@@ -90,7 +90,7 @@ SENTENCES: Mapping[str, str] = {
     "KEY_NOT_ACCEPTED": "The API key or its secret is not accepted.",
     "PLACEMENT_QUEUE_FULL": "Too many orders are waiting. Send the same order again shortly, with the same id.",
     "PLACEMENT_STOPPING": "The portal is stopping. Send the same order again shortly, with the same id.",
-    "PLACEMENT_FAILED": "The order could not be decided. Send the same order again, with the same id.",
+    "PLACEMENT_FAILED": "The order may or may not be placed. Send it again, with the same id: it is placed once.",
     "PLACEMENT_LATE": "The order was not decided in time. Send the same order again, with the same id.",
     "SCOPE_MISSING": "The API key may not do this: it lacks the scope {scope}.",
     "ADDRESS_NOT_ALLOWED": "The API key may not be used from {address}.",

@@ -6,58 +6,35 @@ import asyncio
 import atexit
 import os
 import threading
-from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from datetime import datetime
 from queue import Empty, SimpleQueue
 
 import structlog
-from django.db import InterfaceError, OperationalError, connection
+from django.db import connection
 
-from accounts.domain.rates import RateAnswer
-from audit.sql import statements_keep
 from orders.domain.commands import PlaceOrder
 from orders.domain.facts import Placement
-from orders.domain.reasons import sentence
-from orders.services.authorising import KeyedOrders, LetIn, keyed_orders_let_in
-from orders.services.baskets import baskets_among
+from orders.services.authorising import KeyedOrders, keyed_orders_let_in
+from orders.services.committing import Answer, Asked, Committer, LetInAll, Place, Placed, Request, unavailable
 from orders.services.placing import orders_place
-from trading_portal.kernel import clock
-from trading_portal.kernel.errors import PortalError, Unavailable, reason
+from trading_portal.kernel.errors import PortalError
 
 CAPACITY = 5_000
 BATCH = 512
 ANSWER_SECONDS = 10.0
 DRAIN_SECONDS = 20.0
 
-Place = Callable[..., list[Placement]]
-LetInAll = Callable[..., list[LetIn | PortalError]]
-Asked = tuple[PlaceOrder, ...] | KeyedOrders
-
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """The answer to one request: a placement for each of its orders, and what its API key has left."""
-
-    placements: tuple[Placement, ...]
-    rate: RateAnswer | None = None
-
-
 @dataclass(slots=True, eq=False)
-class _Waiting:
-    """One request in the queue, and where its answer goes: a future of an event loop, or a plain one.
+class _Waiting(Request):
+    """One request in the queue, and where its answer goes: a future of an event loop, or a plain one."""
 
-    The orders of a basket are taken whole or not at all.
-    """
-
-    asked: Asked
     size: int
     future: asyncio.Future[Placed] | Future[Placed]
     loop: asyncio.AbstractEventLoop | None
-    is_basket: bool = False
 
     def resolve(self, answer: Placed | PortalError) -> None:
         """Answer, unless whoever asked is gone."""
@@ -69,11 +46,7 @@ class _Waiting:
             self.future.set_exception(answer)
 
 
-Answers = list[tuple[_Waiting, Placed | PortalError]]
-
-
-def _unavailable(code: str) -> Unavailable:
-    return Unavailable(reason(code), sentence(code, {}))
+Answers = list[Answer[_Waiting]]
 
 
 class PlacementQueue:
@@ -91,15 +64,13 @@ class PlacementQueue:
         capacity: int = CAPACITY,
         batch: int = BATCH,
     ) -> None:
-        self._place = place
-        self._let_in = let_in
+        self._committer: Committer[_Waiting] = Committer(place=place, let_in=let_in)
         self._capacity = capacity
         self._batch = batch
         self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._size = 0
         self._is_stopping = False
-        self._prepared: object = None
         self._thread = threading.Thread(target=self._run, name="placements", daemon=True)
         self._thread.start()
 
@@ -125,7 +96,7 @@ class PlacementQueue:
             async with asyncio.timeout(ANSWER_SECONDS):
                 return await future
         except TimeoutError:
-            raise _unavailable("PLACEMENT_LATE") from None
+            raise unavailable("PLACEMENT_LATE") from None
 
     def place_blocking(self, asked: Asked, *, all_or_none: bool = False) -> Placed:
         """Do what `place_all` does, from a thread that has no event loop."""
@@ -134,7 +105,7 @@ class PlacementQueue:
         try:
             return future.result(ANSWER_SECONDS)
         except TimeoutError:
-            raise _unavailable("PLACEMENT_LATE") from None
+            raise unavailable("PLACEMENT_LATE") from None
 
     def stop(self, seconds: float = DRAIN_SECONDS) -> bool:
         """Refuse what is new, place what waits, and tell whether that was done in time."""
@@ -155,19 +126,19 @@ class PlacementQueue:
         size = max(len(asked.orders if isinstance(asked, KeyedOrders) else asked), 1)
         with self._lock:
             if self._is_stopping:
-                raise _unavailable("PLACEMENT_STOPPING")
+                raise unavailable("PLACEMENT_STOPPING")
             # A request larger than the whole queue is let in when nothing else waits, or it never could be.
             if self._size and self._size + size > self._capacity:
-                raise _unavailable("PLACEMENT_QUEUE_FULL")
+                raise unavailable("PLACEMENT_QUEUE_FULL")
             self._size += size
-            self._queue.put(_Waiting(asked, size, future, loop, is_basket))
+            self._queue.put(_Waiting(asked, is_basket, size, future, loop))
 
     def _run(self) -> None:
         is_last = False
         while not is_last:
             batch, is_last = self._gather()
             if batch:
-                answers = self._placed(batch)
+                answers = self._committer.placed(batch)
                 # First the room, then the answers: whoever has one may send the next at once.
                 with self._lock:
                     self._size -= sum(waiting.size for waiting in batch)
@@ -189,87 +160,6 @@ class PlacementQueue:
             except Empty:
                 return batch, False
         return batch, True
-
-    def _placed(self, batch: Sequence[_Waiting]) -> Answers:
-        """Return an answer for every request, whatever fails."""
-        at = clock.now()
-        try:
-            self._prepare()
-            try:
-                allowed, answers = self._allowed(batch, at)
-            except (OperationalError, InterfaceError) as error:
-                # The connection was lost while nothing happened; nothing was asked of the database before this.
-                log.warning("placements.connected_again", requests=len(batch), error=str(error))
-                connection.close()
-                self._prepare()
-                allowed, answers = self._allowed(batch, at)
-            return answers + self._split(allowed, at, is_retry=False)
-        except PortalError as error:
-            return [(waiting, error) for waiting in batch]
-        except Exception:
-            log.exception("placements.failed", requests=len(batch))
-            connection.close()
-            return [(waiting, _unavailable("PLACEMENT_FAILED")) for waiting in batch]
-
-    def _allowed(self, batch: Sequence[_Waiting], at: datetime) -> tuple[list[tuple[_Waiting, LetIn]], Answers]:
-        """Return what may be placed, in the order it came, and the answers to what may not."""
-        keyed = [(waiting, waiting.asked) for waiting in batch if isinstance(waiting.asked, KeyedOrders)]
-        told = self._let_in([asked for _, asked in keyed], at=at) if keyed else []
-        by_request = {id(waiting): answer for (waiting, _), answer in zip(keyed, told, strict=True)}
-        allowed: list[tuple[_Waiting, LetIn]] = []
-        answers: Answers = []
-        for waiting in batch:
-            answer = LetIn(waiting.asked, None) if isinstance(waiting.asked, tuple) else by_request[id(waiting)]
-            if isinstance(answer, LetIn):
-                allowed.append((waiting, answer))
-            else:
-                answers.append((waiting, answer))
-        return allowed, answers
-
-    def _split(self, requests: Sequence[tuple[_Waiting, LetIn]], at: datetime, *, is_retry: bool) -> Answers:
-        """Place requests in one transaction; when that fails, in two, until the culprit is alone."""
-        if not requests:
-            return []
-        commands = [command for _, let_in in requests for command in let_in.commands]
-        baskets = baskets_among((len(let_in.commands), waiting.is_basket) for waiting, let_in in requests)
-        try:
-            placements = iter(self._place(commands=commands, at=at, **({"baskets": baskets} if baskets else {})))
-        except (OperationalError, InterfaceError) as error:
-            # A lost connection or a deadlock: nobody's fault. The ids make a second try harmless.
-            if is_retry:
-                raise
-            log.warning("placements.retried", orders=len(commands), error=str(error))
-            connection.close()
-            self._prepare()
-            return self._split(requests, at, is_retry=True)
-        except Unavailable:
-            raise  # nobody can decide now: asking for each order alone would only take longer
-        except PortalError as error:
-            if len(requests) == 1:
-                return [(requests[0][0], error)]
-            return self._halves(requests, at, is_retry=is_retry)
-        except Exception:
-            if len(requests) == 1:
-                log.exception("placements.order_failed", orders=len(commands))
-                return [(requests[0][0], _unavailable("PLACEMENT_FAILED"))]
-            return self._halves(requests, at, is_retry=is_retry)
-        return [
-            (waiting, Placed(tuple(next(placements) for _ in let_in.commands), let_in.rate))
-            for waiting, let_in in requests
-        ]
-
-    def _halves(self, requests: Sequence[tuple[_Waiting, LetIn]], at: datetime, *, is_retry: bool) -> Answers:
-        half = len(requests) // 2
-        first = self._split(requests[:half], at, is_retry=is_retry)
-        return first + self._split(requests[half:], at, is_retry=is_retry)
-
-    def _prepare(self) -> None:
-        """Make this thread's connection fit for the hot path."""
-        connection.ensure_connection()
-        if connection.connection is self._prepared:
-            return
-        statements_keep(connection)
-        self._prepared = connection.connection
 
     def _answer(self, answers: Answers) -> None:
         """Hand out the answers, each event loop woken once."""

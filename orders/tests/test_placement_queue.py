@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 from django.db import DataError, OperationalError, connection
 from msgspec.structs import replace
+from psycopg.errors import LockNotAvailable
 
 from accounts.domain.rates import RateAnswer
 from accounts.services import api_key_create, api_key_revoke
@@ -15,7 +16,7 @@ from orders import services
 from orders.domain.commands import OrderFields
 from orders.domain.errors import KeyForbidden, KeyNotAccepted, RateLimited
 from orders.domain.types import OrderType, TimeInForce
-from orders.services.authorising import KeyedOrders, keyed_orders_let_in
+from orders.services.authorising import KeyedOrders, LetIn, keyed_orders_let_in
 from orders.services.queue import PlacementQueue, placement_queue
 from orders.tests.desk import Desk, rows
 from positions.domain.types import Side
@@ -69,6 +70,25 @@ async def test_what_gathers_while_a_batch_commits_is_the_next_batch(desk):
     gate.opened.set()
     await asyncio.gather(first, *rest)
     assert gate.batches == [1, 20]
+    assert queue.stop()
+
+
+async def test_keys_and_rates_are_looked_at_once_for_all_that_gathered(desk):
+    gate, looks = Gate(desk), []
+
+    def let_in(batch, *, at):
+        looks.append(len(batch))
+        return [LetIn((desk.command(),), None) for _ in batch]
+
+    queue = PlacementQueue(place=gate, let_in=let_in)
+    first = asyncio.ensure_future(queue.place(desk.command()))
+    await asyncio.to_thread(gate.entered.wait, 20)
+    keyed = KeyedOrders(("key", "secret"), "127.0.0.1", (), "api", uuid7(), clock.now())
+    rest = [asyncio.ensure_future(queue.place_all(keyed)) for _ in range(9)]
+    await asyncio.sleep(0)
+    gate.opened.set()
+    await asyncio.gather(first, *rest)
+    assert (looks, gate.batches) == ([9], [1, 9])
     assert queue.stop()
 
 
@@ -134,6 +154,70 @@ async def test_a_lost_connection_is_tried_again_once(desk):
 
     queue = PlacementQueue(place=place)
     assert (await queue.place(desk.command())).status == "accepted"
+    assert queue.stop()
+
+
+async def placed_together(desk, place, commands):
+    """Return the answers to commands that a queue placed as one batch."""
+    gate = threading.Event()
+    queue = PlacementQueue(place=lambda **asked: (gate.wait(20), place(**asked))[1])
+    blocker = asyncio.ensure_future(queue.place(desk.command()))
+    await asyncio.sleep(0.1)
+    waiting = [asyncio.ensure_future(queue.place(command)) for command in commands]
+    await asyncio.sleep(0)
+    gate.set()
+    answers = await asyncio.gather(*waiting, return_exceptions=True)
+    assert (await blocker).status == "accepted"
+    assert queue.stop()
+    return [answer.reason.code if isinstance(answer, Unavailable) else answer.status for answer in answers]
+
+
+@pytest.mark.parametrize("away", [OperationalError("gone"), Unavailable(reason("PRICES_UNREADABLE"), "Not now.")])
+async def test_what_a_part_has_committed_is_told_although_nobody_can_decide_the_rest(desk, away):
+    commands = [desk.command() for _ in range(4)]
+
+    def place(*, commands: list, at, whole=tuple(commands)):
+        if len(commands) == len(whole):
+            raise DataError("something in here")
+        if whole[-1] in commands:
+            raise away
+        return services.orders_place(commands=commands, at=at, venue=desk.venue)
+
+    told = await placed_together(desk, place, commands)
+    refused = "PLACEMENT_FAILED" if isinstance(away, OperationalError) else "PRICES_UNREADABLE"
+    assert told == ["accepted", "accepted", refused, refused]
+
+
+async def test_a_transaction_that_the_server_ends_twice_is_split_until_the_culprit_is_alone(desk):
+    slow = desk.command(quantity="777")
+
+    def place(*, commands, at):
+        if slow in commands:
+            raise OperationalError("canceling statement due to lock timeout") from LockNotAvailable()
+        return services.orders_place(commands=commands, at=at, venue=desk.venue)
+
+    told = await placed_together(desk, place, [desk.command(), slow, desk.command()])
+    assert told == ["accepted", "PLACEMENT_FAILED", "accepted"]
+
+
+async def test_a_key_that_is_not_accepted_is_told_so_although_nobody_can_decide_the_rest(desk):
+    def place(*, commands, at):
+        raise OperationalError("gone")
+
+    def let_in(batch, *, at):
+        return [KeyNotAccepted() for _ in batch]
+
+    gate = threading.Event()
+    queue = PlacementQueue(place=lambda **asked: (gate.wait(20), place(**asked))[1], let_in=let_in)
+    blocker = asyncio.ensure_future(queue.place(desk.command()))
+    await asyncio.sleep(0.1)
+    keyed = KeyedOrders(("key", "secret"), "127.0.0.1", (), "api", uuid7(), clock.now())
+    unknown = asyncio.ensure_future(queue.place_all(keyed))
+    beside = asyncio.ensure_future(queue.place(desk.command()))
+    await asyncio.sleep(0)
+    gate.set()
+    answers = await asyncio.gather(blocker, unknown, beside, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [Unavailable, KeyNotAccepted, Unavailable]
     assert queue.stop()
 
 

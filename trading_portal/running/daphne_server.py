@@ -9,15 +9,18 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from daphne.cli import CommandLineInterface
 from daphne.server import Server
+from twisted.internet.defer import Deferred
 from twisted.web import http
 
 from trading_portal.running.files import allow_many_files
 from trading_portal.running.ports import BACKLOG, bound_socket
+
+ANSWER_SECONDS = 5.0
 
 
 class Gate:
@@ -47,7 +50,43 @@ class Gate:
 
 
 class PatientServer(Server):
-    """Let the sender of a WebSocket, or of a body in pieces, wait for its reader."""
+    """Let the sender of a WebSocket, or of a body in pieces, wait for its reader; forget what was answered at once.
+
+    Daphne keeps each request until it looks through all of them, once a second: at two thousand a second everybody
+    else waits meanwhile, for long enough to be noticed.
+    """
+
+    def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
+        """Make an application, and note when it is done."""
+        queue = super().create_application(protocol, scope)
+        application = self.connections.get(protocol, {}).get("application_instance")
+        if application is not None:
+            application.add_done_callback(partial(self._forget, protocol))
+        return queue
+
+    def _forget(self, protocol: Any, application: asyncio.Future[None]) -> None:
+        """Forget a request that was answered; what failed, or is still connected, daphne looks at as ever."""
+        if application.cancelled() or application.exception() is not None:
+            return
+        if "disconnected" in self.connections.get(protocol, {}):
+            del self.connections[protocol]
+
+    def kill_all_applications(self) -> Any:
+        """Let whoever waits for an answer have it, for as long as uvicorn would; then cancel the rest."""
+        answering = [
+            details["application_instance"]
+            for protocol, details in self.connections.items()
+            if "application_instance" in details and not getattr(protocol, "_response_started", True)
+        ]
+        if not answering:
+            return super().kill_all_applications()
+        answered = Deferred.fromFuture(asyncio.ensure_future(asyncio.wait(answering, timeout=ANSWER_SECONDS)))
+        return answered.addCallback(lambda _: super(PatientServer, self).kill_all_applications())
+
+    def protocol_disconnected(self, protocol: Any) -> None:
+        """Note that a connection is gone, unless it was forgotten."""
+        if protocol in self.connections:
+            super().protocol_disconnected(protocol)
 
     async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
         """Pass a message on, and wait for room after it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from trading_portal.running.layout import MANAGE, ROOT, VENV_PYTHON, DataFolder
 from trading_portal.running.ports import HOST
@@ -19,6 +20,8 @@ WEB = {
     "uvicorn": ("-m", "trading_portal.running.uvicorn_server", "--host", HOST, "--port", "{port}", APPLICATION),
 }
 MOST_WEB_PROCESSES = 64
+# A web process that stops answers what it let in, and then places what is still in its queue.
+WEB_STOP_SECONDS = 30.0
 OTHERS: dict[str, tuple[str, ...]] = {
     "worker": (*CELERY, "-Q", "default", "-n", "worker@%h", "-B", "-s", "{data}/celerybeat-schedule"),
     "venue": (*CELERY, "-Q", "{venues}", "-n", "venue@%h"),
@@ -45,7 +48,8 @@ def web_programs(environment: Mapping[str, str], folder: DataFolder, port: int) 
     count = web_processes(environment)
     command = (*WEB[server], *(["--shared"] if count > 1 else []))
     names = ["web", *(f"web-{number}" for number in range(2, count + 1))]
-    return [_program(name, command, environment, port=port, data=folder.path) for name in names]
+    programs = [_program(name, command, environment, port=port, data=folder.path) for name in names]
+    return [replace(program, stop_seconds=WEB_STOP_SECONDS) for program in programs]
 
 
 def web_processes(environment: Mapping[str, str]) -> int:
