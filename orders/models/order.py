@@ -112,6 +112,7 @@ class Order(models.Model):
         indexes = [
             models.Index(fields=["parent"], name="order_legs", condition=Q(parent__isnull=False)),
             models.Index(fields=["account", "-placed_at", "-id"], name="order_newest"),
+            models.Index(fields=["account", "instrument", "-placed_at", "-id"], name="order_newest_of_instrument"),
             # On a column that changes once: until then no update of the row has to touch an index.
             models.Index(fields=["account"], name="order_open", condition=Q(is_closed=False)),
             models.Index(

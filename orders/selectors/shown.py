@@ -115,9 +115,14 @@ _HAS_OPEN_LEGS = """
 (o.order_class <> 'simple' AND EXISTS (
     SELECT FROM orders_order leg WHERE leg.parent_id = o.id AND leg.leg <> '' AND NOT leg.is_closed))
 """
+# A page of each symbol by its index, then the page of all: it costs the same whatever else the account has ordered.
 _OF_SYMBOLS = """
-o.instrument_id IN (SELECT named.id FROM marketdata_instrument named WHERE named.is_active
-    AND (named.symbol = ANY(%(symbols)s) OR replace(named.symbol, '/', '') = ANY(%(symbols)s)))
+o.id = ANY(ARRAY(
+    SELECT its.id FROM marketdata_instrument named CROSS JOIN LATERAL (
+        SELECT o.placed_at, o.id FROM orders_order o WHERE o.instrument_id = named.id AND {where} {page}) its
+    WHERE named.is_active
+        AND (named.symbol = ANY(%(symbols)s) OR replace(named.symbol, '/', '') = ANY(%(symbols)s))
+    ORDER BY its.placed_at {direction}, its.id {direction} LIMIT %(limit)s))
 """
 _BEYOND = """
 (o.placed_at, o.id) {beyond} (SELECT p.placed_at, p.id FROM orders_order p
@@ -168,7 +173,6 @@ def orders_shown(query: OrderQuery) -> list[OrderRow]:
     direction, beyond = ("ASC", ">") if query.is_ascending else ("DESC", "<")
     where = _asked(
         (True, "o.account_id = %(account)s"),
-        (query.symbols, _OF_SYMBOLS),
         (query.side, "o.side = %(side)s"),
         (query.after, "o.placed_at > %(after)s"),
         (query.until, "o.placed_at <= %(until)s"),
@@ -187,8 +191,10 @@ def orders_shown(query: OrderQuery) -> list[OrderRow]:
         "beyond": query.beyond,
         "limit": query.limit,
     }
-    order_by = f"ORDER BY o.placed_at {direction}, o.id {direction} LIMIT %(limit)s"
-    return _orders(f"WHERE {' AND '.join(where)} {order_by}", values)
+    asked, page = " AND ".join(where), f"ORDER BY o.placed_at {direction}, o.id {direction} LIMIT %(limit)s"
+    if query.symbols:
+        asked = _OF_SYMBOLS.format(where=asked, page=page, direction=direction)
+    return _orders(f"WHERE {asked} {page}", values)
 
 
 def orders_shown_by_id(order_ids: Collection[UUID]) -> dict[UUID, OrderRow]:

@@ -1,5 +1,6 @@
 """What is read is true of the instant it was asked for, whatever was kept from before; and every way says the same."""
 
+import dataclasses
 from contextlib import contextmanager
 from decimal import Decimal
 from itertools import pairwise, product
@@ -16,12 +17,12 @@ from orders.domain.commands import ReplaceFields, ReplaceOrder
 from orders.domain.reports import ReportKind
 from orders.domain.types import OrderType, TimeInForce
 from orders.selectors import executions_recent, order_by_id, orders_recent
-from orders.selectors.shown import TradeQuery, trades_shown
+from orders.selectors.shown import OrderQuery, TradeQuery, orders_shown, trades_shown
 from orders.services import orders_replace
 from orders.tests.api import assert_problem, new_caller
 from orders.tests.desk import Desk, rows
 from positions.domain.types import Side
-from positions.tests.helpers import BY, set_live
+from positions.tests.helpers import BY, new_instrument, set_live
 from trading_portal.kernel import clock
 from trading_portal.kernel.ids import uuid7
 
@@ -215,6 +216,27 @@ def test_a_page_of_trades_costs_the_same_however_many_there_were(desk):
         recent = executions_recent(desk.account, limit)
         assert rows_read() - before <= 2 * limit
         assert [str(each.id) for each in recent] == [trade.id for trade in newest[:limit]]
+
+
+def test_a_page_of_orders_in_a_symbol_costs_the_same_however_many_there_were_in_others(desk):
+    order_id = desk.working(quantity="7")
+    other = new_instrument()
+    size, limit = 2_000, 10
+    with history(order_id, size):
+        [newest, *_] = orders_shown(OrderQuery(account_id=desk.account, status="all"))
+        many, none = {"symbols": [newest.symbol, other.symbol]}, {"symbols": [other.symbol]}
+        beyond = {"beyond": UUID(newest.id)}
+        for plans, is_ascending, of in product(PLANS, (True, False), (many, none, {**many, **beyond})):
+            rows("SELECT set_config('plan_cache_mode', %s, true)", plans)
+            query = OrderQuery(account_id=desk.account, status="all", limit=limit, is_ascending=is_ascending, **of)
+            before = rows_read()
+            page = orders_shown(query)
+            read = rows_read() - before
+            everything = orders_shown(dataclasses.replace(query, symbols=(), limit=2 * size))
+            assert [order.id for order in page] == [order.id for order in everything if order.symbol in query.symbols][
+                :limit
+            ]
+            assert read <= 3 * limit, (plans, is_ascending, of)
 
 
 def test_pages_show_the_trades_that_stand(desk):
