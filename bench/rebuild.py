@@ -15,7 +15,7 @@ import importlib
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -48,20 +48,30 @@ KEPT = {"instrument_id", "user_id", "owner_id", "api_key_id", "causation_id"}
 
 
 @contextmanager
-def database() -> Iterator[dict[str, int]]:
-    """Run a PostgreSQL and a Redis for this bench, with the portal's tables; yield what is to be counted as theirs."""
+def database() -> Iterator[str]:
+    """Run a PostgreSQL and a Redis for this bench, with the portal's tables; yield the database's address."""
     servers = TestServers()
     servers.start()
     try:
         servers.migrate()
         os.environ.update(servers.environment)
-        django.setup()
-        with psycopg.connect(servers.environment["DATABASE_URL"]) as connection:
-            backend = Path("/proc") / str(connection.info.backend_pid) / "stat"
-            server = int(backend.read_text().rpartition(") ")[2].split()[1])
-        yield {"postgres": server}
+        yield servers.environment["DATABASE_URL"]
     finally:
         servers.stop()
+
+
+def require_empty(url: str) -> None:
+    """Refuse a database that somebody lives in: its accounts would be copied by the thousand."""
+    with psycopg.connect(url) as connection:
+        if _events(connection):
+            raise SystemExit("The database must be empty, its tables made: this bench fills it.")
+
+
+def server_of(url: str) -> int:
+    """Return the process id of the server that answers there."""
+    with psycopg.connect(url) as connection:
+        backend = Path("/proc") / str(connection.info.backend_pid) / "stat"
+        return int(backend.read_text().rpartition(") ")[2].split()[1])
 
 
 def multiply(url: str, wanted: int) -> int:
@@ -139,13 +149,15 @@ def _own() -> float:
 def main(args: argparse.Namespace) -> None:
     """Make the log, warm up, run the rounds, hand in the table."""
     # The database's settings name another data folder, which goes when it goes.
-    folder = results_folder()
-    with database() as pids:
-        url = os.environ["DATABASE_URL"]
+    folder = args.folder or results_folder()
+    with nullcontext(args.database) if args.database else database() as url:
+        require_empty(url)
+        os.environ["DATABASE_URL"] = url
+        django.setup()
         # It names models, which need the settings of a database that is there by now.
         work = importlib.import_module("bench.rebuild_work")
         work.live()
-        events = multiply(url, args.events)
+        events, pids = multiply(url, args.events), {"postgres": server_of(url)}
         questions: dict[str, Callable[[], object]] = {"COPY": lambda: copied_out(url), **work.questions(args.processes)}
         print(f"{events:,} events", flush=True)
         questions["rebuilt"]()
@@ -178,4 +190,6 @@ if __name__ == "__main__":
     parser.add_argument("--events", type=int, default=300_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--database", help="an empty database with the portal's tables; one of its own by default")
+    parser.add_argument("--folder", type=Path, help="where the results go")
     main(parser.parse_args())

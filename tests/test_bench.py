@@ -35,8 +35,11 @@ from orders.tests.paper import AT_ONCE, PaperBroker
 from orders.tests.venue import DEEP, Venue
 from positions.tests.helpers import set_last
 from tests.live import relaying, serving
+from trading_portal.running import holding, postgres
+from trading_portal.running.layout import DataFolder
+from trading_portal.running.provision import OWNER
 
-# Words that make a program tiny; one that is not named here says so by its own test.
+# Words that make a program tiny; one that is not named here is in APART, beside its own test.
 TINY = {
     "alone": [],
     "bulk": ["--batch", "3", "--connections", "2"],
@@ -114,10 +117,6 @@ async def test_a_program_runs_and_every_figure_has_a_value(name: str, bench: Ben
     assert (tmp_path / f"{name}-uvicorn.txt").read_text().startswith(f"{name}: ")
 
 
-def test_make_bench_knows_every_program() -> None:
-    assert set(TINY) <= set(run.programs())
-
-
 @pytest.mark.parametrize(
     ("booked_per_second", "late", "left", "worked_off_after", "grows"),
     [(100, 0.3, 30, 0.29, False), (80, 0.3, 204, 2.54, True)],
@@ -168,3 +167,53 @@ def test_live_streams_are_measured_small_too(kind: str, tmp_path: Path) -> None:
     assert found["frames"]["median"] > 20
     assert 0 <= found["age on arrival p50"]["median"] < 1000
     assert found["memory of one"]["unit"] == "kB"
+
+
+@pytest.fixture
+def empty_database() -> Iterator[str]:
+    """Give a database with the portal's tables, and nothing in them; copied from the session's, for it is sooner."""
+    session, name = os.environ["DATABASE_URL"], f"bench_{secrets.token_hex(4)}"
+    password = holding.read_secrets(DataFolder(settings.DATA_DIR))["postgres_password"]
+    superuser = f"postgres://postgres:{password}@{session.rpartition('@')[2]}"
+    url = f"{session.rpartition('/')[0]}/{name}"
+    with psycopg.connect(superuser, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} OWNER {OWNER}")
+        try:
+            copy(session, url)
+            yield url
+        finally:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def copy(source: str, target: str) -> None:
+    """Make the tables of one database in another."""
+    programs = postgres.wheel_programs()
+    dump = [programs / "pg_dump", "--schema-only", "--exclude-extension=*", "--dbname", source]
+    load = [programs / "psql", "--quiet", "--set=ON_ERROR_STOP=1", "--output", os.devnull, "--dbname", target]
+    tables = subprocess.run(dump, check=True, capture_output=True, timeout=60).stdout
+    subprocess.run(load, check=True, input=tables, timeout=60)
+
+
+def test_rebuilding_is_measured_small_too_and_only_in_an_empty_database(empty_database: str, tmp_path: Path) -> None:
+    tiny = ["--events", "1", "--rounds", "1", "--processes", "2", "--folder", str(tmp_path)]
+    command = [sys.executable, "-m", "bench.rebuild", *tiny, "--database"]
+    subprocess.run([*command, empty_database], check=True, timeout=60)
+    told = json.loads((tmp_path / "rebuild.json").read_text())
+    found = {row["name"]: row for row in told["rows"]}
+    assert {"COPY", "rows", "rebuilt", "compared, 2 processes"} <= set(found)
+    assert all(row["median"] > 0 for row in told["rows"] if row["unit"] == "events/s")
+    assert told["settings"]["events"] > 100
+    refused = subprocess.run([*command, empty_database], check=False, timeout=60, capture_output=True, text=True)
+    assert (refused.returncode, "must be empty" in refused.stderr) == (1, True)
+
+
+# What no word makes tiny enough for the portal above, and the test that runs it.
+APART = {
+    "connections": test_live_streams_are_measured_small_too,
+    "rebuild": test_rebuilding_is_measured_small_too_and_only_in_an_empty_database,
+}
+
+
+def test_make_bench_finds_every_program_and_a_test_runs_it() -> None:
+    assert run.programs() == list(run.PROGRAMS)
+    assert sorted([*TINY, *APART]) == sorted(run.PROGRAMS)

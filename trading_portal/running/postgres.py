@@ -29,6 +29,7 @@ SETTINGS = {
     "shared_buffers": "256MB",
     "shared_preload_libraries": "pg_stat_statements",
     "fsync": "on",
+    "full_page_writes": "on",
     "synchronous_commit": "on",
     "max_wal_size": "2GB",
     "min_wal_size": "256MB",

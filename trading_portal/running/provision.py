@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import psycopg
 from psycopg import Connection, sql
@@ -13,6 +13,9 @@ from trading_portal.running.problems import Problem
 OWNER = "portal"
 DATABASE = "portal"
 APP_ROLE = "portal_app"
+DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
+STANDBYS = "synchronous_standby_names"
+SETTINGS = "SELECT name, setting, source FROM pg_settings WHERE name = ANY(%s)"
 
 
 def wait_until_answers(url: str, *, seconds: float, turn: Callable[[], None]) -> None:
@@ -68,6 +71,52 @@ def provision_server(url: str) -> None:
         ) from None
     except psycopg.OperationalError as error:
         raise Problem("The server that DATABASE_URL names does not answer:", *str(error).strip().splitlines()) from None
+
+
+def require_durable(url: str) -> None:
+    """Refuse a database whose commits may return before they are on disk: what is acknowledged must outlive a crash."""
+    try:
+        # As the processes connect, whatever else the address or PGOPTIONS may say.
+        with psycopg.connect(url, connect_timeout=10, options=f"-c role={APP_ROLE}") as connection:
+            found = {
+                name: (value, source) for name, value, source in connection.execute(SETTINGS, [[*DURABLE, STANDBYS]])
+            }
+            ways = [_way_to_durability(connection, name, found[name][1]) for name in _undurable(found)]
+    except psycopg.OperationalError as error:
+        raise Problem("The portal's own role cannot connect:", *str(error).strip().splitlines()) from None
+    if ways:
+        told = "; ".join(f"{name} is {found[name][0]} ({found[name][1]})" for name in _undurable(found))
+        raise Problem(
+            f"The database may lose what it has acknowledged. For the user of DATABASE_URL {told}: this must be on.",
+            "have its administrator run, then start again:",
+            *ways,
+        )
+
+
+def _undurable(found: Mapping[str, tuple[str, str]]) -> list[str]:
+    """Return the settings that are not as they must be.
+
+    A `local` commit is on the disk of its server, which is all that is promised where there is no other. Where standbys
+    are waited for, one of them takes over one day, and without the orders that nobody waited for.
+    """
+    standbys, _ = found[STANDBYS]
+    bad = {"off", "local"} if standbys else {"off"}
+    return [name for name in DURABLE if found[name][0] in bad]
+
+
+def _way_to_durability(connection: Connection, name: str, source: str) -> str:
+    """Return what undoes a setting, by where it was made."""
+    role, database = (
+        sql.Identifier(word or "").as_string(connection) for word in (connection.info.user, connection.info.dbname)
+    )
+    undone = {
+        "user": f"ALTER ROLE {role} RESET {name};",
+        "database": f"ALTER DATABASE {database} RESET {name};",
+        "database user": f"ALTER ROLE {role} IN DATABASE {database} RESET {name};",
+        "global": f"ALTER ROLE ALL RESET {name};",
+        "command line": f"a start of the server without -c {name}=...",
+    }
+    return "  " + undone.get(source, f"ALTER SYSTEM SET {name} = on; SELECT pg_reload_conf();")
 
 
 def _role_exists(connection: Connection, role: str) -> bool:

@@ -17,6 +17,7 @@ from trading_portal.running import (
     logfile,
     migrations,
     processes,
+    provision,
     servers,
     static_files,
     summary,
@@ -98,6 +99,8 @@ class Portal:
             raise Problem(f"Port {self.port} {why}.", f"PORTAL_PORT={another} make run")
         with step("PostgreSQL") as this:
             database = servers.start_postgres(self.supervisor, self.folder, self.environment, self.turn)
+            # Of our own server too: a role's or a database's setting stands above the command line's.
+            provision.require_durable(database.url)
             this.note = database.note
         with step("Redis") as this:
             redis = servers.start_valkey(self.supervisor, self.folder, self.environment, self.turn)
