@@ -7,8 +7,9 @@ again: several milliseconds for a read of one.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from asgiref.sync import sync_to_async
@@ -17,24 +18,63 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework.views import APIView
 
+from accounts.api.errors import problem_of, problem_response
 from accounts.api.gathering import reconnecting
+from trading_portal.kernel.errors import Unavailable, reason
 
 THREADS = 8
-_pool = ThreadPoolExecutor(THREADS, thread_name_prefix="api")
+CANCEL_THREADS = 4
+CAPACITY = 1_000
 
 A = TypeVar("A")
 T = TypeVar("T")
 AsyncView = Callable[..., Coroutine[Any, Any, HttpResponseBase]]
 
 
+class BoundedPool(ThreadPoolExecutor):
+    """Threads for a limited number of works, those that wait for a thread among them; one more is refused."""
+
+    def __init__(self, threads: int, *, name: str, capacity: int = CAPACITY) -> None:
+        super().__init__(threads, thread_name_prefix=name)
+        self._capacity = capacity
+        self._held = 0
+        self._counting = threading.Lock()
+
+    def submit(self, work: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        """Let work wait for a thread; raise Unavailable when too much does, and nothing of it has happened then."""
+        with self._counting:
+            if self._held >= self._capacity:
+                raise Unavailable(
+                    reason("API_FULL"), "Too many requests are waiting. Send the same request again shortly."
+                )
+            self._held += 1
+        try:
+            future = super().submit(work, *args, **kwargs)
+        except BaseException:
+            self._leave()
+            raise
+        # Also called for what is cancelled before it has a thread.
+        future.add_done_callback(self._leave)
+        return future
+
+    def _leave(self, _: object = None) -> None:
+        with self._counting:
+            self._held -= 1
+
+
+_pool = BoundedPool(THREADS, name="api")
+# What reduces risk waits for nothing but its like: reads may fill the other pool.
+_cancel_pool = BoundedPool(CANCEL_THREADS, name="cancel")
+
+
 async def in_pool(work: Callable[..., T], *args: Any, **kwargs: Any) -> T:
     """Return what blocking work returns; a connection that broke since the last work is replaced first."""
+    return await _in(_pool, work, *args, **kwargs)
 
-    def run() -> T:
-        close_old_connections()
-        return work(*args, **kwargs)
 
-    return await sync_to_async(run, thread_sensitive=False, executor=_pool)()
+async def in_cancel_pool(work: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+    """Return what blocking work returns that reduces risk, such as a cancel; it must be short, and wait for nobody."""
+    return await _in(_cancel_pool, work, *args, **kwargs)
 
 
 async def in_reading_pool(read: Callable[[A], T], asked: A) -> T:
@@ -42,12 +82,23 @@ async def in_reading_pool(read: Callable[[A], T], asked: A) -> T:
     return await asyncio.get_running_loop().run_in_executor(_pool, reconnecting, read, asked)
 
 
-def resource(view: type[APIView], **commands: AsyncView) -> AsyncView:
-    """Return the view of a REST resource: commands by method as plain async views, the rest on the pool.
+async def _in(pool: BoundedPool, work: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+    def run() -> T:
+        close_old_connections()
+        return work(*args, **kwargs)
 
-    The OpenAPI document finds the resource's class on it.
+    return await sync_to_async(run, thread_sensitive=False, executor=pool)()
+
+
+def resource(view: type[APIView], **commands: AsyncView) -> AsyncView:
+    """Return the view of a REST resource: commands by method as plain async views, the rest on a pool.
+
+    Commands are named here, or in `commands` of the resource's class. What else is a DELETE cancels, and has the pool
+    of cancels. The OpenAPI document finds the resource's class on the view.
     """
     handle = view.as_view()
+    own: Mapping[str, AsyncView] = getattr(view, "commands", {})
+    commands = {**own, **commands}
 
     def answered(request: HttpRequest, **kwargs: Any) -> HttpResponse:
         response: Any = handle(request, **kwargs)
@@ -55,8 +106,14 @@ def resource(view: type[APIView], **commands: AsyncView) -> AsyncView:
         return HttpResponse(response.content, status=response.status_code, headers=response.headers)
 
     async def dispatch(request: HttpRequest, **kwargs: Any) -> HttpResponseBase:
-        command = commands.get((request.method or "").lower())
-        return await (command(request, **kwargs) if command else in_pool(answered, request, **kwargs))
+        method = (request.method or "").lower()
+        if command := commands.get(method):
+            return await command(request, **kwargs)
+        run = in_cancel_pool if method == "delete" else in_pool
+        try:
+            return await run(answered, request, **kwargs)
+        except Unavailable as error:
+            return problem_response(problem_of(error), request)
 
     vars(dispatch).update(cls=view, initkwargs={})
     return csrf_exempt(dispatch)

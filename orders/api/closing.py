@@ -1,38 +1,57 @@
-"""Positions, and the orders that close them."""
+"""Positions, and the orders that close them.
+
+To close is a plain async view, as in `orders.api.commands`: neither what is waited for first, the end of what works on
+the positions, nor the placing of their orders holds a thread.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from decimal import Decimal
+from functools import cache, wraps
 from http import HTTPStatus
+from typing import Any, ClassVar
 from uuid import UUID
 
+from django.http import HttpRequest, HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api.errors import Problem, ProblemError
+from accounts.api.authentication import correlation_of, grant_of
+from accounts.api.errors import Problem, ProblemError, problem_of, problem_response
+from accounts.api.gathering import Gathering
 from accounts.api.openapi import problems
 from accounts.api.parameters import Parameters
-from accounts.api.rates import orders_request
+from accounts.api.pool import AsyncView, in_cancel_pool
+from accounts.api.rates import orders_request, rate_problem, with_rate
+from accounts.api.renderers import json_response
 from accounts.domain.idempotency import is_usable
-from accounts.domain.rates import RateRequest
+from accounts.domain.keys import SCOPE_TRADE
+from accounts.domain.rates import RateAnswer
+from accounts.domain.types import KeyGrant
+from accounts.services import rates_take
+from audit.domain.types import Actor
 from orders.api.answers import OK, placement_json, placement_problem
 from orders.api.documents import ClosingDocument, OrderDocument
-from orders.api.views import IDEMPOTENCY_KEY, instruments_named, placed_now
-from orders.domain.commands import OrderFields
+from orders.api.views import IDEMPOTENCY_KEY, instruments_named
+from orders.domain.commands import PlaceOrder, place_order
 from orders.domain.facts import Placement
 from orders.selectors import order_by_client_order_id
 from orders.services.closing import (
     OpenPosition,
+    accounts_working,
     closing_id,
     closing_order,
     closing_quantity,
-    orders_clear,
+    orders_cancel_open,
+    orders_gone,
     position_of,
     positions_open,
 )
+from orders.services.queue import placement_queue
 from positions.api.views import Position, Positions
 from trading_portal.kernel import clock, money
 from trading_portal.kernel.money import plain
@@ -47,95 +66,124 @@ SYMBOL_OR_ID = OpenApiParameter(
 _WHOLE = Decimal(100)
 
 
-class ClosablePositions(Positions):
-    """What the account holds, and its end."""
+def _closing(close: Callable[..., Coroutine[Any, Any, HttpResponse]]) -> AsyncView:
+    """Return the view of what closes: it counts as an order, and every answer says what is left of the rate."""
 
-    def budget(self) -> RateRequest | None:
-        """Return what a request takes: to close counts as an order."""
-        return orders_request(self.grant) if self.request.method == "DELETE" else super().budget()
+    @wraps(close)
+    async def view(request: HttpRequest, **given: Any) -> HttpResponse:
+        rate: RateAnswer | None = None
+        try:
+            grant, counted = await in_cancel_pool(_admitted, request)
+            rate = counted
+            if counted.is_allowed:
+                response = await close(request, grant, **given)
+            else:
+                response = problem_response(rate_problem(counted), request)
+        except Exception as error:  # noqa: BLE001 - every failure is told as a problem document
+            response = problem_response(problem_of(error), request)
+        return with_rate(response, rate)
 
-    @extend_schema(
-        operation_id="positions_close",
-        parameters=[
-            OpenApiParameter("cancel_orders", bool, description="Cancel every open order first, and wait for that."),
-            IDEMPOTENCY_KEY,
-        ],
-        responses={207: ClosingDocument(many=True), **problems(422)},
+    return view
+
+
+def _admitted(request: HttpRequest) -> tuple[KeyGrant, RateAnswer]:
+    grant = grant_of(request, scope=SCOPE_TRADE)
+    (rate,) = rates_take([orders_request(grant)])
+    return grant, rate
+
+
+@_closing
+async def positions_close(request: HttpRequest, grant: KeyGrant) -> HttpResponse:
+    """Close every position, when that is asked for after what works on them is cancelled."""
+    given = Parameters(request.GET)
+    is_cancelling = given.flag("cancel_orders")
+    given.check()
+    if is_cancelling:
+        await in_cancel_pool(_cancel_open, request, grant)
+        await orders_gone(grant.account_id, is_working=_working().ask)
+    pairs = await in_cancel_pool(_all_closing, request, grant)
+    commands = tuple(command for _, command in pairs)
+    placements = (await placement_queue().place_all(commands)).placements if commands else ()
+    answers = [
+        _answer(request, position, placement) for (position, _), placement in zip(pairs, placements, strict=True)
+    ]
+    return json_response(answers, status=HTTPStatus.MULTI_STATUS)
+
+
+@_closing
+async def position_close(request: HttpRequest, grant: KeyGrant, symbol_or_id: str) -> HttpResponse:
+    """Close one position, or a part of it."""
+    found = await in_cancel_pool(_one_closing, request, grant, symbol_or_id)
+    if isinstance(found, Placement):
+        return json_response(placement_json(found))
+    position, command = found
+    placement = await placement_queue().place(command)
+    if problem := _problem(position, placement):
+        raise ProblemError(problem)
+    return json_response(placement_json(placement))
+
+
+@cache
+def _working() -> Gathering[UUID, bool]:
+    """Return what tells whether orders of an account work: whoever waits looks on one thread, in one statement."""
+    return Gathering(accounts_working, name="closing")
+
+
+def _cancel_open(request: HttpRequest, grant: KeyGrant) -> None:
+    by = Actor.api_key(grant.key_id)
+    orders_cancel_open(account_id=grant.account_id, by=by, correlation_id=correlation_of(request), at=clock.now())
+
+
+def _all_closing(request: HttpRequest, grant: KeyGrant) -> list[tuple[OpenPosition, PlaceOrder]]:
+    """Return what is held, each with the command that closes all of it."""
+    positions = positions_open(grant.account_id)
+    return [(each, _command(request, grant, each, abs(each.quantity))) for each in positions]
+
+
+def _one_closing(
+    request: HttpRequest, grant: KeyGrant, symbol_or_id: str
+) -> tuple[OpenPosition, PlaceOrder] | Placement:
+    """Return the position and the command that closes what is asked of it, or what this request did before."""
+    quantity, percentage = _asked(request)
+    if repeated := _repeated(request, grant.account_id, symbol_or_id):
+        return repeated
+    position = position_of(positions_open(grant.account_id), symbol_or_id)
+    if position is None:
+        raise ProblemError(NO_POSITION)
+    wanted = closing_quantity(position, quantity=quantity, percentage=percentage)
+    if not 0 < wanted <= abs(position.quantity):
+        held = plain(abs(position.quantity))
+        raise ProblemError(Problem(422, f"{plain(wanted)} cannot be closed: {held} are held."))
+    return position, _command(request, grant, position, wanted)
+
+
+def _command(request: HttpRequest, grant: KeyGrant, position: OpenPosition, quantity: Decimal) -> PlaceOrder:
+    return place_order(
+        closing_order(position, quantity, client_order_id=_id(request, position)),
+        account_id=grant.account_id,
+        by=Actor.api_key(grant.key_id),
+        source="api",
+        correlation_id=correlation_of(request),
+        placed_at=clock.now(),
+        api_key_pk=grant.key_pk,
     )
-    def delete(self, request: Request) -> Response:
-        """Place a market order to close each position, and say of each what became of it.
-
-        What orders that still work are going to close is not closed twice: such a position is refused.
-        """
-        given = Parameters(request.query_params)
-        is_cancelling = given.flag("cancel_orders")
-        given.check()
-        if is_cancelling:
-            orders_clear(
-                account_id=self.grant.account_id, by=self.actor, correlation_id=self.correlation_id, at=clock.now()
-            )
-        positions = positions_open(self.grant.account_id)
-        orders = tuple(
-            closing_order(each, abs(each.quantity), client_order_id=_id(request, each)) for each in positions
-        )
-        placed = placed_now(self, orders, source="api").placements if orders else ()
-        answers = [self._answer(request, *pair) for pair in zip(positions, placed, strict=True)]
-        return Response(answers, status=HTTPStatus.MULTI_STATUS)
-
-    def _answer(self, request: Request, position: OpenPosition, placement: Placement) -> dict[str, object]:
-        problem, order = _problem(position, placement), placement.order
-        return {
-            "symbol": position.instrument.symbol,
-            "order_id": str(order.id) if order else None,
-            "status": problem.status if problem else OK,
-            "body": problem.body(path=request.path, request_id=self.request_id)
-            if problem
-            else placement_json(placement),
-        }
 
 
-class ClosablePosition(Position):
-    """What the account holds of one instrument, and its end."""
-
-    def budget(self) -> RateRequest | None:
-        """Return what a request takes: to close counts as an order."""
-        return orders_request(self.grant) if self.request.method == "DELETE" else super().budget()
-
-    @extend_schema(
-        operation_id="position_close",
-        parameters=[
-            SYMBOL_OR_ID,
-            OpenApiParameter("qty", OpenApiTypes.DECIMAL, description="How much to close; all of it when not given."),
-            OpenApiParameter("percentage", OpenApiTypes.DECIMAL, description="How much of it to close, instead."),
-            IDEMPOTENCY_KEY,
-        ],
-        responses={200: OrderDocument, **problems(403, 404, 422)},
-    )
-    def delete(self, request: Request, symbol_or_id: str) -> Response:
-        """Place a market order that closes a position, or a part of it, and return that order."""
-        quantity, percentage = _asked(request)
-        if repeated := _repeated(request, self.grant.account_id, symbol_or_id):
-            return Response(placement_json(repeated))
-        position = position_of(positions_open(self.grant.account_id), symbol_or_id)
-        if position is None:
-            raise ProblemError(NO_POSITION)
-        wanted = closing_quantity(position, quantity=quantity, percentage=percentage)
-        if not 0 < wanted <= abs(position.quantity):
-            held = plain(abs(position.quantity))
-            raise ProblemError(Problem(422, f"{plain(wanted)} cannot be closed: {held} are held."))
-        order = closing_order(position, wanted, client_order_id=_id(request, position))
-        return Response(self._placed(order, position))
-
-    def _placed(self, order: OrderFields, position: OpenPosition) -> dict[str, object]:
-        (placement,) = placed_now(self, (order,), source="api").placements
-        if problem := _problem(position, placement):
-            raise ProblemError(problem)
-        return placement_json(placement)
+def _answer(request: HttpRequest, position: OpenPosition, placement: Placement) -> dict[str, object]:
+    problem, order = _problem(position, placement), placement.order
+    return {
+        "symbol": position.instrument.symbol,
+        "order_id": str(order.id) if order else None,
+        "status": problem.status if problem else OK,
+        "body": problem.body(path=request.path, request_id=getattr(request, "request_id", ""))
+        if problem
+        else placement_json(placement),
+    }
 
 
-def _asked(request: Request) -> tuple[Decimal | None, Decimal | None]:
+def _asked(request: HttpRequest) -> tuple[Decimal | None, Decimal | None]:
     """Return the quantity or the percentage that a request names; both or neither may be."""
-    given = Parameters(request.query_params)
+    given = Parameters(request.GET)
     quantity, percentage = _amount(given, "qty"), _amount(given, "percentage")
     given.require("percentage", percentage is None or percentage <= _WHOLE, "percentage must be at most 100.")
     given.require("qty", quantity is None or percentage is None, "Name qty or percentage, not both.")
@@ -152,7 +200,7 @@ def _amount(given: Parameters, name: str) -> Decimal | None:
     return amount
 
 
-def _key(request: Request) -> str | None:
+def _key(request: HttpRequest) -> str | None:
     """Return the key by which a request can be sent again; raise ProblemError for one that is none."""
     key = request.headers.get(IDEMPOTENCY_KEY.name)
     if key is not None and not is_usable(key):
@@ -160,12 +208,12 @@ def _key(request: Request) -> str | None:
     return key
 
 
-def _id(request: Request, position: OpenPosition) -> str | None:
+def _id(request: HttpRequest, position: OpenPosition) -> str | None:
     key = _key(request)
     return None if key is None else closing_id(key, position.instrument.id)
 
 
-def _repeated(request: Request, account_id: UUID, symbol_or_id: str) -> Placement | None:
+def _repeated(request: HttpRequest, account_id: UUID, symbol_or_id: str) -> Placement | None:
     """Return what this request did before, when it says that it may be a repeat: the position may be gone by now."""
     key = _key(request)
     if key is None:
@@ -189,3 +237,44 @@ def _problem(position: OpenPosition, placement: Placement) -> Problem | None:
         "available": plain(position.available),
     }
     return replace(problem, extra={**problem.extra, **there})
+
+
+class ClosablePositions(Positions):
+    """What the account holds, and its end."""
+
+    commands: ClassVar[Mapping[str, AsyncView]] = {"delete": positions_close}
+
+    @extend_schema(
+        operation_id="positions_close",
+        parameters=[
+            OpenApiParameter("cancel_orders", bool, description="Cancel every open order first, and wait for that."),
+            IDEMPOTENCY_KEY,
+        ],
+        responses={207: ClosingDocument(many=True), **problems(422)},
+    )
+    def delete(self, request: Request) -> Response:
+        """Place a market order to close each position, and say of each what became of it.
+
+        What orders that still work are going to close is not closed twice: such a position is refused.
+        """
+        raise NotImplementedError("positions_close is what this address runs.")
+
+
+class ClosablePosition(Position):
+    """What the account holds of one instrument, and its end."""
+
+    commands: ClassVar[Mapping[str, AsyncView]] = {"delete": position_close}
+
+    @extend_schema(
+        operation_id="position_close",
+        parameters=[
+            SYMBOL_OR_ID,
+            OpenApiParameter("qty", OpenApiTypes.DECIMAL, description="How much to close; all of it when not given."),
+            OpenApiParameter("percentage", OpenApiTypes.DECIMAL, description="How much of it to close, instead."),
+            IDEMPOTENCY_KEY,
+        ],
+        responses={200: OrderDocument, **problems(403, 404, 422)},
+    )
+    def delete(self, request: Request, symbol_or_id: str) -> Response:
+        """Place a market order that closes a position, or a part of it, and return that order."""
+        raise NotImplementedError("position_close is what this address runs.")

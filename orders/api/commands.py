@@ -16,7 +16,7 @@ from django.http import HttpRequest, HttpResponse
 
 from accounts.api.authentication import address_of, correlation_of, credentials_of, grant_of, grant_problem
 from accounts.api.errors import MEDIA_TYPE, UNAUTHORIZED, Problem, ProblemError, problem_of, problem_response
-from accounts.api.pool import in_pool
+from accounts.api.pool import in_cancel_pool, in_pool
 from accounts.api.rates import orders_request, rate_problem, with_rate
 from accounts.api.renderers import encode, json_response
 from accounts.domain.idempotency import IdempotencyClaim, is_usable, request_hash
@@ -102,7 +102,7 @@ async def orders_place_bulk(request: HttpRequest) -> HttpResponse:
 @answered
 async def order_cancel_one(request: HttpRequest, order_id: UUID) -> HttpResponse:
     """Ask for the cancel of one order; never refused for its rate."""
-    problem = await in_pool(_cancel, request, order_id)
+    problem = await in_cancel_pool(_cancel, request, order_id)
     return HttpResponse(status=204) if problem is None else problem_response(problem, request)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TypeVar
 from uuid import UUID
 
 import structlog
@@ -24,7 +25,9 @@ from trading_portal.kernel.failpoints import failpoint
 
 CLAIM = 512
 IDLE_SECONDS = 0.25
+SLOW_SECONDS = 1.0
 log = structlog.get_logger(__name__)
+T = TypeVar("T")
 
 
 class Sender:
@@ -82,7 +85,10 @@ class Sender:
                 self.thread.rest()
 
     def _send(self, messages: Sequence[VenueMessage]) -> None:
-        """Tell the venue; when the call fails the outcome is in doubt, and reconciliation asks."""
+        """Tell the venue, each kind by itself: what fails takes nothing else with it.
+
+        Cancels go first, for they reduce risk: nothing of their orders is overtaken, a claim holds one message of each.
+        """
         if self._gateway.refusal is not None:
             log.error("hosting.host_not_allowed", venue=self._venue, messages=len(messages))
             return
@@ -90,21 +96,32 @@ class Sender:
         cancels = [VenueCancel(message.order_id) for message in messages if message.kind is IntentKind.CANCEL]
         replaces = [venue_replace(message.order_id, message.terms) for message in messages if message.terms]
         try:
-            if orders:
-                self._health.sent((order.order_id, _is_immediate(order)) for order in orders)
-                with self._health.call(Line.SEND):
-                    self._line.submit(orders)
-            if cancels:
-                with self._health.call(Line.SEND):
-                    self._line.cancel(cancels)
-            if replaces:
-                with self._health.call(Line.SEND):
-                    self._line.replace(replaces)
+            self._tell(self._line.cancel, cancels)
+            self._tell(self._submit, orders)
+            self._tell(self._line.replace, replaces)
         except VenueGone as error:
             log.warning("hosting.venue_gone", venue=self._venue, error=str(error))
             self._on_displaced()
+
+    def _tell(self, call: Callable[[Sequence[T]], None], told: Sequence[T]) -> None:
+        """Make one call; when it fails the outcome is in doubt, and reconciliation asks."""
+        # The call before may have hung for longer than the lease is ours.
+        if not told or not self._may_speak():
+            return
+        began_at = clock.monotonic()
+        try:
+            with self._health.call(Line.SEND):
+                call(told)
+        except VenueGone:
+            raise
         except Exception:
-            log.exception("hosting.send_in_doubt", venue=self._venue, messages=len(messages))
+            log.exception("hosting.send_in_doubt", venue=self._venue, messages=len(told))
+        if clock.monotonic() - began_at >= SLOW_SECONDS:
+            self.thread.alive()  # calls that hang one after the other would look like a thread that does
+
+    def _submit(self, orders: Sequence[VenueOrder]) -> None:
+        self._health.sent((order.order_id, _is_immediate(order)) for order in orders)
+        self._line.submit(orders)
 
 
 def _is_immediate(order: VenueOrder) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime
 from decimal import ROUND_DOWN, Decimal
 from uuid import UUID, uuid5
@@ -94,6 +95,16 @@ def closing_id(key: str, instrument_id: UUID) -> str:
     return str(uuid5(_NAMESPACE, f"{key}:{instrument_id}"))
 
 
+def orders_cancel_open(
+    *, account_id: UUID, by: Actor, correlation_id: UUID, at: datetime, instrument_id: UUID | None = None
+) -> None:
+    """Cancel an account's orders, or those in one instrument; the venues have yet to let go of what was sent."""
+    found = orders_open_ids(account_id=account_id, instrument_id=instrument_id, with_changing=True)
+    if found:
+        asked = [order_id for _, order_id in found]
+        orders_cancel(order_ids=asked, account_id=account_id, by=by, correlation_id=correlation_id, at=at)
+
+
 def orders_clear(
     *,
     account_id: UUID,
@@ -105,15 +116,28 @@ def orders_clear(
 ) -> bool:
     """Cancel an account's orders, or those in one instrument, and wait until the venues have let go of them.
 
-    Tell whether all were in time.
+    Tell whether all were in time. It holds its thread; `orders_gone` holds none.
     """
-    found = orders_open_ids(account_id=account_id, instrument_id=instrument_id, with_changing=True)
-    if found:
-        asked = [order_id for _, order_id in found]
-        orders_cancel(order_ids=asked, account_id=account_id, by=by, correlation_id=correlation_id, at=at)
+    orders_cancel_open(account_id=account_id, by=by, correlation_id=correlation_id, at=at, instrument_id=instrument_id)
     deadline = clock.monotonic() + (WAIT_SECONDS if seconds is None else seconds)
     while any(instrument_id in (None, order.instrument_id) for order in orders_open([account_id])):
         if clock.monotonic() >= deadline:
             return False
         time.sleep(_POLL_SECONDS)
     return True
+
+
+async def orders_gone(account_id: UUID, *, is_working: Callable[[UUID], Awaitable[bool]]) -> bool:
+    """Wait until no order of an account works any more, without holding a thread; tell whether that was in time."""
+    deadline = clock.monotonic() + WAIT_SECONDS
+    while await is_working(account_id):
+        if clock.monotonic() >= deadline:
+            return False
+        await asyncio.sleep(_POLL_SECONDS)
+    return True
+
+
+def accounts_working(account_ids: Sequence[UUID]) -> list[bool]:
+    """Tell of each account whether an order of it is open."""
+    working = {order.account_id for order in orders_open(set(account_ids))}
+    return [account_id in working for account_id in account_ids]

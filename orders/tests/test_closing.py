@@ -4,9 +4,9 @@ from decimal import Decimal
 
 import pytest
 
-from orders.api.closing import orders_clear
 from orders.domain.reports import ReportKind
 from orders.services import closing
+from orders.services.closing import orders_clear
 from orders.tests.api import assert_problem, new_caller
 from orders.tests.desk import Desk
 from positions.domain.types import Side
