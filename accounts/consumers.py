@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Collection, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 from uuid import UUID
 from weakref import WeakKeyDictionary
@@ -17,12 +17,14 @@ from weakref import WeakKeyDictionary
 import structlog
 from django.conf import settings
 from django.db import Error as DatabaseError
+from django.db import OperationalError
 from django.http import parse_cookie
 from django.http.request import validate_host
 
 from accounts.api.pool import in_pool
 from accounts.selectors import accounts_visible_among, sessions_people
 from trading_portal.kernel import clock
+from trading_portal.kernel.errors import Unavailable
 
 GUARD_SECONDS = 15.0
 STEP_SECONDS = 0.5
@@ -30,6 +32,10 @@ AT_ONCE = 500
 REST_SECONDS = 0.02
 """Between two reads of sessions: when many connect at once, more of them share a read."""
 
+READ_SECONDS = 5.0
+"""A database that says nothing for so long is away: one read that hangs must not end the watch over everybody."""
+
+T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 
@@ -89,7 +95,7 @@ class SessionGuard:
         while self._asked:
             asked, self._asked = self._asked, {}
             try:
-                people = await in_pool(sessions_people, list(asked), clock.now())
+                people = await _in_time(sessions_people, list(asked), clock.now())
             except Exception as error:  # noqa: BLE001 - whoever asked gets it
                 for future in asked.values():
                     future.set_exception(error)
@@ -121,7 +127,7 @@ class SessionGuard:
         return due
 
     async def _check(self, streams: Collection[Stream]) -> None:
-        people = await in_pool(sessions_people, {stream.session_key for stream in streams}, clock.now())
+        people = await _in_time(sessions_people, {stream.session_key for stream in streams}, clock.now())
         shown = []
         for stream in streams:
             if people.get(stream.session_key) != stream.person_id:
@@ -131,10 +137,19 @@ class SessionGuard:
                 shown += [(stream, account_id) for account_id in stream.accounts_shown()]
         if shown:
             pairs = {(stream.person_id, UUID(account_id)) for stream, account_id in shown}
-            visible = await in_pool(accounts_visible_among, pairs)
+            visible = await _in_time(accounts_visible_among, pairs)
             for stream, account_id in shown:
                 if (stream.person_id, UUID(account_id)) not in visible:
                     stream.account_hidden(account_id)
+
+
+async def _in_time(read: Callable[..., T], *asked: Any) -> T:
+    """Return what a read returns; raise a database's error when it takes too long, or too many wait."""
+    try:
+        async with asyncio.timeout(READ_SECONDS):
+            return await in_pool(read, *asked)
+    except (TimeoutError, Unavailable) as error:
+        raise OperationalError("The database does not answer.") from error
 
 
 _guards: WeakKeyDictionary[asyncio.AbstractEventLoop, SessionGuard] = WeakKeyDictionary()

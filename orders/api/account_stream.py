@@ -50,22 +50,22 @@ def _grip_of(request: HttpRequest) -> Any:
     return cast(Any, request).grip
 
 
-def _reader_of(request: HttpRequest, account_id: UUID) -> StreamReader:
-    """Return who asks; raise ProblemError for who may not."""
+def _reader_of(request: HttpRequest, account_id: UUID) -> tuple[StreamReader, UUID]:
+    """Return who asks, and the person among whose connections it counts; raise ProblemError for who may not."""
     if credentials_of(request) is None:
         if not request.user.is_authenticated:
             raise ProblemError(UNAUTHORIZED)
         reader = StreamReader.person(request.user.pk)
         if not reader.may_read(account_id):
             raise ProblemError(NOT_FOUND)
-        return reader
+        return reader, request.user.pk
     grant = grant_of(request, scope=SCOPE_READ)
     if grant.account_id != account_id:
         raise ProblemError(NOT_FOUND)
     (rate,) = rates_take([reads_request(grant)])
     if not rate.is_allowed:
         raise ProblemError(rate_problem(rate))
-    return StreamReader.key(grant.key_id)
+    return StreamReader.key(grant.key_id), grant.user_id
 
 
 def _resume_from(written: str, account_id: UUID) -> str:
@@ -99,7 +99,7 @@ def _begin(request: HttpRequest, account_id: UUID) -> HttpResponseBase:
     """Answer one who shows a key or a session."""
     if _grip_of(request).signed:
         request.META["REMOTE_ADDR"] = _address_forwarded(request)
-    reader = _reader_of(request, account_id)
+    reader, cast(Any, request).person_id = _reader_of(request, account_id)
     last_id = _resume_from(request.headers.get("Last-Event-ID") or request.GET.get("lastEventId") or "", account_id)
     response = _stream(request, account_id, reader, last_id, QueryDict())
     if isinstance(response, HttpResponse):
@@ -148,7 +148,7 @@ async def account_events(request: HttpRequest, account_id: UUID) -> HttpResponse
     response: HttpResponseBase = await sync_to_async(_answer)(request, account_id)
     if isinstance(response, StreamingHttpResponse):
         parts = cast(AsyncIterator[bytes], response.streaming_content)
-        response.streaming_content = _followed(parts, account_id)
+        response.streaming_content = _followed(parts, account_id, cast(Any, request).person_id)
     elif (instruct := _grip_of(request).instruct) and instruct.hold and not is_held_already:
         last = next(channel.prev_id for channel in instruct.channels if channel.name == grip_channel_of(account_id))
         task = asyncio.get_running_loop().create_task(_settle(account_id, cast(Any, request.user), int(last)))
@@ -171,7 +171,7 @@ async def _settle(account_id: UUID, reader: StreamReader, last: int) -> None:
         log.warning("account_stream.not_settled", account_id=str(account_id), error=repr(error))
 
 
-async def _followed(parts: AsyncIterator[bytes], account_id: UUID) -> AsyncIterator[bytes]:
+async def _followed(parts: AsyncIterator[bytes], account_id: UUID, person_id: UUID) -> AsyncIterator[bytes]:
     """Yield the stream's parts, woken by the hub; end when it cannot be followed, for a reader then comes back."""
     has_ended = asyncio.Event()
 
@@ -182,7 +182,7 @@ async def _followed(parts: AsyncIterator[bytes], account_id: UUID) -> AsyncItera
         has_ended.set()
         streams_wake(account_id)
 
-    follower = AccountFollower(account_id, heard, closed)
+    follower = AccountFollower(account_id, heard, closed, person_id=person_id)
     try:
         await follower.start()
         yield _RETRY

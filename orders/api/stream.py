@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+import functools
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -12,22 +14,26 @@ from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 
 from accounts.api.authentication import credentials_usable
+from accounts.api.gathering import Gathering
 from accounts.domain.keys import SCOPE_READ, grant_refusal
 from accounts.domain.types import KeyGrant
 from accounts.selectors import keys_verify
 from audit.selectors import events_of_account
-from marketdata.hub import TooManyConnections
+from marketdata.hub import HubClient, TooManyConnections, get_hub
 from orders.api.stream_codec import FrameError, frame_read, frame_write
 from orders.api.trade_updates import trade_update
 from orders.broadcasts import event_summary, former_json, known_by, order_json
 from orders.eventstream import UNAVAILABLE, AccountFollower
 from orders.selectors import orders_by_id
 from trading_portal.kernel import clock
+from trading_portal.kernel.ids import uuid7
 
 TRADE_UPDATES = "trade_updates"
 MALFORMED, UNAUTHORIZED = 4400, 4401
 AUTHENTICATE_SECONDS = 10.0
 VERIFY_SECONDS = 10.0
+UNVERIFIED_POLLS = 3
+"""So often in a row a key may stay unchecked, for want of the database, before its connection ends."""
 PAGE = 500
 
 log = structlog.get_logger(__name__)
@@ -35,7 +41,7 @@ Facts = Mapping[str, Any]
 
 
 class TradeStream(AsyncWebsocketConsumer):
-    """One connection: one key, one account."""
+    """One connection: one person, one account, and from the first moment on one of the hub's places."""
 
     # No layer: the hub carries everything, and a waiting Redis read for each connection would drown the server.
     channel_layer_alias = ""
@@ -44,28 +50,34 @@ class TradeStream(AsyncWebsocketConsumer):
         super().__init__(*args, **kwargs)
         self._credentials: tuple[str, str] | None = None
         self._grant: KeyGrant | None = None
+        self._place: HubClient | None = None
         self._follower: AccountFollower | None = None
         self._sequence = 0
         self._order = asyncio.Lock()
         self._guard: asyncio.Task[None] | None = None
         self._is_packed = False
 
+    async def __call__(self, *given: Any) -> None:
+        """Serve, and leave nothing behind however that ends: a failure is not told to `disconnect`."""
+        try:
+            await super().__call__(*given)
+        finally:
+            if self._guard is not None:
+                self._guard.cancel()
+            self._leave()
+
     async def connect(self) -> None:
         """Accept anybody, for a short while."""
         headers = dict(self.scope["headers"])
         self._is_packed = headers.get(b"content-type") == b"application/msgpack"
         await self.accept()
-        self._guard = asyncio.get_running_loop().create_task(self._guard_key())
-
-    async def disconnect(self, code: int) -> None:
-        """Stop following."""
-        if self._guard is not None:
-            self._guard.cancel()
-        if self._follower is not None:
-            self._follower.stop()
+        if await self._take_place():
+            self._guard = asyncio.get_running_loop().create_task(self._guard_key())
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         """Act on one frame."""
+        if self._place is None:
+            return
         try:
             message, is_packed = frame_read(text_data, bytes_data)
         except FrameError:
@@ -87,58 +99,99 @@ class TradeStream(AsyncWebsocketConsumer):
     async def _answer(self, stream: str, data: Facts) -> None:
         await self.send(bytes_data=frame_write({"stream": stream, "data": data}, is_packed=self._is_packed))
 
+    # The place it takes
+
+    async def _take_place(self) -> bool:
+        """Count as the person's, or as nobody's in particular before one is known; close where there is no room."""
+        self._leave()
+        try:
+            # Left and taken without a wait between: nobody else gets in.
+            self._place = get_hub().join(_pass_over, self.close, self._grant.user_id if self._grant else uuid7())
+        except TooManyConnections as error:
+            await self.close(error.code)
+            return False
+        return True
+
+    def _leave(self) -> None:
+        """Hear nothing and count no more; harmless when repeated."""
+        if self._follower is not None:
+            self._follower.stop()
+        if self._place is not None:
+            self._place.leave()
+        self._follower = self._place = None
+
     # Who reads
 
     async def _authenticate(self, action: str, data: Facts) -> None:
         secret = data.get("secret_key") or data.get("secret")
         credentials = credentials_usable(data.get("key_id") or data.get("key"), secret)
-        grant = await self._verified(credentials)
-        if grant is None or (self._grant is not None and self._grant.account_id != grant.account_id):
+        try:
+            grant = await self._verified(credentials)
+        except Exception as error:  # noqa: BLE001 - who cannot be checked is not let in, and may come again
+            log.warning("trade_stream.not_verified", error=repr(error))
+            await self.close(UNAVAILABLE)
+            return
+        if grant is None or (self._grant is not None and _reads(self._grant) != _reads(grant)):
             await self._answer("authorization", {"status": "unauthorized", "action": action})
             await self.close(UNAUTHORIZED)
             return
+        is_first = self._grant is None
         self._credentials, self._grant = credentials, grant
-        await self._answer("authorization", {"status": "authorized", "action": action})
+        if not is_first or await self._take_place():
+            await self._answer("authorization", {"status": "authorized", "action": action})
 
     async def _verified(self, credentials: tuple[str, str] | None) -> KeyGrant | None:
-        """Return what the credentials grant now, None when they grant no reading from here."""
+        """Return what the credentials grant now, None when no reading from here; raise when that cannot be told."""
         if credentials is None:
             return None
-        (grant,) = await database_sync_to_async(keys_verify)([credentials], clock.now())
+        grant = await _keys().ask(credentials)
         address = (self.scope.get("client") or ("",))[0]
         if grant is None or grant_refusal(grant, scope=SCOPE_READ, address=address) is not None:
             return None
         return grant
 
     async def _guard_key(self) -> None:
-        """Close a connection that does not authenticate, or whose key is revoked, expired or narrowed."""
+        """Close a connection that does not authenticate, or whose key is revoked, expired, narrowed or unchecked."""
         await asyncio.sleep(AUTHENTICATE_SECONDS)
+        code, unverified = UNAUTHORIZED, 0
         while self._grant is not None:
             await asyncio.sleep(VERIFY_SECONDS)
-            if await self._verified(self._credentials) is None:
+            try:
+                grant = await self._verified(self._credentials)
+            except Exception as error:  # noqa: BLE001 - whatever it was, the key must be asked about again
+                unverified += 1
+                log.warning("trade_stream.not_verified", error=repr(error), polls=unverified)
+                if unverified < UNVERIFIED_POLLS:
+                    continue
+                code = UNAVAILABLE
                 break
-        await self.close(UNAUTHORIZED)
+            if grant is None:
+                break
+            unverified = 0
+        # Nothing more goes out, even to a reader that takes its time over the goodbye.
+        self._leave()
+        await self.close(code)
 
     # What is read
 
     async def _listen(self, streams: object) -> None:
         wanted = [stream for stream in streams if isinstance(stream, str)] if isinstance(streams, list) else []
         if TRADE_UPDATES not in wanted:
-            self._forget()
+            if self._follower is not None and not await self._take_place():
+                return
         elif self._follower is None and not await self._follow():
             return
         await self._answer("listening", {"streams": [TRADE_UPDATES] if TRADE_UPDATES in wanted else []})
 
-    def _forget(self) -> None:
-        if self._follower is not None:
-            self._follower.stop()
-            self._follower = None
-
     async def _follow(self) -> bool:
         assert self._grant is not None
-        self._follower = AccountFollower(self._grant.account_id, self._heard, self.close)
+        assert self._place is not None
+        person_id = self._grant.user_id
+        self._follower = AccountFollower(self._grant.account_id, self._heard, self.close, person_id=person_id)
         try:
             async with self._order:
+                # The follower takes its place, before anybody else can.
+                self._place.leave()
                 self._sequence = await self._follower.start()
         except TooManyConnections as error:
             await self.close(error.code)
@@ -183,6 +236,25 @@ class TradeStream(AsyncWebsocketConsumer):
             update = trade_update(event["type"], facts, order, valid_at=event["valid_at"], at=event["recorded_at"])
             if update is not None:
                 await self._answer(TRADE_UPDATES, update)
+
+
+def _reads(grant: KeyGrant) -> tuple[UUID, UUID]:
+    """Return who reads what: neither changes while a connection lasts."""
+    return grant.user_id, grant.account_id
+
+
+async def _pass_over(frame: str) -> None:
+    """Pass over what the hub tells everybody: a connection that does not listen only has its place there."""
+
+
+def _keys_verify_now(credentials: Sequence[tuple[str, str]]) -> list[KeyGrant | None]:
+    return keys_verify(credentials, clock.now())
+
+
+@functools.cache
+def _keys() -> Gathering[tuple[str, str], KeyGrant | None]:
+    """Return who looks keys up, for many connections in one statement; no more wait than there are connections."""
+    return Gathering(_keys_verify_now, name="stream-keys", capacity=sys.maxsize)
 
 
 def _log_read(account_id: UUID, since: int) -> tuple[list[dict[str, Any]], dict[str, Facts]]:

@@ -132,19 +132,24 @@ class AccountFollower:
     """Hear of an account's events as they are published.
 
     `heard` gets each message that follows the one before, or None when something may have been missed: then the log
-    tells. `closed` is called with a close code when the follower has ended and will hear nothing more.
+    tells. `closed` is called with a close code when the follower has ended and will hear nothing more. It is one of the
+    connections that `person_id` may have; without one, of those that count for the account alone.
     """
 
-    def __init__(self, account_id: UUID, heard: Heard, closed: Closed) -> None:
+    def __init__(self, account_id: UUID, heard: Heard, closed: Closed, *, person_id: UUID | None = None) -> None:
         self._account_id = account_id
+        self._counts_for = person_id or account_id
         self._heard = heard
         self._closed = closed
         self._client: HubClient | None = None
         self._again: asyncio.Task[None] | None = None
 
     async def start(self) -> int:
-        """Begin to hear; return the sequence after which everything is heard. Raise Unavailable without Redis."""
-        self._client = get_hub().join(self._take, self._closed, self._account_id)
+        """Begin to hear; return the sequence after which everything is heard.
+
+        Raise TooManyConnections at once, Unavailable without Redis.
+        """
+        self._client = get_hub().join(self._take, self._closed, self._counts_for)
         try:
             return await self._subscribe(self._client)
         except BaseException:
