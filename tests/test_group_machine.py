@@ -32,7 +32,7 @@ INDEX = st.integers(0, 11)
 HOW_FAR = st.sampled_from(["placed", "partly", "filled", "works", "works"])
 CLASSES = st.sampled_from([OrderClass.BRACKET, OrderClass.BRACKET, OrderClass.OCO, OrderClass.OTO])
 WORKING = ("accepted", "pending_new", "new", "partially_filled", "pending_cancel", "pending_replace")
-PROMISES = ("I01", "I02", "I03", "I05", "I06", "I07", "I08", "I09", "I10", "I13", "I16")
+PROMISES = ("I01", "I02", "I03", "I05", "I06", "I07", "I08", "I09", "I10", "I12", "I13", "I16")
 
 
 @dataclass

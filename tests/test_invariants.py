@@ -2,6 +2,7 @@
 
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from io import StringIO
 
@@ -14,12 +15,18 @@ from audit.domain.types import NewEvent
 from audit.services import events_append
 from orders import services
 from orders.domain import events
+from orders.domain.commands import ReplaceFields, ReplaceOrder, StopLoss, TakeProfit
 from orders.domain.reports import ReportKind
-from orders.models import Execution, Order
+from orders.domain.types import IntentKind, OrderClass
+from orders.models import Execution, Order, VenueIntent
+from orders.services import sending
 from orders.tests.desk import Desk
 from positions.domain.types import FillFact, NewReservation, Side
 from positions.services import fills_apply, reservations_open
 from positions.tests.helpers import BY, new_account, new_instrument
+from risk.models import Decision
+from risk.services import change_approve, kill_switch_latch, kill_switch_release_propose
+from risk.tests.helpers import officer
 from trading_portal.kernel import clock
 from trading_portal.kernel.ids import uuid7
 from trading_portal.management.commands.check_invariants import INVARIANTS, invariants_check
@@ -29,7 +36,7 @@ D = Decimal
 
 @dataclass
 class Seeded:
-    """One sound order, half filled, with its reservation, events, position and cash."""
+    """One sound order, half filled, with its decision, intent, reservation, events, position and cash."""
 
     account_id: object
     instrument_id: object
@@ -84,6 +91,13 @@ def seeded(django_db_setup):
         locked = accounts_lock([account_id])
         owner_id = locked[account_id].owner_id
         order.save(force_insert=True)
+        Decision.objects.create(
+            order_id=order_id, account_id=account_id, instrument_id=instrument.id, is_approved=True, inputs={},
+            checks=[], reasons=[], decided_at=at,
+        )  # fmt: skip
+        VenueIntent.objects.create(
+            order=order, venue="paper", kind="submit", state="settled", attempts=1, due_at=at, sent_at=at, settled_at=at
+        )
         Execution.objects.create(
             id=execution_id, order=order, account_id=account_id, venue="paper", exec_id=str(execution_id), kind="trade",
             quantity=D(4), price=D(99), fee=D(1), executed_at=at, recorded_at=at,
@@ -153,6 +167,42 @@ INSERT INTO orders_orderversion (id, order_id, account_id, number, client_order_
 VALUES (uuidv7(), %(order_id)s, %(account_id)s, 2, %(client_order_id)s, '', %(order_id)s, 1000, 'gtc', 100, '[]',
         '{state}', now())
 """
+APPROVED = "nothing is sent without an earlier approval"
+KILLED = "nothing but cancels is sent while its scope is killed"
+LOGGED = "no order goes out between an account's switch and its release, as its log tells"
+REPLACE_SENT = (
+    VERSION.format(state="pending")
+    + """;
+INSERT INTO orders_venueintent (order_id, venue, kind, state, version_id, attempts, due_at, sent_at)
+SELECT order_id, 'paper', 'replace', 'sent', id, 1, now(), now() + interval '1 hour' FROM orders_orderversion
+WHERE order_id = %(order_id)s
+"""
+)
+VERSION_DECIDED = """
+INSERT INTO risk_decision (order_id, account_id, instrument_id, is_approved, inputs, checks, reasons, decided_at)
+SELECT id, account_id, %(instrument_id)s, {approved}, '{{}}', '[]', '[]', now() FROM orders_orderversion
+WHERE order_id = %(order_id)s
+"""
+# Account, instrument and venue: each alone, all together, and the firm.
+SCOPES = ("account_id, NULL, ''", "NULL, instrument_id, ''", "NULL, NULL, venue", "account_id, instrument_id, venue",
+          "NULL, NULL, ''")  # fmt: skip
+LATCHED = """
+INSERT INTO risk_killswitch (id, account_id, instrument_id, venue, reason, version, latched_by_id, latched_at,
+                             released_at, released_by_id, orders_to_cancel)
+SELECT uuidv7(), {scope}, 'x', 1, owner_id, routed_at + interval '{latched}', released_at,
+       CASE WHEN released_at IS NOT NULL THEN owner_id END, 0
+FROM orders_order JOIN (SELECT id AS owned, owner_id FROM accounts_tradingaccount) AS owned ON owned = account_id
+CROSS JOIN LATERAL (SELECT ({released})::timestamptz AS released_at) AS release
+WHERE id = %(order_id)s
+"""
+# The account's log says that its switch was latched, and then that its order went out.
+TOLD_BEFORE = f"""
+UPDATE audit_event SET account_sequence = 99 WHERE sequence = 2 AND {EVENTS};
+INSERT INTO audit_event SELECT uuidv7(), xid, 'kill_switch:' || switch_id, 1, account_id, 98, 'kill_switch.latched',
+    version, payload, actor, correlation_id, causation_id, valid_at, recorded_at
+FROM audit_event CROSS JOIN (SELECT id AS switch_id FROM risk_killswitch WHERE account_id = %(account_id)s) AS switch
+WHERE sequence = 2 AND {EVENTS}
+"""
 CORRUPTIONS = [
     (
         "I01", "net fills of an order >= 0, and > qty only where an over-fill anomaly names a fill of that trade",
@@ -178,6 +228,7 @@ CORRUPTIONS = [
     (
         "I04", "every acknowledged submit has its order and its first event",
         "DELETE FROM orders_execution WHERE id = %(execution_id)s; "
+        "DELETE FROM orders_venueintent WHERE order_id = %(order_id)s; "
         "DELETE FROM orders_order WHERE id = %(order_id)s",
     ),
     (
@@ -237,10 +288,45 @@ CORRUPTIONS = [
     ),
     (
         "I11", "no approval raised exposure above the limit version it names",
-        "INSERT INTO risk_decision (order_id, account_id, instrument_id, is_approved, inputs, checks, reasons, "
-        "decided_at) VALUES (%(order_id)s, %(account_id)s, %(instrument_id)s, true, '{}', "
-        """'[{"rule": "max_notional", "value": "100.01", "limit": "100"}]', '[]', now())""",
+        """UPDATE risk_decision SET checks = '[{"rule": "max_notional", "value": "100.01", "limit": "100"}]' """
+        "WHERE order_id = %(order_id)s",
     ),
+    ("I12", APPROVED, "DELETE FROM risk_decision WHERE order_id = %(order_id)s"),
+    ("I12", APPROVED, "UPDATE risk_decision SET is_approved = false WHERE order_id = %(order_id)s"),
+    (
+        "I12", APPROVED,
+        "UPDATE risk_decision SET decided_at = decided_at + interval '1 us' WHERE order_id = %(order_id)s",
+    ),
+    # Sent first before it was approved, and again after it; and only an intent that says that it was sent at all.
+    (
+        "I12", APPROVED,
+        "UPDATE risk_decision SET decided_at = decided_at + interval '1 second' WHERE order_id = %(order_id)s; "
+        "UPDATE orders_venueintent SET sent_at = sent_at + interval '1 minute' WHERE order_id = %(order_id)s",
+    ),
+    (
+        "I12", APPROVED,
+        "DELETE FROM risk_decision WHERE order_id = %(order_id)s; "
+        "UPDATE orders_order SET routed_at = NULL WHERE id = %(order_id)s",
+    ),
+    ("I12", APPROVED, REPLACE_SENT),
+    ("I12", APPROVED, REPLACE_SENT + "; " + VERSION_DECIDED.format(approved="false")),
+    *[("I12", KILLED, LATCHED.format(scope=scope, latched="-1 hour", released="NULL")) for scope in SCOPES],
+    (
+        "I12", KILLED,
+        LATCHED.format(scope=SCOPES[0], latched="-62 seconds", released="routed_at + interval '62 seconds'"),
+    ),
+    # Sent while it was killed, then again once it was not.
+    (
+        "I12", KILLED,
+        LATCHED.format(scope=SCOPES[0], latched="-1 hour", released="routed_at + interval '1 hour'")
+        + "; UPDATE orders_venueintent SET sent_at = sent_at + interval '2 hours' WHERE order_id = %(order_id)s",
+    ),
+    (
+        "I12", KILLED,
+        REPLACE_SENT + "; " + VERSION_DECIDED.format(approved="true") + "; "
+        + LATCHED.format(scope=SCOPES[0], latched="1 second", released="NULL"),
+    ),
+    ("I12", LOGGED, LATCHED.format(scope=SCOPES[0], latched="0", released="NULL") + "; " + TOLD_BEFORE),
     (
         "I13", "a terminal order holds no reservation",
         "UPDATE orders_order SET base = 'canceled' WHERE id = %(order_id)s",
@@ -373,6 +459,147 @@ def test_the_command_prints_a_line_for_each_and_fails_on_a_hit(seeded):
         call_command("check_invariants", "I09", "i10", "--account", str(seeded.account_id), stdout=out)
     assert "I10  BROKEN, 1 place: balance = sum of its ledger lines" in out.getvalue()
     assert str(seeded.account_id) in out.getvalue()
+
+
+def sends(desk):
+    """Return what the checks of what was sent find, by their sentences."""
+    return {finding.invariant.sentence: finding.hits for finding in invariants_check(("I12",), desk.accounts)}
+
+
+SILENT = {APPROVED: [], KILLED: [], LOGGED: []}
+
+
+def latched(desk, at=None, **scope):
+    """Latch a switch, for the account unless told otherwise; `at` is what the clock of whoever does it said."""
+    scope = scope or {"account_id": desk.account}
+    everything = {"account_id": None, "instrument_id": None, "venue": ""}
+    return kill_switch_latch(**everything | scope, reason="test", by=officer(), at=at or clock.now()).kill_switch_id
+
+
+def released(switch_id):
+    asked = kill_switch_release_propose(kill_switch_id=switch_id, reason="over", by=officer(), at=clock.now())
+    change_approve(change_id=asked.change_id, by=officer(), at=clock.now())
+
+
+def replace_asked(desk, order_id):
+    command = ReplaceOrder(
+        order_id=order_id, account_id=desk.account, fields=ReplaceFields(quantity=D(90)), by=BY,
+        correlation_id=uuid7(), requested_at=clock.now(),
+    )  # fmt: skip
+    desk.show()
+    outcome = services.order_replace(command=command, at=clock.now())
+    assert outcome.status == "requested"
+    return outcome.version.public_id
+
+
+def gateway_forgotten(monkeypatch):
+    """Have the gateway let by whatever comes."""
+    monkeypatch.setattr(sending, "orders_refused", lambda *_, **__: {})
+
+
+def test_a_groups_legs_and_what_is_taken_from_an_exit_hang_on_the_decision_on_its_entry():
+    desk = Desk()
+    exits = {"take_profit": TakeProfit(limit_price=D(110)), "stop_loss": StopLoss(stop_price=D(90))}
+    entry = desk.sent(quantity="10", order_class=OrderClass.BRACKET, **exits)
+    desk.record(desk.trade(entry, "10"))
+    profit, stop = (message.order_id for message in desk.claim())
+    # Part of the take-profit trades: the stop is asked for less, by a replace that nobody judged.
+    desk.record(desk.report(profit, ReportKind.NEW), desk.report(stop, ReportKind.NEW))
+    desk.record(desk.trade(profit, "4", "110"))
+    (message,) = desk.claim()
+    assert (message.kind, message.order_id) == (IntentKind.REPLACE, stop)
+    assert sends(desk) == SILENT
+    with transaction.atomic():
+        Decision.objects.filter(order_id=entry).update(is_approved=False)
+        assert {hit[2] for hit in sends(desk)[APPROVED]} == {entry, profit, stop, message.terms.version_id}
+        transaction.set_rollback(True)
+
+
+def test_replaces_and_what_is_sent_again_were_approved():
+    desk = Desk()
+    replaced, again = desk.working(quantity="20"), desk.sent(quantity="30")
+    replace_asked(desk, replaced)
+    kinds = [IntentKind.SUBMIT]
+    services.sends_retry(venue=desk.venue, order_ids=[again], kinds=kinds, fence=None, at=clock.now())
+    assert [message.kind for message in desk.claim()] == [IntentKind.REPLACE, IntentKind.SUBMIT]
+    assert sends(desk) == SILENT
+
+
+def test_a_gateway_that_minds_switches_breaks_nothing():
+    desk = Desk()
+    working, waiting = desk.working(quantity="10"), desk.accepted(quantity="20")
+    replace_asked(desk, working)
+    switch_id = latched(desk)
+    later = clock.now() + timedelta(minutes=2)
+    assert desk.claim(at=later) == []
+    desk.cancel(working)
+    assert [message.kind for message in desk.claim(at=later)] == [IntentKind.CANCEL]
+    assert sends(desk) == SILENT
+    released(switch_id)
+    desk.sent(quantity="30")
+    assert desk.status(waiting) == "rejected"
+    assert sends(desk) == SILENT
+
+
+def test_clocks_read_before_a_lock_was_waited_for_break_nothing():
+    desk = Desk()
+    before = clock.now()
+    first, second = desk.sent(quantity="10"), desk.accepted(quantity="20")
+    then = clock.now()
+    # The switch was in nobody's way: stored only after one order went, and gone when the other did.
+    released(latched(desk, before))
+    assert [message.order_id for message in desk.claim(at=then)] == [second]
+    assert desk.order(first).routed_at > before
+    assert sends(desk) == SILENT
+
+
+def test_a_gateway_that_forgets_an_accounts_switch_is_found_at_once(monkeypatch):
+    desk = Desk()
+    order_id = desk.accepted()
+    switch_id = latched(desk)
+    gateway_forgotten(monkeypatch)
+    assert len(desk.claim()) == 1
+    found = sends(desk)
+    released(switch_id)
+    desk.sent()
+    assert [hit[1] for hit in found.pop(LOGGED)] == [order_id]
+    assert found == {APPROVED: [], KILLED: []}
+    assert [hit[1] for hit in sends(desk)[LOGGED]] == [order_id]
+
+
+@pytest.mark.parametrize("scope", ["account", "instrument", "venue"])
+def test_a_gateway_that_forgets_a_switch_is_found_for_orders_and_replaces_alike(monkeypatch, scope):
+    desk, bystander = Desk(), Desk()
+    working, waiting = desk.working(quantity="10"), desk.accepted(quantity="20")
+    version_id = replace_asked(desk, working)
+    scopes = {
+        "account": {"account_id": desk.account},
+        "instrument": {"instrument_id": desk.instrument.id},
+        "venue": {"venue": desk.venue},
+    }
+    latched(desk, **scopes[scope])
+    gateway_forgotten(monkeypatch)
+    assert len(desk.claim(at=clock.now() + timedelta(minutes=2))) == 2
+    bystander.sent()
+    found = sends(desk)
+    assert {hit[2] for hit in found[KILLED]} == {version_id, waiting}
+    assert found[APPROVED] == []
+    assert sends(bystander) == SILENT
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        LATCHED.format(scope="uuidv7(), NULL, ''", latched="-1 hour", released="NULL"),
+        LATCHED.format(scope="account_id, uuidv7(), ''", latched="-1 hour", released="NULL"),
+        LATCHED.format(scope="account_id, NULL, 'other'", latched="-1 hour", released="NULL"),
+        LATCHED.format(scope=SCOPES[0], latched="1 us", released="NULL"),
+        LATCHED.format(scope=SCOPES[0], latched="-1 hour", released="routed_at"),
+    ],
+)
+def test_a_switch_of_another_scope_or_time_is_no_breach(seeded, sql):
+    with corrupted(seeded, sql):
+        assert not hits(seeded, "I12", KILLED)
 
 
 def test_an_invariant_that_is_not_there_is_named():

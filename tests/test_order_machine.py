@@ -50,7 +50,7 @@ PLAIN = (
 )  # fmt: skip
 PAUSES = [(ReportKind.SUSPENDED, Restatement.RELEASE), (ReportKind.DONE_FOR_DAY, Restatement.RENEWAL)]
 KINDS = st.sampled_from([*PLAIN, *Restatement])
-PROMISES = ("I01", "I02", "I03", "I04", "I05", "I06", "I07", "I08", "I09", "I10", "I13", "I16")
+PROMISES = ("I01", "I02", "I03", "I04", "I05", "I06", "I07", "I08", "I09", "I10", "I12", "I13", "I16")
 
 
 def is_any_sent(machine: "OrderMachine") -> bool:

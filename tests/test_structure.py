@@ -14,7 +14,12 @@ import trading_portal
 ROOT = Path(__file__).parent.parent
 STACK = ["audit", "accounts", "marketdata", "positions", "risk", "orders"]
 # Read models that may name other apps' tables: reviewed, and only for reading.
-READ_MODELS = {"orders/invariants/moves.py", "orders/invariants/rows.py", "orders/selectors/shown.py"}
+READ_MODELS = {
+    "orders/invariants/moves.py",
+    "orders/invariants/rows.py",
+    "orders/invariants/sending.py",
+    "orders/selectors/shown.py",
+}
 
 
 def own_models() -> list[type[models.Model]]:

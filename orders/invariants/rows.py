@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from orders.invariants.moves import moves_outside_the_table
+from orders.invariants.sending import IS_EXIT, SENDING
 from trading_portal.kernel.invariants import Invariant
 
 _FILLS = """
@@ -13,9 +14,6 @@ WHERE fill.is_live AND fill.kind <> 'trade_cancel'
 """
 _LIVE = """(parent.base IN ('accepted', 'pending_new', 'new', 'partially_filled', 'stopped', 'suspended')
             OR parent.base = 'done_for_day' AND parent.time_in_force = 'gtc')"""
-
-# Take-profit and stop close the same units, which one of them holds for both.
-_IS_EXIT = "parent.leg <> '' OR parent.order_class = 'oco'"
 
 # What the venues that keep a drop copy with us say they traded. What is newer than this may still be on its way.
 _DROP_COPIES = """
@@ -160,6 +158,7 @@ INVARIANTS = (
         WHERE abs(coalesce(booked.amount, 0) - coalesce(fills.amount, 0)) > coalesce(booked.count, 0) * 0.0000000001
         """,
     ),
+    *SENDING,
     Invariant(
         "I13",
         "a terminal order holds no reservation",
@@ -178,7 +177,7 @@ INVARIANTS = (
         LEFT JOIN positions_reservation AS held
             ON held.order_id = parent.id AND held.account_id = parent.account_id
            AND held.instrument_id = parent.instrument_id AND held.side = parent.side
-        WHERE {_LIVE} AND parent.quantity > parent.filled_quantity AND NOT ({_IS_EXIT})
+        WHERE {_LIVE} AND parent.quantity > parent.filled_quantity AND NOT ({IS_EXIT})
           AND (held.order_id IS NULL OR held.quantity_left < leaves
                OR parent.side = 'buy' AND CASE parent.pending WHEN 'replace'
                    THEN held.quantity_left * held.price < leaves * parent.worst_price
@@ -194,7 +193,7 @@ INVARIANTS = (
         FROM orders_order AS parent JOIN orders_orderversion AS version
             ON version.order_id = parent.id AND version.state = 'pending'
         LEFT JOIN positions_reservation AS held ON held.order_id = parent.id
-        WHERE NOT ({_IS_EXIT}) AND version.quantity > parent.filled_quantity
+        WHERE NOT ({IS_EXIT}) AND version.quantity > parent.filled_quantity
           AND (held.order_id IS NULL OR held.quantity_left < version.quantity - parent.filled_quantity
                OR parent.side = 'buy' AND held.quantity_left * held.price
                   < (version.quantity - parent.filled_quantity) * version.worst_price)
@@ -210,7 +209,7 @@ INVARIANTS = (
         FROM orders_order AS parent LEFT JOIN positions_reservation AS held
             ON held.order_id = parent.id AND held.account_id = parent.account_id
            AND held.instrument_id = parent.instrument_id AND held.side = parent.side
-        WHERE ({_IS_EXIT}) AND {_LIVE} AND parent.quantity > parent.filled_quantity
+        WHERE ({IS_EXIT}) AND {_LIVE} AND parent.quantity > parent.filled_quantity
         GROUP BY parent.account_id, coalesce(parent.parent_id, parent.id), parent.side
         HAVING count(held.order_id) <> 1
             OR max(held.quantity_left) < max(parent.quantity - parent.filled_quantity)
