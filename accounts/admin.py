@@ -22,12 +22,27 @@ class PersonAdmin(UserAdmin):
     show_full_result_count = False
 
 
+class StateFilter(admin.SimpleListFilter):
+    """Tell keys that hold from those that were revoked."""
+
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
+        """Return the two there are."""
+        return [("held", "Not revoked"), ("revoked", "Revoked")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Return the keys asked for."""
+        return queryset if self.value() is None else queryset.filter(revoked_at__isnull=self.value() == "held")
+
+
 @admin.register(ApiKey)
 class ApiKeyAdmin(admin.ModelAdmin):
     """Show which programs may act for whom, and stop them: at once and for good, so it takes no second person."""
 
-    list_display = ("key_id", "name", "account", "user", "allowed", "created_at", "expires_at", "revoked_at")
-    list_filter = (("revoked_at", admin.EmptyFieldListFilter),)
+    list_display = ("key_id", "name", "revoked_at", "account", "user", "allowed", "expires_at", "created_at")
+    list_filter = (StateFilter,)
     list_select_related = ("account", "user")
     search_fields = ("key_id__exact", "account__number__exact", "user__username__exact")
     search_help_text = "A key's id, an account's number, or a person's name, as it is."

@@ -81,6 +81,7 @@ class ApiKey(models.Model):
     revoked_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        verbose_name = "API key"
         default_permissions = ("view", "change")
 
     def __str__(self) -> str:

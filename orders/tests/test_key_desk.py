@@ -39,6 +39,8 @@ def test_an_officer_revokes_a_key_and_it_is_refused_at_once(caller):
     )
     assert told == [("api_key.revoked", str(by))]
     assert "0 keys were revoked." in revoke(desk, caller).text
+    listed = {state: caller.key_id in desk.get(KEYS, {"state": state}).text for state in ("held", "revoked")}
+    assert listed == {"held": False, "revoked": True}
 
 
 def test_the_desk_shows_what_a_key_may_do_and_never_its_secret(caller):
