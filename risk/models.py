@@ -65,6 +65,10 @@ class Limit(models.Model):
                 name="limit_standing_value_of_a_temporary_one",
             ),
         ]
+        # The sweep looks every five seconds for the few that are over, of thousands that are for ever.
+        indexes = [
+            models.Index(fields=["temporary_until"], name="limit_temporary", condition=Q(temporary_until__isnull=False))
+        ]
         default_permissions = ("add", "change", "view")
 
     def __str__(self) -> str:
