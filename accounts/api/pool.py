@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -93,12 +93,9 @@ async def _in(pool: BoundedPool, work: Callable[..., T], *args: Any, **kwargs: A
 def resource(view: type[APIView], **commands: AsyncView) -> AsyncView:
     """Return the view of a REST resource: commands by method as plain async views, the rest on a pool.
 
-    Commands are named here, or in `commands` of the resource's class. What else is a DELETE cancels, and has the pool
-    of cancels. The OpenAPI document finds the resource's class on the view.
+    What else is a DELETE cancels, and has the pool of cancels. The OpenAPI document finds the resource's class on it.
     """
     handle = view.as_view()
-    own: Mapping[str, AsyncView] = getattr(view, "commands", {})
-    commands = {**own, **commands}
 
     def answered(request: HttpRequest, **kwargs: Any) -> HttpResponse:
         response: Any = handle(request, **kwargs)

@@ -34,10 +34,14 @@ urlpatterns = [
         name="api-order",
     ),
     path("orders/<uuid:order_id>/events", resource(history.OrderEvents), name="api-order-events"),
-    path("positions", resource(closing.ClosablePositions, get=reading(POSITIONS)), name="api-positions"),
+    path(
+        "positions",
+        resource(closing.ClosablePositions, get=reading(POSITIONS), delete=closing.positions_close),
+        name="api-positions",
+    ),
     path(
         "positions/<path:symbol_or_id>",
-        resource(closing.ClosablePosition, get=reading(POSITION)),
+        resource(closing.ClosablePosition, get=reading(POSITION), delete=closing.position_close),
         name="api-position",
     ),
     path("account", resource(history.TradingAccount, get=reading(reads.TRADING_ACCOUNT)), name="api-account"),

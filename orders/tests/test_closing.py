@@ -2,8 +2,11 @@
 
 from decimal import Decimal
 
+import orjson
 import pytest
+from rest_framework.test import APIRequestFactory
 
+from orders.api.closing import ClosablePosition, ClosablePositions
 from orders.domain.reports import ReportKind
 from orders.services import closing
 from orders.services.closing import orders_clear
@@ -63,6 +66,16 @@ def test_what_cannot_be_closed_is_refused_and_nothing_is_placed(desk, caller, qu
 def test_a_position_that_is_not_there_is_not_found(desk, caller):
     assert_problem(caller.delete(f"/v2/positions/{desk.symbol}"), 404, 40410000)
     assert_problem(caller.delete(f"/v2/positions/{uuid7()}"), 404, 40410000)
+
+
+def test_the_documented_views_close_as_their_addresses_do(desk, caller):
+    bought(desk)
+    factory = APIRequestFactory()
+    one = ClosablePosition.as_view()(factory.delete("/?qty=4", headers=caller.headers), symbol_or_id=desk.symbol)
+    assert (one.status_code, orjson.loads(one.content)["qty"]) == (200, "4")
+    rest = ClosablePositions.as_view()(factory.delete("/", headers=caller.headers))
+    (refused,) = orjson.loads(rest.content)
+    assert (rest.status_code, refused["status"], refused["body"]["available"]) == (207, 403, "6")
 
 
 def test_what_an_order_is_selling_already_is_not_sold_twice(desk, caller):
