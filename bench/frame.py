@@ -120,10 +120,10 @@ async def load(
     ended = time.perf_counter()
     await (quiet or portal.quiet)()
     # Opening hundreds of connections takes seconds, and is no work on orders.
-    took, after = result.seconds + time.perf_counter() - ended, portal.cpu()
+    took, used = result.seconds + time.perf_counter() - ended, portal.cpu_since(before)
     if result.first_refusal:
         report.note(f"Refused: {result.statuses} {result.first_refusal}")
-    return Loaded(result, {name: used - before.get(name, 0.0) for name, used in after.items()}, took)
+    return Loaded(result, used, took)
 
 
 def add_accepted(

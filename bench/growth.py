@@ -96,7 +96,7 @@ async def _look(
     cpu, begun = portal.cpu(), time.perf_counter()
     await asyncio.sleep(args.seconds)
     rested, passed = counted(url), time.perf_counter() - begun
-    resting = {name: (used - cpu.get(name, 0.0)) * MICRO / passed for name, used in portal.cpu().items()}
+    resting = {name: used * MICRO / passed for name, used in portal.cpu_since(cpu).items()}
     orders = sum(each.result.accepted for each in loads) or 1
     return Size(
         at,

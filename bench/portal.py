@@ -67,6 +67,10 @@ class BenchPortal:
         """Return the CPU seconds that each process has used so far, and this one, as the client."""
         return {**cpu_seconds(self.facts["pids"]), "client": time.process_time()}
 
+    def cpu_since(self, before: dict[str, float]) -> dict[str, float]:
+        """Return the CPU seconds that each process, and the client, has used since `cpu()` gave `before`."""
+        return used_between(before, self.cpu())
+
     async def quiet(self, seconds: float = 60.0) -> None:
         """Wait until nothing is on its way to or from the venue: what was accepted is worked off."""
         with psycopg.connect(self.facts["database_url"], autocommit=True) as connection:
@@ -104,3 +108,12 @@ def cpu_seconds(pids: dict[str, int]) -> dict[str, float]:
         return used.get(pid, 0.0) + sum(total(child) for child in children.get(pid, []))
 
     return {name: total(pid) for name, pid in pids.items() if name != "supervisor"}
+
+
+def used_between(before: dict[str, float], after: dict[str, float]) -> dict[str, float]:
+    """Return the CPU seconds each process used between two readings, never less than none.
+
+    A reading looks at one process after the other: a child that ends meanwhile stands in neither its own nor its
+    parent's figure.
+    """
+    return {name: max(0.0, used - before.get(name, 0.0)) for name, used in after.items()}

@@ -22,7 +22,7 @@ from typing import Any
 import django
 import psycopg
 
-from bench.portal import cpu_seconds
+from bench.portal import cpu_seconds, used_between
 from bench.report import Report, results_folder
 from trading_portal.running.testing import TestServers
 
@@ -136,8 +136,8 @@ def measured(question: Callable[[], Any], events: int, pids: dict[str, int]) -> 
     """Return events a second, and the processor's microseconds an event, PostgreSQL's apart."""
     before, began, own = cpu_seconds(pids), time.perf_counter(), _own()
     question()
-    seconds, after = time.perf_counter() - began, cpu_seconds(pids)
-    used = {"python": _own() - own, "postgres": after["postgres"] - before["postgres"]}
+    seconds = time.perf_counter() - began
+    used = {"python": _own() - own, **used_between(before, cpu_seconds(pids))}
     return events / seconds, {name: spent / events * 1e6 for name, spent in used.items()}
 
 

@@ -23,7 +23,7 @@ from bench import run
 from bench.frame import Loaded
 from bench.inside.provision import provision
 from bench.load import LoadResult
-from bench.portal import BenchPortal
+from bench.portal import BenchPortal, used_between
 from bench.report import Report
 from bench.sustained import GROWS, Offered, Seen
 from marketdata.models import Instrument
@@ -144,6 +144,11 @@ def test_a_report_holds_each_rounds_figure_against_the_floor_of_that_round(tmp_p
     assert [row["name"] for row in answers] == ["answer p50", "answer p95", "answer p99"]
     assert (cost["at"], cost["along"]) == (1000, "orders")
     assert "answer: 1 of 2 rounds saw none." in report.table()
+
+
+def test_a_child_that_ends_amid_a_reading_makes_no_process_use_less_than_nothing() -> None:
+    before, after = {"web": 4.25, "postgres": 1.5}, {"web": 4.0, "postgres": 2.0, "venue": 0.5}
+    assert used_between(before, after) == {"web": 0.0, "postgres": 0.5, "venue": 0.5}
 
 
 def test_a_floor_of_other_rounds_is_refused() -> None:
