@@ -53,6 +53,13 @@ _NEWEST_WAITS = """
 SELECT newest.xid >= pg_snapshot_xmin(pg_current_snapshot())
 FROM (SELECT xid FROM audit_event ORDER BY xid DESC, id DESC LIMIT 1) AS newest
 """
+_LAGS = """
+SELECT cursor.consumer, extract(epoch FROM %s - waiting.recorded_at)::float
+FROM audit_cursor AS cursor LEFT JOIN LATERAL (
+    SELECT recorded_at FROM audit_event WHERE (xid, id) > (cursor.xid, cursor.event_id) ORDER BY xid, id LIMIT 1
+) AS waiting ON true
+WHERE cursor.consumer = ANY(%s)
+"""
 
 
 def _record(row: tuple[Any, ...]) -> EventRecord:
@@ -142,6 +149,14 @@ def position_last() -> Position:
 def cursor_exists(consumer: str) -> bool:
     """Tell whether a consumer has ever read."""
     return Cursor.objects.filter(consumer=consumer).exists()
+
+
+def relay_lags(consumers: Sequence[str], *, at: datetime) -> dict[str, float]:
+    """Return how many seconds ago the oldest event was recorded that a consumer has not had; 0 where it has had all.
+
+    Consumers that have never read are absent.
+    """
+    return {consumer: max(lag or 0.0, 0.0) for consumer, lag in fetch(_LAGS, [at, list(consumers)])}
 
 
 def events_wait_for_horizon() -> bool:

@@ -8,7 +8,12 @@ import pytest
 from xdist.scheduler import LoadFileScheduling
 
 # What is looked at in the one whole portal of a session; the last kills one of its processes.
-PORTAL = ("tests/browser/", "tests/test_alpaca_portal.py", "tests/test_running_portal.py")
+PORTAL = (
+    "tests/browser/",
+    "tests/test_alpaca_portal.py",
+    "tests/test_running_metrics.py",
+    "tests/test_running_portal.py",
+)
 LONGEST = (
     *PORTAL,
     "tests/drills/",

@@ -15,6 +15,8 @@ from django.core.exceptions import ImproperlyConfigured
 from trading_portal.kernel import money
 
 VENUE = re.compile(r"[a-z][a-z0-9_]{0,19}")
+TOKEN_LENGTH = 16
+TOKEN = re.compile(rf"[!-~]{{{TOKEN_LENGTH},}}")
 GRIP_PARAMETERS = frozenset(("key", "verify-iss"))
 GRIP_KEY_BYTES = 32
 
@@ -24,6 +26,14 @@ def text(name: str, default: str | None = None) -> str:
     value = os.environ.get(name, default)
     if value is None:
         raise ImproperlyConfigured(f"{name} is not set. `make run` sets it; a server of your own must name it.")
+    return value
+
+
+def token(name: str) -> str:
+    """Return a secret that callers must bring, empty where there is none; it is never told what is wrong with it."""
+    value = os.environ.get(name, "")
+    if value and not TOKEN.fullmatch(value):
+        raise ImproperlyConfigured(f"{name} must have {TOKEN_LENGTH} characters or more, of those that are printable.")
     return value
 
 

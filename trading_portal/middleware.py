@@ -1,4 +1,4 @@
-"""Give every request an id, in and out."""
+"""Give every request an id, in and out, and count it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ import structlog
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.decorators import sync_and_async_middleware
 
+from trading_portal.kernel import clock
 from trading_portal.kernel.ids import uuid7
+from trading_portal.metrics.requests import answered
 
 _USABLE = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
 
@@ -53,6 +55,28 @@ def request_id(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequ
         _begin(request)
         response: HttpResponseBase = get_response(request)
         response.headers["X-Request-ID"] = request.request_id  # type: ignore[attr-defined]
+        return response
+
+    return answer
+
+
+@sync_and_async_middleware
+def metrics(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
+    """Count each request by its view, method and status, with how long its answer took."""
+    if iscoroutinefunction(get_response):
+
+        async def answer_async(request: HttpRequest) -> HttpResponseBase:
+            begun = clock.monotonic()
+            response: HttpResponseBase = await get_response(request)
+            answered(request, response.status_code, clock.monotonic() - begun)
+            return response
+
+        return answer_async
+
+    def answer(request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        begun = clock.monotonic()
+        response: HttpResponseBase = get_response(request)
+        answered(request, response.status_code, clock.monotonic() - begun)
         return response
 
     return answer

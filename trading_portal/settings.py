@@ -9,12 +9,18 @@ from csp.constants import NONE, SELF
 
 from trading_portal import env
 from trading_portal.logs import LOGGING  # noqa: F401
+from trading_portal.metrics import files
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 ENVIRONMENT = env.choice("PORTAL_ENV", ("development", "test", "production"), "development")
 IS_PRODUCTION = ENVIRONMENT == "production"
 DATA_DIR = Path(env.text("PORTAL_DATA_DIR", str(BASE_DIR / ".data"))).resolve()
 PORT = env.integer("PORTAL_PORT", 8000, at_least=1)
+
+# Here, because whatever makes a metric is loaded later.
+METRICS_DIR = files.share()
+# Who brings it may read /metrics; without one nobody may.
+METRICS_TOKEN = env.token("METRICS_TOKEN")
 
 SECRET_KEY = env.text("PORTAL_SECRET_KEY")
 DEBUG = False
@@ -46,6 +52,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "trading_portal.middleware.metrics",
     "django.middleware.security.SecurityMiddleware",
     "trading_portal.middleware.request_id",
     "csp.middleware.CSPMiddleware",
@@ -59,7 +66,11 @@ MIDDLEWARE = [
 
 # What requests to the API pass instead: no sessions, no cookies, and nothing that moves to a thread and back.
 API_PREFIXES = ["/v2/", "/v1beta3/", "/prices/stream"]
-API_MIDDLEWARE = ["trading_portal.middleware.request_id", "accounts.api.handler.guard"]
+API_MIDDLEWARE = [
+    "trading_portal.middleware.metrics",
+    "trading_portal.middleware.request_id",
+    "accounts.api.handler.guard",
+]
 
 ROOT_URLCONF = "trading_portal.urls"
 ASGI_APPLICATION = "trading_portal.asgi.application"

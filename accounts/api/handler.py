@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from functools import cache
+from inspect import iscoroutinefunction
 from io import BytesIO
 from operator import attrgetter
 from typing import Any
@@ -21,7 +22,7 @@ from django.core.handlers.base import BaseHandler
 from django.core.handlers.exception import convert_exception_to_response
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import ResolverMatch
-from django.utils.decorators import async_only_middleware
+from django.utils.decorators import sync_and_async_middleware
 from django.utils.module_loading import import_string
 
 from accounts.api.errors import Problem, problem_response
@@ -30,7 +31,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Header = tuple[bytes, bytes]
-GetResponse = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
+GetResponse = Callable[[HttpRequest], Any]
 
 HEADERS = {
     "Cache-Control": "no-store",
@@ -54,12 +55,18 @@ class Handover(HttpResponse):
 _VIEW = attrgetter("_get_response_async")
 
 
-@async_only_middleware
+@sync_and_async_middleware
 def guard(get_response: GetResponse) -> GetResponse:
     """Refuse hosts that are not ours and, where TLS is required, requests without it; never redirect."""
+    if iscoroutinefunction(get_response):
 
-    async def answer(request: HttpRequest) -> HttpResponseBase:
-        return _refusal(request) or await get_response(request)
+        async def answer_async(request: HttpRequest) -> HttpResponseBase:
+            return _refusal(request) or await get_response(request)
+
+        return answer_async
+
+    def answer(request: HttpRequest) -> HttpResponseBase:
+        return _refusal(request) or get_response(request)
 
     return answer
 

@@ -14,6 +14,7 @@ from orders.domain.errors import LeaseLost
 from orders.domain.reports import VenueReport
 from orders.hosting.health import VenueHealth
 from orders.hosting.turning import TurningThread
+from orders.services.metrics import REPORTS_RECORDED
 from trading_portal.kernel import clock
 from trading_portal.kernel.failpoints import failpoint
 
@@ -34,6 +35,7 @@ class Recorder:
         self._waiting: deque[VenueReport | int] = deque()
         self._taken: list[VenueReport | int] = []
         self._remembered: dict[str, None] = {}
+        self._recorded = REPORTS_RECORDED.labels(venue)
         self.thread = TurningThread(f"record-{venue}", self.turn, idle_seconds=IDLE_SECONDS)
 
     @property
@@ -97,6 +99,7 @@ class Recorder:
             half = len(reports) // 2
             is_whole = self._record(reports[:half])
             return self._record(reports[half:]) and is_whole
+        self._recorded.inc(len(reports))
         return True
 
     def _displaced(self) -> None:

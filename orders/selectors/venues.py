@@ -40,6 +40,14 @@ SELECT instrument_id, sum(CASE side WHEN 'buy' THEN filled_quantity ELSE -filled
 FROM orders_order WHERE venue = %s AND filled_quantity <> 0 GROUP BY instrument_id
 """
 _DUE = "SELECT DISTINCT venue FROM orders_venueintent WHERE state = 'due' AND due_at <= %s"
+_LOAD = """
+SELECT venue, sum(due)::int, sum(in_flight)::int, coalesce(max(breaker), 'closed')
+FROM (SELECT venue, count(*) AS due, 0 AS in_flight, NULL AS breaker
+      FROM orders_venueintent WHERE state = 'due' AND due_at <= %s GROUP BY venue
+      UNION ALL SELECT venue, 0, count(*), NULL FROM orders_venueintent WHERE state = 'sent' GROUP BY venue
+      UNION ALL SELECT venue, 0, 0, state FROM orders_breaker) AS found
+GROUP BY venue
+"""
 _POSITION = "SELECT drop_copy_id FROM orders_venuelease WHERE venue = %s"
 # Whose orders are there, or would go there: the default venue concerns everybody.
 _AWAY = """
@@ -95,6 +103,16 @@ class InFlight:
     request_id: UUID | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class VenueLoad:
+    """How many messages a venue is to be sent and has not answered, and where its breaker stands."""
+
+    venue: str
+    due: int = 0
+    in_flight: int = 0
+    breaker: BreakerState = BreakerState.CLOSED
+
+
 def intents_in_flight(venue: str, *, sent_before: datetime, limit: int, after_id: int = 0) -> list[InFlight]:
     """Return a venue's unanswered messages, oldest first."""
     rows = fetch(_IN_FLIGHT, [venue, sent_before, after_id, limit])
@@ -104,6 +122,11 @@ def intents_in_flight(venue: str, *, sent_before: datetime, limit: int, after_id
 def venues_due(*, at: datetime) -> list[str]:
     """Return the venues that have something to be told now."""
     return [row[0] for row in fetch(_DUE, [at])]
+
+
+def venues_load(*, at: datetime) -> list[VenueLoad]:
+    """Return the load of every venue that has one, or was ever measured."""
+    return [VenueLoad(venue, due, sent, BreakerState(breaker)) for venue, due, sent, breaker in fetch(_LOAD, [at])]
 
 
 def drop_copy_position(venue: str) -> int:

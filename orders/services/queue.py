@@ -17,7 +17,9 @@ from orders.domain.commands import PlaceOrder
 from orders.domain.facts import Placement
 from orders.services.authorising import KeyedOrders, keyed_orders_let_in
 from orders.services.committing import Answer, Asked, Committer, LetInAll, Place, Placed, Request, unavailable
+from orders.services.metrics import BATCH_ORDERS, BATCH_SECONDS, QUEUE_FULL, QUEUE_ORDERS
 from orders.services.placing import orders_place
+from trading_portal.kernel import clock
 from trading_portal.kernel.errors import PortalError
 
 CAPACITY = 5_000
@@ -69,7 +71,7 @@ class PlacementQueue:
         self._batch = batch
         self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
         self._lock = threading.Lock()
-        self._size = 0
+        self._size = self._shown = 0
         self._is_stopping = False
         self._thread = threading.Thread(target=self._run, name="placements", daemon=True)
         self._thread.start()
@@ -129,21 +131,39 @@ class PlacementQueue:
                 raise unavailable("PLACEMENT_STOPPING")
             # A request larger than the whole queue is let in when nothing else waits, or it never could be.
             if self._size and self._size + size > self._capacity:
+                QUEUE_FULL.inc(size)
+                self._show()
                 raise unavailable("PLACEMENT_QUEUE_FULL")
             self._size += size
             self._queue.put(_Waiting(asked, is_basket, size, future, loop))
+            # Each batch shows how many wait; while one takes long, so does each batch's worth that gathers behind it.
+            if self._size >= self._shown + self._batch:
+                self._show()
+
+    def _show(self) -> None:
+        self._shown = self._size
+        QUEUE_ORDERS.set(self._size)
 
     def _run(self) -> None:
         is_last = False
         while not is_last:
             batch, is_last = self._gather()
             if batch:
-                answers = self._committer.placed(batch)
-                # First the room, then the answers: whoever has one may send the next at once.
-                with self._lock:
-                    self._size -= sum(waiting.size for waiting in batch)
-                self._answer(answers)
+                self._place_batch(batch)
         connection.close()
+
+    def _place_batch(self, batch: list[_Waiting]) -> None:
+        begun, size = clock.monotonic(), sum(waiting.size for waiting in batch)
+        with self._lock:
+            self._show()
+        answers = self._committer.placed(batch)
+        # First the room, then the answers: whoever has one may send the next at once.
+        with self._lock:
+            self._size -= size
+            self._show()
+        self._answer(answers)
+        BATCH_ORDERS.observe(size)
+        BATCH_SECONDS.observe(clock.monotonic() - begun)
 
     def _gather(self) -> tuple[list[_Waiting], bool]:
         """Return what waits, at least one request; the mark of `stop` stands behind everything that was let in."""

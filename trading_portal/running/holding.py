@@ -15,7 +15,7 @@ from trading_portal.running import processes
 from trading_portal.running.layout import DataFolder, read_json, require_writable, user_name, write_json
 from trading_portal.running.problems import Problem
 
-SECRETS = ("secret_key", "postgres_password", "owner_password", "valkey_password")
+SECRETS = ("secret_key", "postgres_password", "owner_password", "valkey_password", "metrics_token")
 
 
 class AlreadyRunning(Exception):

@@ -55,6 +55,11 @@ class DataFolder:
         """One log file a process."""
         return self.path / "logs"
 
+    @property
+    def metrics(self) -> Path:
+        """What the processes count, for as long as the portal runs."""
+        return self.path / "metrics"
+
 
 def data_folder(environment: Mapping[str, str]) -> DataFolder:
     """Return the data folder that PORTAL_DATA_DIR names, else `.data` in the project."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from trading_portal.running.layout import DataFolder, read_json
@@ -10,15 +11,16 @@ from trading_portal.running.ports import HOST
 ROLES = {"trader": "trader", "risk": "risk officer", "partner": "partner"}
 
 
-def facts(folder: DataFolder, port: int, database_url: str, redis_url: str) -> dict[str, object]:
+def facts(folder: DataFolder, port: int, environment: Mapping[str, str]) -> dict[str, object]:
     """Return what portal.json holds."""
     demo = read_json(folder.demo)
     return {
         "url": f"http://{HOST}:{port}",
         "users": demo.get("users", {}),
         "api": demo.get("api", {}),
-        "database_url": database_url,
-        "redis_url": redis_url,
+        "metrics_token": environment["METRICS_TOKEN"],
+        "database_url": environment["DATABASE_URL"],
+        "redis_url": environment["REDIS_URL"],
         "data_dir": str(folder.path),
         "logs": str(folder.logs),
         "cluster": read_json(folder.secrets).get("cluster"),

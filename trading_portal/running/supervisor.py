@@ -13,7 +13,7 @@ from pathlib import Path
 
 from trading_portal.kernel import clock
 from trading_portal.kernel.heartbeat import VARIABLE
-from trading_portal.running import logfile, processes
+from trading_portal.running import logfile, metering, processes
 from trading_portal.running.probe import Probe
 from trading_portal.running.problems import Problem
 
@@ -76,14 +76,25 @@ class Child:
 class Supervisor:
     """Keep a set of programs running."""
 
-    def __init__(self, mark: str, logs: Path, report: Callable[[str], None], changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        mark: str,
+        logs: Path,
+        report: Callable[[str], None],
+        changed: Callable[[], None],
+        *,
+        metrics: Path | None = None,
+    ) -> None:
         self.mark = mark
         self.logs = logs
+        self.metrics = metrics
         self.report = report
         self.changed = changed
         self.children: dict[str, Child] = {}
         self._selector = selectors.DefaultSelector()
         self._rotate_at = 0.0
+        if metrics is not None:
+            metering.begin(metrics)
 
     def add(self, program: Program) -> Child:
         """Start a program, and keep it running from now on."""
@@ -157,6 +168,8 @@ class Supervisor:
         program = child.program
         at = clock.monotonic()
         environment = {**program.environment, processes.MARK: self.mark}
+        if self.metrics is not None:
+            environment |= metering.environment(self.metrics, program.name)
         passed: tuple[int, ...] = ()
         if program.beats:
             child.pipe, theirs = os.pipe()
@@ -209,6 +222,8 @@ class Supervisor:
             os.close(child.pipe)
         if child.program.probe:
             child.program.probe.forget()
+        if self.metrics is not None:
+            metering.ended(self.metrics, child.program.name)
         child.process = child.pipe = None
 
 

@@ -36,6 +36,7 @@ SESSION = (
     "PORTAL_DB_ROLE",
     "PORTAL_ENV",
     "GRIP_URL",
+    "METRICS_TOKEN",
 )
 
 
@@ -67,6 +68,7 @@ class TestServers:
             "DATABASE_URL": database.url,
             "REDIS_URL": redis.url,
             "GRIP_URL": "",
+            "METRICS_TOKEN": secrets.token_urlsafe(36),
         }
 
     def migrate(self) -> None:
@@ -140,7 +142,7 @@ def web_processes(environment: Mapping[str, str], *, server: str, count: int = 1
     path = Path(tempfile.mkdtemp(prefix="portal-web-"))
     port = free_port()
     changed = {"PORTAL_ASGI": server, "PORTAL_WEB_PROCESSES": str(count), "PORTAL_PORT": str(port)}
-    supervisor = Supervisor(str(path), path, say, lambda: None)
+    supervisor = Supervisor(str(path), path, say, lambda: None, metrics=path / "metrics")
     programs = table.web_programs({**environment, **changed}, DataFolder(path), port)
     deadline = clock.monotonic() + START_SECONDS
     try:

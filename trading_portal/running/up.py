@@ -47,7 +47,9 @@ class Portal:
         self.environment = dict(environment)
         self.asked_to_stop = 0
         self.facts: dict[str, object] = {}
-        self.supervisor = Supervisor(str(folder.path), folder.logs, self.report, self.write_processes)
+        self.supervisor = Supervisor(
+            str(folder.path), folder.logs, self.report, self.write_processes, metrics=folder.metrics
+        )
 
     def run(self) -> None:
         """Start everything, serve until asked to stop, and stop everything."""
@@ -124,7 +126,7 @@ class Portal:
             self._wait_until_ready()
         with step("First prices") as this:
             this.note = self._wait_for_prices()
-        self.facts = summary.facts(self.folder, self.port, database.url, redis.url)
+        self.facts = summary.facts(self.folder, self.port, self.environment)
         self.write_processes()
 
     def _manage(self, *arguments: str, **changed: str) -> None:
@@ -215,6 +217,7 @@ def _answer(port: int) -> dict[str, bool]:
 
 def environment_of(folder: DataFolder, port: int, base: Mapping[str, str]) -> dict[str, str]:
     """Return the environment that every process of this portal takes."""
+    secrets = holding.read_secrets(folder)
     return {
         **base,
         "PATH": os.pathsep.join([str(VENV / "bin"), base.get("PATH", os.defpath)]),
@@ -222,7 +225,8 @@ def environment_of(folder: DataFolder, port: int, base: Mapping[str, str]) -> di
         "PYTHONUNBUFFERED": "1",
         "PORTAL_DATA_DIR": str(folder.path),
         "PORTAL_PORT": str(port),
-        "PORTAL_SECRET_KEY": base.get("PORTAL_SECRET_KEY") or holding.read_secrets(folder)["secret_key"],
+        "PORTAL_SECRET_KEY": base.get("PORTAL_SECRET_KEY") or secrets["secret_key"],
+        "METRICS_TOKEN": base.get("METRICS_TOKEN") or secrets["metrics_token"],
     }
 
 
