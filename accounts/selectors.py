@@ -24,7 +24,7 @@ from audit.sql import fetch
 _KEYS = """
 SELECT key.key_id, key.secret_hash, key.id, key.user_id, key.account_id, key.scopes, key.orders_per_minute,
        key.allowed_networks, account.number, account.name, account.owner_id, account.base_currency, account.status,
-       account.is_paper, account.may_short, account.event_sequence
+       account.is_paper, account.may_short, account.event_sequence, key.expires_at
 FROM accounts_apikey AS key JOIN accounts_user AS person ON person.id = key.user_id
 JOIN accounts_tradingaccount AS account ON account.id = key.account_id
 WHERE key.key_id = ANY(%s) AND key.revoked_at IS NULL AND (key.expires_at IS NULL OR key.expires_at > %s)
@@ -73,7 +73,7 @@ def _keys_usable(key_ids: Collection[str], at: datetime) -> dict[str, tuple[Any,
 
 def _reading(row: Sequence[Any]) -> KeyReading:
     return KeyReading(
-        KeyGrant(row[2], row[0], row[3], row[4], frozenset(row[5]), row[6], tuple(row[7])),
+        KeyGrant(row[2], row[0], row[3], row[4], frozenset(row[5]), row[6], tuple(row[7]), row[16]),
         AccountFacts(row[4], *row[8:15]),
         row[15],
     )
@@ -158,6 +158,11 @@ def sessions_people(session_keys: Collection[str], at: datetime) -> dict[str, UU
     }
 
 
+def session_person(session: Session) -> UUID | None:
+    """Return whose session this is, or was, whether or not it still holds."""
+    return _person_named(session.get_decoded())
+
+
 def _person_named(facts: Mapping[str, Any]) -> UUID | None:
     if facts.get(BACKEND_SESSION_KEY) not in settings.AUTHENTICATION_BACKENDS:
         return None
@@ -174,8 +179,10 @@ def _is_signed(given: str, person: AbstractBaseUser) -> bool:
 
 
 def accounts_visible_among(pairs: Collection[tuple[UUID, UUID]]) -> set[tuple[UUID, UUID]]:
-    """Return those pairs of person and account where the person may see the account, in two statements."""
+    """Return those pairs of person and account where the person, if not shut out, may see it; in two statements."""
     people, accounts = {person for person, _ in pairs}, {account for _, account in pairs}
-    owned = TradingAccount.objects.filter(owner_id__in=people, id__in=accounts).values_list("owner_id", "id")
-    granted = Grant.objects.filter(user_id__in=people, account_id__in=accounts, permission__in=["view", "trade"])
-    return set(pairs) & {*owned, *granted.values_list("user_id", "account_id")}
+    owned = TradingAccount.objects.filter(owner_id__in=people, owner__is_active=True, id__in=accounts)
+    granted = Grant.objects.filter(
+        user_id__in=people, user__is_active=True, account_id__in=accounts, permission__in=["view", "trade"]
+    )
+    return set(pairs) & {*owned.values_list("owner_id", "id"), *granted.values_list("user_id", "account_id")}

@@ -11,8 +11,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
-from accounts.api.errors import CHALLENGE, UNAUTHORIZED, Problem, ProblemError, error_of
-from accounts.domain.keys import grant_refusal
+from accounts.api.errors import CHALLENGE, Problem, error_of
 from accounts.domain.types import KeyGrant
 from accounts.selectors import keys_verify
 from audit.domain.types import Actor
@@ -76,17 +75,6 @@ def correlation_of(request: HttpRequest | Request) -> UUID:
     """Return the id that joins all that a request sets off."""
     given: UUID | None = getattr(request, "correlation_id", None)
     return given or uuid7()
-
-
-def grant_of(request: HttpRequest, *, scope: str) -> KeyGrant:
-    """Return what a plain request's key grants; raise ProblemError for who may not do this from there."""
-    credentials = credentials_of(request)
-    grant = keys_verify([credentials], clock.now())[0] if credentials else None
-    if grant is None:
-        raise ProblemError(UNAUTHORIZED)
-    if why := grant_refusal(grant, scope=scope, address=address_of(request)):
-        raise ProblemError(grant_problem(why))
-    return grant
 
 
 def grant_problem(why: Reason) -> Problem:

@@ -24,6 +24,11 @@ A = TypeVar("A")
 R = TypeVar("R")
 
 
+def too_many(code: str) -> Unavailable:
+    """Return the answer to who comes when all room is taken; nothing of what they ask has happened."""
+    return Unavailable(reason(code), "Too many requests are waiting. Send the same request again shortly.")
+
+
 def reconnecting(work: Callable[[A], R], given: A) -> R:
     """Return what a read returns, on the thread's own connection; one that turns out broken is replaced once."""
     try:
@@ -42,11 +47,24 @@ class _Line(Generic[A, R]):
 
 
 class Gathering(Generic[A, R]):
-    """Answer batches of requests, one batch at a time; `work` returns an answer for each, in their order."""
+    """Answer batches of requests, one batch at a time; `work` returns an answer for each, in their order.
 
-    def __init__(self, work: Callable[[Sequence[A]], Sequence[R]], *, name: str, capacity: int = CAPACITY) -> None:
+    `full` and `late` are the codes for who finds no room, and for who waited too long.
+    """
+
+    def __init__(
+        self,
+        work: Callable[[Sequence[A]], Sequence[R]],
+        *,
+        name: str,
+        capacity: int = CAPACITY,
+        full: str = "READS_FULL",
+        late: str = "READ_LATE",
+    ) -> None:
         self._work = work
         self._capacity = capacity
+        self._full = full
+        self._late = late
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
         self._lines: WeakKeyDictionary[asyncio.AbstractEventLoop, _Line[A, R]] = WeakKeyDictionary()
 
@@ -55,9 +73,7 @@ class Gathering(Generic[A, R]):
         loop = asyncio.get_running_loop()
         line = self._lines.setdefault(loop, _Line())
         if len(line.waiting) >= self._capacity:
-            raise Unavailable(
-                reason("READS_FULL"), "Too many requests are waiting. Send the same request again shortly."
-            )
+            raise too_many(self._full)
         future: asyncio.Future[R] = loop.create_future()
         line.waiting.append((asked, future))
         if not line.is_moving:
@@ -66,7 +82,7 @@ class Gathering(Generic[A, R]):
             async with asyncio.timeout(ANSWER_SECONDS):
                 return await future
         except TimeoutError:
-            raise Unavailable(reason("READ_LATE"), "The portal cannot answer now. Send the request again.") from None
+            raise Unavailable(reason(self._late), "The portal cannot answer now. Send the request again.") from None
 
     def _move(self, loop: asyncio.AbstractEventLoop, line: _Line[A, R]) -> None:
         batch, line.waiting = line.waiting[:BATCH], line.waiting[BATCH:]

@@ -19,8 +19,8 @@ from django.views.decorators.csrf import csrf_exempt
 from rest_framework.views import APIView
 
 from accounts.api.errors import problem_of, problem_response
-from accounts.api.gathering import reconnecting
-from trading_portal.kernel.errors import Unavailable, reason
+from accounts.api.gathering import reconnecting, too_many
+from trading_portal.kernel.errors import Unavailable
 
 THREADS = 8
 CANCEL_THREADS = 4
@@ -44,9 +44,7 @@ class BoundedPool(ThreadPoolExecutor):
         """Let work wait for a thread; raise Unavailable when too much does, and nothing of it has happened then."""
         with self._counting:
             if self._held >= self._capacity:
-                raise Unavailable(
-                    reason("API_FULL"), "Too many requests are waiting. Send the same request again shortly."
-                )
+                raise too_many("API_FULL")
             self._held += 1
         try:
             future = super().submit(work, *args, **kwargs)
@@ -91,9 +89,9 @@ async def _in(pool: BoundedPool, work: Callable[..., T], *args: Any, **kwargs: A
 
 
 def resource(view: type[APIView], **commands: AsyncView) -> AsyncView:
-    """Return the view of a REST resource: commands by method as plain async views, the rest on a pool.
+    """Return the view of a REST resource: commands by method as plain async views, the rest on the pool.
 
-    What else is a DELETE cancels, and has the pool of cancels. The OpenAPI document finds the resource's class on it.
+    The OpenAPI document finds the resource's class on it.
     """
     handle = view.as_view()
 
@@ -103,12 +101,10 @@ def resource(view: type[APIView], **commands: AsyncView) -> AsyncView:
         return HttpResponse(response.content, status=response.status_code, headers=response.headers)
 
     async def dispatch(request: HttpRequest, **kwargs: Any) -> HttpResponseBase:
-        method = (request.method or "").lower()
-        if command := commands.get(method):
+        if command := commands.get((request.method or "").lower()):
             return await command(request, **kwargs)
-        run = in_cancel_pool if method == "delete" else in_pool
         try:
-            return await run(answered, request, **kwargs)
+            return await in_pool(answered, request, **kwargs)
         except Unavailable as error:
             return problem_response(problem_of(error), request)
 

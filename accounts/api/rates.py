@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-from django.conf import settings
 from django.http import HttpResponse
 
-from accounts.api.errors import Problem, error_of
-from accounts.domain.rates import WINDOW_SECONDS, RateAnswer, RateRequest, orders_key, requests_key
-from accounts.domain.types import KeyGrant
+from accounts.api.errors import Problem, ProblemError, error_of
+from accounts.domain.rates import WINDOW_SECONDS, RateAnswer
 from trading_portal.kernel import clock
 from trading_portal.kernel.errors import reason
-
-
-def orders_request(grant: KeyGrant, cost: int = 1) -> RateRequest:
-    """Ask for the right to place so many orders."""
-    return RateRequest(orders_key(grant.key_id), grant.orders_per_minute or settings.API_ORDERS_PER_MINUTE, cost)
-
-
-def reads_request(grant: KeyGrant) -> RateRequest:
-    """Ask for the right to read once."""
-    return RateRequest(requests_key(grant.key_id), settings.API_REQUESTS_PER_MINUTE)
 
 
 def rate_headers(answer: RateAnswer) -> dict[str, str]:
@@ -51,3 +39,11 @@ def rate_problem(answer: RateAnswer) -> Problem:
     why = reason("RATE_LIMIT_EXCEEDED", limit=answer.limit, seconds=WINDOW_SECONDS, wait_seconds=answer.wait_seconds)
     sentence = f"Rate limit exceeded: {answer.limit} in {WINDOW_SECONDS} s. Wait {answer.wait_seconds} s."
     return Problem(429, sentence, errors=(error_of(why, sentence),), retry_after=max(answer.wait_seconds, 1))
+
+
+class OverRateError(ProblemError):
+    """Refuse a request that is over its budget; `rate` says until when."""
+
+    def __init__(self, rate: RateAnswer) -> None:
+        super().__init__(rate_problem(rate))
+        self.rate = rate

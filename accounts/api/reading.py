@@ -22,17 +22,17 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotModified, Quer
 from django.utils.http import parse_etags
 from rest_framework.request import Request
 
-from accounts.api.authentication import address_of, credentials_of, grant_problem
+from accounts.api.admitting import admission_problem, call_of
 from accounts.api.errors import UNAUTHORIZED, Problem, problem_of, problem_response
 from accounts.api.gathering import Gathering
 from accounts.api.pool import AsyncView, in_reading_pool
-from accounts.api.rates import rate_problem, reads_request, with_rate
+from accounts.api.rates import with_rate
 from accounts.api.renderers import JsonRenderer
-from accounts.domain.keys import SCOPE_READ, grant_refusal
+from accounts.domain.admission import Admission, Call
+from accounts.domain.keys import SCOPE_READ
 from accounts.domain.rates import RateAnswer
-from accounts.domain.types import AccountFacts, KeyReading
-from accounts.selectors import keys_read
-from accounts.services import rates_take
+from accounts.domain.types import AccountFacts
+from accounts.services import calls_admit, reads_request
 from trading_portal.kernel import clock
 
 KEPT_BYTES = 64_000_000
@@ -159,8 +159,7 @@ class OfAccount:
 class _Request:
     """A request that nobody has looked at."""
 
-    credentials: tuple[str, str]
-    address: str
+    call: Call
     readable: Readable
     request: HttpRequest
     target: str
@@ -193,11 +192,9 @@ def reading(readable: Readable) -> AsyncView:
 
 
 async def _judged(request: HttpRequest, readable: Readable, given: Mapping[str, Any]) -> _Judged:
-    credentials = credentials_of(request)
-    if credentials is None:
-        return _Judged(UNAUTHORIZED)
+    call = call_of(request, scope=SCOPE_READ, charge=reads_request)
     target = f"{request.path}?{request.META['QUERY_STRING']}"
-    return await gate().ask(_Request(credentials, address_of(request), readable, request, target, given))
+    return await gate().ask(_Request(call, readable, request, target, given))
 
 
 async def _response(request: HttpRequest, readable: Readable, judged: _Judged) -> HttpResponse:
@@ -236,31 +233,24 @@ def gate() -> Gathering[_Request, _Judged]:
 
 
 def _let_in(requests: Sequence[_Request]) -> list[_Judged]:
-    """Judge a batch: key, then scope and address, then rate; and answer what can be answered at once."""
+    """Judge a batch, and answer what can be answered at once."""
     at = clock.now()
-    readings = keys_read([each.credentials for each in requests], at)
-    judged = [_judge(each, found) for each, found in zip(requests, readings, strict=True)]
-    triples = zip(judged, requests, readings, strict=True)
-    passed = [(one, each, found) for one, each, found in triples if found and not one.problem]
-    rates = rates_take([reads_request(found.grant) for _, _, found in passed])
+    admissions = calls_admit([each.call for each in requests], at=at)
+    judged = [_judge(each, found, at) for each, found in zip(requests, admissions, strict=True)]
     by_readable: dict[Readable, list[_Judged]] = {}
-    for (one, each, found), rate in zip(passed, rates, strict=True):
-        one.rate = rate
-        if rate.is_allowed:
-            one.asked = Asked(found.account, found.sequence, at, each.request, each.target, each.given)
+    for one, each in zip(judged, requests, strict=True):
+        if one.asked is not None:
             by_readable.setdefault(each.readable, []).append(one)
-        else:
-            one.problem = rate_problem(rate)
     for readable, group in by_readable.items():
         _answer_at_once(readable, group)
     return judged
 
 
-def _judge(request: _Request, found: KeyReading | None) -> _Judged:
-    if found is None:
-        return _Judged(UNAUTHORIZED)
-    why = grant_refusal(found.grant, scope=SCOPE_READ, address=request.address)
-    return _Judged(grant_problem(why) if why else None)
+def _judge(each: _Request, found: Admission, at: datetime) -> _Judged:
+    if found.reading is None or not found.is_let_in:
+        return _Judged(admission_problem(found), found.rate)
+    account, sequence = found.reading.account, found.reading.sequence
+    return _Judged(rate=found.rate, asked=Asked(account, sequence, at, each.request, each.target, each.given))
 
 
 def _answer_at_once(readable: Readable, group: Sequence[_Judged]) -> None:

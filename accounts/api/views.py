@@ -14,13 +14,13 @@ from rest_framework.views import APIView
 from accounts.api import openapi  # noqa: F401 - registers the description of the API key
 from accounts.api.authentication import Principal, address_of, correlation_of, grant_problem
 from accounts.api.errors import NOT_FOUND, ProblemError, problem_response
-from accounts.api.rates import rate_headers, rate_problem, reads_request
+from accounts.api.rates import rate_headers, rate_problem
 from accounts.api.reading import Asked, Readable
 from accounts.domain.keys import SCOPE_READ, SCOPE_TRADE, grant_refusal
 from accounts.domain.rates import RateAnswer, RateRequest
 from accounts.domain.types import KeyGrant
 from accounts.selectors import account_by_id
-from accounts.services import rates_take
+from accounts.services import rates_take, reads_request
 from audit.domain.types import Actor
 from trading_portal.kernel import clock
 

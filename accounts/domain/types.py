@@ -36,6 +36,7 @@ class KeyGrant:
     scopes: frozenset[str]
     orders_per_minute: int | None
     networks: tuple[str, ...]
+    expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

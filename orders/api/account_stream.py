@@ -16,11 +16,11 @@ from django.utils.decorators import decorator_from_middleware
 from django_eventstream.views import events as eventstream_view
 from django_grip import GripMiddleware
 
-from accounts.api.authentication import credentials_of, grant_of
+from accounts.api.admitting import admitted_now
+from accounts.api.authentication import credentials_of
 from accounts.api.errors import NOT_FOUND, UNAUTHORIZED, Problem, ProblemError, problem_of, problem_response
-from accounts.api.rates import rate_problem, reads_request
 from accounts.domain.keys import SCOPE_READ
-from accounts.services import rates_take
+from accounts.services import reads_request
 from marketdata.hub import TooManyConnections
 from orders.eventstream import (
     AccountFollower,
@@ -59,12 +59,9 @@ def _reader_of(request: HttpRequest, account_id: UUID) -> tuple[StreamReader, UU
         if not reader.may_read(account_id):
             raise ProblemError(NOT_FOUND)
         return reader, request.user.pk
-    grant = grant_of(request, scope=SCOPE_READ)
+    grant = admitted_now(request, scope=SCOPE_READ, charge=reads_request)
     if grant.account_id != account_id:
         raise ProblemError(NOT_FOUND)
-    (rate,) = rates_take([reads_request(grant)])
-    if not rate.is_allowed:
-        raise ProblemError(rate_problem(rate))
     return StreamReader.key(grant.key_id), grant.user_id
 
 

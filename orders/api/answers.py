@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 
-from accounts.api.errors import CLIENT_ORDER_ID_TAKEN, Problem
+from accounts.api.errors import CLIENT_ORDER_ID_TAKEN, Problem, ProblemError
 from orders.api.bodies import BulkBody
 from orders.api.problems import refusal
 from orders.broadcasts import order_json
 from orders.domain.facts import CancelOutcome, Placement, ReplaceOutcome
+from orders.services.closing import OpenPosition
 from risk.domain.baskets import basket_reason
+from trading_portal.kernel.money import plain
 
 NO_ORDER = Problem(404, "There is no such order.")
 OK = 200
@@ -29,6 +32,14 @@ def placement_json(placement: Placement) -> dict[str, object]:
     """Return the order of an accepted placement."""
     assert placement.order is not None
     return order_json(placement.order, placement.legs)
+
+
+def closable(position: OpenPosition, wanted: Decimal) -> Decimal:
+    """Return how much of a position is to be closed; raise ProblemError for more than is held, and for nothing."""
+    if not 0 < wanted <= abs(position.quantity):
+        held = plain(abs(position.quantity))
+        raise ProblemError(Problem(422, f"{plain(wanted)} cannot be closed: {held} are held."))
+    return wanted
 
 
 def cancel_problem(outcome: CancelOutcome) -> Problem | None:

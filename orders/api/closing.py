@@ -20,23 +20,23 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 
-from accounts.api.authentication import correlation_of, grant_of
+from accounts.api.admitting import admitted
+from accounts.api.authentication import correlation_of
 from accounts.api.errors import Problem, ProblemError, problem_of, problem_response
 from accounts.api.gathering import Gathering
+from accounts.api.idempotency import IDEMPOTENCY_KEY, idempotency_key_of
 from accounts.api.openapi import problems
 from accounts.api.parameters import Parameters
 from accounts.api.pool import AsyncView, in_cancel_pool
-from accounts.api.rates import orders_request, rate_problem, with_rate
+from accounts.api.rates import OverRateError, with_rate
 from accounts.api.renderers import json_response
-from accounts.domain.idempotency import is_usable
-from accounts.domain.keys import SCOPE_TRADE
 from accounts.domain.rates import RateAnswer
 from accounts.domain.types import KeyGrant
-from accounts.services import rates_take
+from accounts.services import orders_request
 from audit.domain.types import Actor
-from orders.api.answers import OK, placement_json, placement_problem
+from orders.api.answers import OK, closable, placement_json, placement_problem
 from orders.api.documents import ClosingDocument, OrderDocument
-from orders.api.views import IDEMPOTENCY_KEY, instruments_named
+from orders.api.views import instruments_named
 from orders.domain.commands import PlaceOrder, place_order
 from orders.domain.facts import Placement
 from orders.selectors import order_by_client_order_id
@@ -73,23 +73,15 @@ def _closing(close: Callable[..., Coroutine[Any, Any, HttpResponse]]) -> AsyncVi
     async def view(request: HttpRequest, **given: Any) -> HttpResponse:
         rate: RateAnswer | None = None
         try:
-            grant, counted = await in_cancel_pool(_admitted, request)
-            rate = counted
-            if counted.is_allowed:
-                response = await close(request, grant, **given)
-            else:
-                response = problem_response(rate_problem(counted), request)
+            grant, rate = await admitted(request, orders_request)
+            response = await close(request, grant, **given)
+        except OverRateError as error:
+            rate, response = error.rate, problem_response(error.problem, request)
         except Exception as error:  # noqa: BLE001 - every failure is told as a problem document
             response = problem_response(problem_of(error), request)
         return with_rate(response, rate)
 
     return view
-
-
-def _admitted(request: HttpRequest) -> tuple[KeyGrant, RateAnswer]:
-    grant = grant_of(request, scope=SCOPE_TRADE)
-    (rate,) = rates_take([orders_request(grant)])
-    return grant, rate
 
 
 @_closing
@@ -98,6 +90,7 @@ async def positions_close(request: HttpRequest, grant: KeyGrant) -> HttpResponse
     given = Parameters(request.GET)
     is_cancelling = given.flag("cancel_orders")
     given.check()
+    idempotency_key_of(request)  # before anything is done: what is no key refuses all
     if is_cancelling:
         await in_cancel_pool(_cancel_open, request, grant)
         await orders_gone(grant.account_id, is_working=_working().ask)
@@ -150,10 +143,7 @@ def _one_closing(
     position = position_of(positions_open(grant.account_id), symbol_or_id)
     if position is None:
         raise ProblemError(NO_POSITION)
-    wanted = closing_quantity(position, quantity=quantity, percentage=percentage)
-    if not 0 < wanted <= abs(position.quantity):
-        held = plain(abs(position.quantity))
-        raise ProblemError(Problem(422, f"{plain(wanted)} cannot be closed: {held} are held."))
+    wanted = closable(position, closing_quantity(position, quantity=quantity, percentage=percentage))
     return position, _command(request, grant, position, wanted)
 
 
@@ -200,22 +190,14 @@ def _amount(given: Parameters, name: str) -> Decimal | None:
     return amount
 
 
-def _key(request: HttpRequest) -> str | None:
-    """Return the key by which a request can be sent again; raise ProblemError for one that is none."""
-    key = request.headers.get(IDEMPOTENCY_KEY.name)
-    if key is not None and not is_usable(key):
-        raise ProblemError(Problem(422, f"{IDEMPOTENCY_KEY.name} must be 1 to 128 visible ASCII characters."))
-    return key
-
-
 def _id(request: HttpRequest, position: OpenPosition) -> str | None:
-    key = _key(request)
+    key = idempotency_key_of(request)
     return None if key is None else closing_id(key, position.instrument.id)
 
 
 def _repeated(request: HttpRequest, account_id: UUID, symbol_or_id: str) -> Placement | None:
     """Return what this request did before, when it says that it may be a repeat: the position may be gone by now."""
-    key = _key(request)
+    key = idempotency_key_of(request)
     if key is None:
         return None
     for instrument_id in instruments_named(symbol_or_id):

@@ -1,32 +1,34 @@
-"""The hot commands: place one order, place many, replace one, cancel one. Plain async views at their resources.
+"""The hot commands: place one order, place many, replace one, cancel one, cancel all. Plain async views.
 
 They share parser, authentication, rate and errors with everything else; only the way there is shorter. Orders go
-through the placement queue, which verifies keys and counts rates for a whole batch of requests at once.
+through the placement queue, which verifies keys and counts rates for a whole batch of requests at once; whatever else
+comes with a key gathers at `accounts.api.admitting`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
-from functools import wraps
+from functools import partial, wraps
+from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
-import orjson
 from django.http import HttpRequest, HttpResponse
 
-from accounts.api.authentication import address_of, correlation_of, credentials_of, grant_of, grant_problem
-from accounts.api.errors import MEDIA_TYPE, UNAUTHORIZED, Problem, ProblemError, problem_of, problem_response
+from accounts.api.admitting import admitted, admitted_to_cancel
+from accounts.api.authentication import address_of, correlation_of, credentials_of, grant_problem
+from accounts.api.errors import UNAUTHORIZED, Problem, ProblemError, problem_of, problem_response
+from accounts.api.idempotency import claimed, has_idempotency_key, idempotency_key_of, kept, replayed
 from accounts.api.pool import in_cancel_pool, in_pool
-from accounts.api.rates import orders_request, rate_problem, with_rate
+from accounts.api.rates import OverRateError, rate_problem, with_rate
 from accounts.api.renderers import encode, json_response
-from accounts.domain.idempotency import IdempotencyClaim, is_usable, request_hash
-from accounts.domain.keys import SCOPE_TRADE
-from accounts.domain.rates import RateAnswer
+from accounts.domain.idempotency import IdempotencyClaim
 from accounts.domain.types import KeyGrant
-from accounts.services import idempotency_answer, idempotency_claim, rates_take
+from accounts.services import orders_request
 from audit.domain.types import Actor
 from orders.api.answers import (
     bulk_json,
+    cancel_json,
     cancel_problem,
     placement_json,
     placement_problem,
@@ -37,14 +39,12 @@ from orders.api.replacing import replace_now
 from orders.domain.commands import OrderFields, Source, place_order
 from orders.domain.errors import KeyForbidden, KeyNotAccepted, RateLimited
 from orders.domain.facts import Placement
-from orders.services import order_cancel
+from orders.services import order_cancel, orders_cancel_all
 from orders.services.authorising import KeyedOrders
 from orders.services.queue import Placed, placement_queue
 from trading_portal.kernel import clock
 
-IDEMPOTENCY_KEY = "Idempotency-Key"
-IDEMPOTENCY_META = "HTTP_IDEMPOTENCY_KEY"
-REPLAYED = {"Idempotent-Replayed": "true"}
+JSON = "application/json"
 View = Callable[..., Coroutine[Any, Any, HttpResponse]]
 
 
@@ -55,7 +55,7 @@ def answered(view: View) -> View:
     async def answer(request: HttpRequest, **kwargs: Any) -> HttpResponse:
         try:
             return await view(request, **kwargs)
-        except RateLimited as error:
+        except (OverRateError, RateLimited) as error:
             return with_rate(problem_response(rate_problem(error.rate), request), error.rate)
         except KeyNotAccepted:
             return problem_response(UNAUTHORIZED, request)
@@ -79,7 +79,7 @@ async def order_place(request: HttpRequest) -> HttpResponse:
     (placement,) = placed.placements
     problem = placement_problem(placement)
     response = problem_response(problem, request) if problem else json_response(placement_json(placement))
-    return await _kept(claim, with_rate(response, placed.rate))
+    return await kept(claim, with_rate(response, placed.rate))
 
 
 @answered
@@ -95,19 +95,27 @@ async def orders_place_bulk(request: HttpRequest) -> HttpResponse:
     assert isinstance(body, BulkBody)
     placed, claim = done
     answer = await in_pool(_bulk_answer, request, body, placed.placements)
-    response = HttpResponse(answer, content_type="application/json")
-    return await _kept(claim, with_rate(response, placed.rate))
+    response = HttpResponse(answer, content_type=JSON)
+    return await kept(claim, with_rate(response, placed.rate))
 
 
 @answered
 async def order_cancel_one(request: HttpRequest, order_id: UUID) -> HttpResponse:
     """Ask for the cancel of one order; never refused for its rate."""
-    problem = await in_cancel_pool(_cancel, request, order_id)
+    grant = await admitted_to_cancel(request)
+    problem = await in_cancel_pool(_cancel, request, grant, order_id)
     return HttpResponse(status=204) if problem is None else problem_response(problem, request)
 
 
-def _cancel(request: HttpRequest, order_id: UUID) -> Problem | None:
-    grant = grant_of(request, scope=SCOPE_TRADE)
+@answered
+async def orders_cancel_every(request: HttpRequest) -> HttpResponse:
+    """Ask for the cancel of every open order of an account; never refused for its rate."""
+    grant = await admitted_to_cancel(request)
+    answer = await in_cancel_pool(_cancel_every, request, grant)
+    return HttpResponse(answer, status=HTTPStatus.MULTI_STATUS, content_type=JSON)
+
+
+def _cancel(request: HttpRequest, grant: KeyGrant, order_id: UUID) -> Problem | None:
     outcome = order_cancel(
         order_id=order_id,
         account_id=grant.account_id,
@@ -118,16 +126,27 @@ def _cancel(request: HttpRequest, order_id: UUID) -> Problem | None:
     return cancel_problem(outcome)
 
 
+def _cancel_every(request: HttpRequest, grant: KeyGrant) -> bytes:
+    outcomes = orders_cancel_all(
+        account_id=grant.account_id,
+        by=Actor.api_key(grant.key_id),
+        correlation_id=correlation_of(request),
+        at=clock.now(),
+    )
+    request_id = getattr(request, "request_id", "")
+    return encode([cancel_json(outcome, path=request.path, request_id=request_id) for outcome in outcomes])
+
+
 @answered
 async def order_replace_one(request: HttpRequest, order_id: UUID) -> HttpResponse:
     """Ask for other terms of one order; counts as an order, and the answer follows its commit."""
-    answer, rate = await in_pool(_replace, request, order_id)
+    grant, rate = await admitted(request, orders_request)
+    answer = await in_pool(_replace, request, grant, order_id)
     response = problem_response(answer, request) if isinstance(answer, Problem) else json_response(answer)
     return with_rate(response, rate)
 
 
-def _replace(request: HttpRequest, order_id: UUID) -> tuple[dict[str, object] | Problem, RateAnswer]:
-    grant, rate = _admit(request, 1)
+def _replace(request: HttpRequest, grant: KeyGrant, order_id: UUID) -> dict[str, object] | Problem:
     outcome = replace_now(
         request.body,
         order_id=order_id,
@@ -135,7 +154,7 @@ def _replace(request: HttpRequest, order_id: UUID) -> tuple[dict[str, object] | 
         by=Actor.api_key(grant.key_id),
         correlation_id=correlation_of(request),
     )
-    return outcome if isinstance(outcome, Problem) else replace_json(outcome), rate
+    return outcome if isinstance(outcome, Problem) else replace_json(outcome)
 
 
 async def _place(
@@ -143,21 +162,22 @@ async def _place(
 ) -> tuple[Placed, IdempotencyClaim | None] | HttpResponse:
     """Return what became of the orders, or the answer that was given to this request before.
 
-    What cannot be read, and what comes with an Idempotency-Key, is admitted first and by itself.
+    What cannot be read, and what comes with an Idempotency-Key, is admitted first.
     """
     credentials = credentials_of(request)
     if credentials is None:
         raise ProblemError(UNAUTHORIZED)
-    at, key = clock.now(), request.META.get(IDEMPOTENCY_META)
-    if not isinstance(orders, Problem) and key is None:
+    at = clock.now()
+    if not isinstance(orders, Problem) and not has_idempotency_key(request):
         keyed = KeyedOrders(credentials, address_of(request), orders, source, correlation_of(request), at)
         return await placement_queue().place_all(keyed, all_or_none=all_or_none), None
-    grant, rate = await in_pool(_admit, request, 1 if isinstance(orders, Problem) else max(len(orders), 1))
+    cost = 1 if isinstance(orders, Problem) else len(orders)
+    grant, rate = await admitted(request, partial(orders_request, cost=cost))
     if isinstance(orders, Problem):
         return with_rate(problem_response(orders, request), rate)
-    claim = await in_pool(_claim, request, grant, key or "")
+    claim = await in_pool(claimed, request, grant, idempotency_key_of(request) or "")
     if claim.status:
-        return with_rate(_replay(claim), rate)
+        return with_rate(replayed(claim), rate)
     commands = tuple(
         place_order(
             fields,
@@ -172,39 +192,6 @@ async def _place(
     )
     placed = await placement_queue().place_all(commands, all_or_none=all_or_none)
     return Placed(placed.placements, rate), claim
-
-
-def _admit(request: HttpRequest, cost: int) -> tuple[KeyGrant, RateAnswer]:
-    """Return what the caller's key grants and has left; raise for who may not."""
-    grant = grant_of(request, scope=SCOPE_TRADE)
-    (rate,) = rates_take([orders_request(grant, cost)])
-    if not rate.is_allowed:
-        raise RateLimited(rate)
-    return grant, rate
-
-
-def _claim(request: HttpRequest, grant: KeyGrant, key: str) -> IdempotencyClaim:
-    """Claim an Idempotency-Key; raise ProblemError for one that is no key, or belongs to another request."""
-    if not is_usable(key):
-        raise ProblemError(Problem(422, f"{IDEMPOTENCY_KEY} must be 1 to 128 visible ASCII characters."))
-    asked = request_hash(request.method or "", request.path, request.body)
-    claim = idempotency_claim(account_id=grant.account_id, key=key, request_hash=asked, at=clock.now())
-    if claim.request_hash != asked:
-        raise ProblemError(Problem(422, f"This {IDEMPOTENCY_KEY} belongs to another request."))
-    return claim
-
-
-def _replay(claim: IdempotencyClaim) -> HttpResponse:
-    media_type = MEDIA_TYPE if claim.status >= 400 else "application/json"
-    return HttpResponse(encode(claim.body), status=claim.status, headers=REPLAYED, content_type=media_type)
-
-
-async def _kept(claim: IdempotencyClaim | None, response: HttpResponse) -> HttpResponse:
-    """Keep an answer under the key that claimed it; what could not be decided was raised and is never kept."""
-    if claim is not None:
-        body = orjson.loads(response.content)
-        await in_pool(idempotency_answer, claim=claim, status=response.status_code, body=body)
-    return response
 
 
 def _bulk_answer(request: HttpRequest, body: BulkBody, placements: Sequence[Placement]) -> bytes:

@@ -10,15 +10,12 @@ from accounts.domain.types import AccountFacts
 from marketdata.selectors import instruments_by_symbol, session_at
 from orders.api.problems import unreadable
 from orders.domain.commands import OrderFields
-from orders.domain.facts import PAPER_VENUE
-from orders.domain.grid import instrument_reasons
-from orders.domain.parsing import timing_reasons
 from orders.domain.reasons import reason_dict
 from orders.services.intending import hours_of, intent_of
+from orders.services.routing import order_faults, surroundings_of
 from risk.domain.preview import Preview
 from risk.domain.types import OrderIntent
 from risk.services import orders_preview
-from trading_portal.kernel.errors import reason
 from trading_portal.kernel.ids import uuid7
 from trading_portal.kernel.money import plain
 
@@ -31,19 +28,20 @@ def preview_json(account: AccountFacts, fields: OrderFields, *, at: datetime) ->
 
 def _intent(account: AccountFacts, fields: OrderFields, at: datetime) -> OrderIntent:
     instrument = instruments_by_symbol([fields.symbol]).get(fields.symbol)
-    if instrument is None:
-        raise ProblemError(unreadable([reason("SYMBOL_UNKNOWN", symbol=fields.symbol)]))
-    faults = instrument_reasons(fields, instrument) + timing_reasons(fields, at=at)
-    if faults:
+    around = surroundings_of(account.id)
+    faults = order_faults(fields, account.id, instrument, around, at=at)
+    if instrument is None or faults:
         raise ProblemError(unreadable(faults))
+    venue = around.venue_of(fields, account.id, instrument.asset_class)
     return intent_of(
         fields,
         order_id=uuid7(),
         account=account,
         instrument=instrument,
         session=session_at(instrument, at, hours_of(fields)),
-        venue=fields.venue or PAPER_VENUE,
+        venue=venue,
         placed_at=at,
+        is_venue_available=venue not in around.down,
     )
 
 

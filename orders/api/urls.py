@@ -13,7 +13,12 @@ from positions.api.reads import POSITION, POSITIONS
 urlpatterns = [
     path(
         "orders",
-        resource(views.OrderList, get=reading(reads.ORDERS), post=commands.order_place),
+        resource(
+            views.OrderList,
+            get=reading(reads.ORDERS),
+            post=commands.order_place,
+            delete=commands.orders_cancel_every,
+        ),
         name="api-orders",
     ),
     path(

@@ -4,28 +4,31 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from asgiref.sync import async_to_sync
+from django.http import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.errors import Problem, ProblemError
+from accounts.api.idempotency import IDEMPOTENCY_KEY
 from accounts.api.openapi import IF_NONE_MATCH, NOT_MODIFIED, problems
-from accounts.api.rates import orders_request
 from accounts.api.views import ApiView
 from accounts.domain.rates import RateRequest
 from accounts.selectors import account_by_id
+from accounts.services import orders_request
 from marketdata.selectors import instruments_all, instruments_by_id
 from orders.api.answers import (
     NO_ORDER,
     bulk_json,
-    cancel_json,
     cancel_problem,
     placement_json,
     placement_problem,
     replace_json,
 )
 from orders.api.bodies import bulk_read, order_read
+from orders.api.commands import orders_cancel_every
 from orders.api.documents import (
     BulkRequestDocument,
     BulkResultDocument,
@@ -41,15 +44,10 @@ from orders.api.replacing import replace_now
 from orders.domain.commands import OrderFields, Source, place_order
 from orders.domain.facts import OrderFacts
 from orders.selectors import order_by_id
-from orders.services import order_cancel, orders_cancel_all
+from orders.services import order_cancel
 from orders.services.queue import Placed, placement_queue
 from trading_portal.kernel import clock
 
-IDEMPOTENCY_KEY = OpenApiParameter(
-    "Idempotency-Key",
-    location=OpenApiParameter.HEADER,
-    description="The same request under the same key gets the same answer again, for 24 hours.",
-)
 NESTED = "Show legs under the order they hang on, which stands for the whole group, and not in the list itself."
 
 
@@ -122,16 +120,10 @@ class OrderList(ApiView):
         return self.read(ORDERS)
 
     @extend_schema(operation_id="orders_cancel_all", responses={207: CancelDocument(many=True), **problems()})
-    def delete(self, request: Request) -> Response:
+    def delete(self, request: Request) -> HttpResponseBase:
         """Ask for the cancel of every open order, and say of each what became of it."""
-        outcomes = orders_cancel_all(
-            account_id=self.grant.account_id,
-            by=self.actor,
-            correlation_id=self.correlation_id,
-            at=clock.now(),
-        )
-        answers = [cancel_json(outcome, path=request.path, request_id=self.request_id) for outcome in outcomes]
-        return Response(answers, status=207)
+        # The address runs `orders_cancel_every` itself; this is its place in the API's document.
+        return async_to_sync(orders_cancel_every)(request)
 
 
 def _instrument_ids(symbols: list[str]) -> list[UUID]:

@@ -13,14 +13,19 @@ from msgspec.structs import replace
 from orders.domain.brackets import is_exit
 from orders.domain.commands import OrderFields, ReplaceFields
 from orders.domain.facts import OrderFacts, OrderTerms
-from orders.domain.types import BaseState, OrderType, PendingOperation, TimeInForce
+from orders.domain.types import (
+    RESTING_TIMES,
+    WITH_LIMIT,
+    WITH_STOP,
+    BaseState,
+    OrderType,
+    PendingOperation,
+    TimeInForce,
+)
 from positions.domain.types import Side
 from trading_portal.kernel.errors import Reason, reason
 from trading_portal.kernel.money import ZERO, plain
 
-_CHANGEABLE = frozenset((TimeInForce.DAY, TimeInForce.GTC))
-_HAS_LIMIT = (OrderType.LIMIT, OrderType.STOP_LIMIT)
-_HAS_STOP = (OrderType.STOP, OrderType.STOP_LIMIT)
 _AMOUNTS = ("quantity", "limit_price", "stop_price", "trail_price", "trail_percent")
 
 
@@ -29,8 +34,8 @@ def change_faults(order: OrderFacts, asked: ReplaceFields) -> list[Reason]:
     found = [
         reason("REPLACE_FIELD_NOT_THERE", field=name, type=order.order_type.value)
         for name, value, types in (
-            ("limit_price", asked.limit_price, _HAS_LIMIT),
-            ("stop_price", asked.stop_price, _HAS_STOP),
+            ("limit_price", asked.limit_price, WITH_LIMIT),
+            ("stop_price", asked.stop_price, WITH_STOP),
             ("trail", asked.trail, (OrderType.TRAILING_STOP,)),
         )
         if value is not None and order.order_type not in types
@@ -42,7 +47,7 @@ def change_faults(order: OrderFacts, asked: ReplaceFields) -> list[Reason]:
     if asked.quantity is not None and is_exit(order):
         found.append(reason("REPLACE_OF_EXIT_QUANTITY"))
     was, becomes = order.time_in_force, asked.time_in_force or order.time_in_force
-    if was is not becomes and not {was, becomes} <= _CHANGEABLE:
+    if was is not becomes and not {was, becomes} <= RESTING_TIMES:
         found.append(reason("REPLACE_OF_TIME_IN_FORCE", was=was.value, becomes=becomes.value))
     if asked.good_till is not None and becomes is not TimeInForce.GTC:
         found.append(reason("GOOD_TILL_NEEDS_GTC"))
@@ -125,8 +130,8 @@ def _is_no_keener(side: Side, was: Decimal | None, becomes: Decimal | None) -> b
 
 def terms_taken(order: OrderFacts, asked: OrderTerms, *, price: Decimal | None, stop: Decimal | None) -> OrderTerms:
     """Return the terms a venue gave: those asked for, and the prices it says instead where it says some."""
-    limit_price = price if price and order.order_type in _HAS_LIMIT else asked.limit_price
-    stop_price = stop if stop and order.order_type in _HAS_STOP else asked.stop_price
+    limit_price = price if price and order.order_type in WITH_LIMIT else asked.limit_price
+    stop_price = stop if stop and order.order_type in WITH_STOP else asked.stop_price
     worst_price = asked.worst_price
     if worst_price is not None and limit_price is not None:
         worst_price = max(worst_price, limit_price)

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from decimal import Decimal
 
 from marketdata.domain.calendars import EXCHANGES
 from marketdata.domain.types import US_EQUITY, InstrumentFacts
 from orders.domain.commands import OrderFields
-from orders.domain.types import OrderClass, TimeInForce
+from orders.domain.parsing import timing_reasons
+from orders.domain.types import AUCTIONS, OrderClass, TimeInForce
 from risk.domain.grid import price_reasons, quantity_reasons
 from trading_portal.kernel.errors import Reason, reason
 from trading_portal.kernel.money import currency_places, is_multiple
 
 ONE = Decimal(1)
 LEAST_NOTIONAL = ONE
-_AUCTIONS = frozenset((TimeInForce.OPG, TimeInForce.CLS))
+
+
+def order_reasons(fields: OrderFields, instrument: InstrumentFacts | None, *, at: datetime) -> list[Reason]:
+    """Return why what could be read is no order here and now, for whoever places, previews or replaces."""
+    if instrument is None:
+        return [reason("SYMBOL_UNKNOWN", symbol=fields.symbol)]
+    return instrument_reasons(fields, instrument) + timing_reasons(fields, at=at)
 
 
 def instrument_reasons(fields: OrderFields, instrument: InstrumentFacts) -> list[Reason]:
@@ -36,7 +44,7 @@ def instrument_reasons(fields: OrderFields, instrument: InstrumentFacts) -> list
     found += price_reasons(instrument, prices if is_simple else [*prices, *_leg_prices(fields)])
     if fields.trail_price is not None and not is_multiple(fields.trail_price, instrument.tick_size):
         found.append(reason("PRICE_OFF_TICK", price=fields.trail_price, tick=instrument.tick_size))
-    if fields.time_in_force in _AUCTIONS and instrument.calendar not in EXCHANGES:
+    if fields.time_in_force in AUCTIONS and instrument.calendar not in EXCHANGES:
         found.append(reason("AUCTION_NOT_HELD", symbol=instrument.symbol, time_in_force=fields.time_in_force))
     if fields.extended_hours and instrument.asset_class != US_EQUITY:
         found.append(reason("EXTENDED_HOURS_NOT_HELD", symbol=instrument.symbol))

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from orders.domain.bodies import BODY_LIMIT, decode_json_body
 from orders.domain.commands import OrderFields, Schedule, StopLoss, TakeProfit
-from orders.domain.reading import AMOUNT_LIMIT, CLIENT_ORDER_ID_LIMIT, Reader, shown
+from orders.domain.reading import CLIENT_ORDER_ID_LIMIT, Reader, shown
 from orders.domain.replacing import parse_replace
 from orders.domain.shapes import Shape, shape_check
 from orders.domain.types import Algorithm, OrderClass, OrderType, TimeInForce
@@ -21,7 +21,7 @@ from trading_portal.kernel.errors import Reason, reason
 from trading_portal.kernel.money import ZERO
 
 __all__ = [
-    "AMOUNT_LIMIT", "BODY_LIMIT", "CLIENT_ORDER_ID_LIMIT", "INTENTS", "ORDER_TYPES", "SLICES_LIMIT", "TIMES_IN_FORCE",
+    "BODY_LIMIT", "CLIENT_ORDER_ID_LIMIT", "INTENTS", "ORDER_TYPES", "SLICES_LIMIT", "TIMES_IN_FORCE",
     "VENUE_LIMIT", "decode_json_body", "parse_order", "parse_replace", "timing_reasons",
 ]  # fmt: skip
 

@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 
 from trading_portal.kernel import money
 from trading_portal.kernel.errors import Fact, Reason, reason
+from trading_portal.kernel.money import AMOUNT_LIMIT
 
 CLIENT_ORDER_ID_LIMIT = 128
-AMOUNT_LIMIT = Decimal(10**15)
 _SHOWN = 40
 _SYMBOL = re.compile(r"[A-Z0-9][A-Z0-9./-]{0,23}", re.ASCII)
 # RFC 3339: a date alone, a week or a missing offset would leave open which instant is meant.

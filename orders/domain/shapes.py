@@ -13,15 +13,13 @@ from itertools import pairwise
 
 from orders.domain.commands import Schedule, StopLoss, TakeProfit
 from orders.domain.reading import Reader
-from orders.domain.types import OrderClass, OrderType, TimeInForce
+from orders.domain.types import PLAIN_TYPES, RESTING_TIMES, OrderClass, OrderType, TimeInForce
 from positions.domain.types import Side
+from risk.domain.words import is_trail_misplaced, misplaced_prices
 
-PLAIN_TYPES = frozenset((OrderType.MARKET, OrderType.LIMIT))
 ENTRY_TYPES = (OrderType.MARKET, OrderType.LIMIT, OrderType.STOP, OrderType.STOP_LIMIT)
 OCO_TYPES = (OrderType.LIMIT,)
-RESTING_TIMES = frozenset((TimeInForce.DAY, TimeInForce.GTC))
-_WITH_LIMIT = frozenset((OrderType.LIMIT, OrderType.STOP_LIMIT))
-_WITH_STOP = frozenset((OrderType.STOP, OrderType.STOP_LIMIT))
+EXTENDED_TYPES = (OrderType.LIMIT,)
 _WHOLE = Decimal(100)
 
 
@@ -69,21 +67,14 @@ def shape_check(shape: Shape, reader: Reader) -> None:
 
 
 def _check_prices(shape: Shape, reader: Reader) -> None:
-    order_type = shape.order_type
-    if order_type is None:
+    if shape.order_type is None:
         return
     has_limit, has_stop = reader.has("limit_price"), reader.has("stop_price")
-    if order_type in _WITH_LIMIT:
+    for name, is_missing in misplaced_prices(shape.order_type, has_limit=has_limit, has_stop=has_stop):
         # The limit of an OCO order is its take_profit's.
-        if not has_limit and shape.order_class is not OrderClass.OCO:
-            reader.refuse("LIMIT_PRICE_REQUIRED", type=_name(order_type))
-    elif has_limit:
-        reader.refuse("LIMIT_PRICE_NOT_ALLOWED", type=_name(order_type))
-    if order_type in _WITH_STOP:
-        if not has_stop:
-            reader.refuse("STOP_PRICE_REQUIRED", type=_name(order_type))
-    elif has_stop:
-        reader.refuse("STOP_PRICE_NOT_ALLOWED", type=_name(order_type))
+        if not (is_missing and name == "limit_price" and shape.order_class is OrderClass.OCO):
+            code = f"{name.upper()}_{'REQUIRED' if is_missing else 'NOT_ALLOWED'}"
+            reader.refuse(code, type=_name(shape.order_type))
 
 
 def _check_notional(shape: Shape, reader: Reader) -> None:
@@ -100,18 +91,18 @@ def _check_resting(shape: Shape, reader: Reader) -> None:
 
 
 def _check_trail(shape: Shape, reader: Reader) -> None:
-    has_price, has_percent = reader.has("trail_price"), reader.has("trail_percent")
-    if shape.order_type is OrderType.TRAILING_STOP:
-        if has_price == has_percent:
+    trails = reader.has("trail_price") + reader.has("trail_percent")
+    if shape.order_type is not None and is_trail_misplaced(shape.order_type, trails):
+        if shape.order_type is OrderType.TRAILING_STOP:
             reader.refuse("TRAIL_REQUIRED")
-    elif shape.order_type is not None:
-        reader.refuse("TRAIL_NOT_ALLOWED", type=_name(shape.order_type))
+        else:
+            reader.refuse("TRAIL_NOT_ALLOWED", type=_name(shape.order_type))
     if shape.trail_percent is not None and shape.trail_percent >= _WHOLE:
         reader.refuse("FIELD_TOO_LARGE", field="trail_percent", limit=_WHOLE)
 
 
 def _check_extended_hours(shape: Shape, reader: Reader) -> None:
-    is_limit = shape.order_type in (None, OrderType.LIMIT)
+    is_limit = shape.order_type in (None, *EXTENDED_TYPES)
     if not is_limit or shape.time_in_force not in (None, *RESTING_TIMES):
         reader.refuse("EXTENDED_HOURS_NEEDS_A_LIMIT")
 

@@ -9,12 +9,10 @@ from msgspec.structs import replace
 
 from orders.domain.facts import OrderFacts, OrderTerms
 from orders.domain.ratios import price_after, units_after
-from orders.domain.types import OrderType
+from orders.domain.types import WITH_LIMIT, WITH_STOP
 from trading_portal.kernel.money import STORED_LIMIT, ZERO
 
 _PRICES = ("limit_price", "stop_price", "trail_price", "worst_price")
-_HAS_LIMIT = (OrderType.LIMIT, OrderType.STOP_LIMIT)
-_HAS_STOP = (OrderType.STOP, OrderType.STOP_LIMIT)
 
 
 def order_restated(
@@ -25,11 +23,11 @@ def order_restated(
     Its quantities are the lifecycle's to say.
     """
     facts = replace(order, **_prices(order, ratio))
-    if limit_price and order.order_type in _HAS_LIMIT:
+    if limit_price and order.order_type in WITH_LIMIT:
         worst = facts.worst_price
         worst = None if worst is None else max(worst, limit_price)
         facts = replace(facts, limit_price=limit_price, worst_price=worst)
-    if stop_price and order.order_type in _HAS_STOP:
+    if stop_price and order.order_type in WITH_STOP:
         facts = replace(facts, stop_price=stop_price)
     return facts
 

@@ -8,9 +8,8 @@ from decimal import Decimal
 from orders.domain.order import EventKind, OrderEvent
 from orders.domain.reports import ReportKind, Restatement, VenueReport
 from trading_portal.kernel.errors import Reason, reason
-from trading_portal.kernel.money import ZERO, stored
+from trading_portal.kernel.money import AMOUNT_LIMIT, ZERO, stored
 
-_LIMIT = Decimal(10**15)
 _KINDS: Mapping[ReportKind, EventKind] = {
     ReportKind.NEW: EventKind.ACKNOWLEDGED,
     ReportKind.TRADE: EventKind.TRADED,
@@ -68,7 +67,7 @@ def _fault(report: VenueReport) -> Reason | None:
             return reason("REPORT_INCOMPLETE", field="quantity")
         if not _is_bookable(report.price):
             return reason("REPORT_INCOMPLETE", field="price")
-        if not report.fee.is_finite() or abs(report.fee) >= _LIMIT or stored(report.fee) != report.fee:
+        if not report.fee.is_finite() or abs(report.fee) >= AMOUNT_LIMIT or stored(report.fee) != report.fee:
             return reason("REPORT_INCOMPLETE", field="fee")
     if report.kind is ReportKind.RESTATED and report.restatement is Restatement.SPLIT:
         return _split_fault(report)
@@ -79,7 +78,7 @@ def _fault(report: VenueReport) -> Reason | None:
 
 def _split_fault(report: VenueReport) -> Reason | None:
     """Return what a split lacks; its ratio may have more digits than a column."""
-    if report.ratio is None or not report.ratio.is_finite() or not ZERO < report.ratio < _LIMIT:
+    if report.ratio is None or not report.ratio.is_finite() or not ZERO < report.ratio < AMOUNT_LIMIT:
         return reason("REPORT_INCOMPLETE", field="ratio")
     said = {"quantity": report.quantity, "price": report.price, "stop_price": report.stop_price}
     wrong = [name for name, amount in said.items() if amount and not _is_bookable(amount)]
@@ -87,4 +86,4 @@ def _split_fault(report: VenueReport) -> Reason | None:
 
 
 def _is_bookable(amount: Decimal | None) -> bool:
-    return amount is not None and amount.is_finite() and ZERO < amount < _LIMIT and stored(amount) == amount
+    return amount is not None and amount.is_finite() and ZERO < amount < AMOUNT_LIMIT and stored(amount) == amount

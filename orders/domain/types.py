@@ -1,33 +1,24 @@
-"""The words of an order: types, times in force, states and intents."""
+"""The words of an order: types and times in force, which risk judges by as well, classes, states and intents."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 
+from risk.domain.words import (
+    AUCTIONS,
+    PLAIN_TYPES,
+    RESTING_TIMES,
+    STOPS,
+    WITH_LIMIT,
+    WITH_STOP,
+    OrderType,
+    TimeInForce,
+)
 
-class OrderType(StrEnum):
-    """Say how an order prices itself (FIX 40)."""
-
-    MARKET = "market"
-    LIMIT = "limit"
-    STOP = "stop"
-    STOP_LIMIT = "stop_limit"
-    TRAILING_STOP = "trailing_stop"
-
-
-STOPS = frozenset((OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP))
-"""Types that wait unseen until the market reaches their stop."""
-
-
-class TimeInForce(StrEnum):
-    """Say how long an order works (FIX 59)."""
-
-    DAY = "day"
-    GTC = "gtc"
-    IOC = "ioc"
-    FOK = "fok"
-    OPG = "opg"
-    CLS = "cls"
+__all__ = [
+    "AUCTIONS", "PLAIN_TYPES", "RESTING_TIMES", "STOPS", "WITH_LIMIT", "WITH_STOP", "Algorithm", "BaseState",
+    "IntentKind", "IntentState", "Leg", "OrderClass", "OrderType", "PendingOperation", "TimeInForce",
+]  # fmt: skip
 
 
 class OrderClass(StrEnum):

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
-from django.conf import settings
-
-from accounts.domain.keys import SCOPE_TRADE, grant_refusal
-from accounts.domain.rates import RateAnswer, RateRequest, orders_key
+from accounts.domain.admission import Admission, Call
+from accounts.domain.keys import SCOPE_TRADE
+from accounts.domain.rates import RateAnswer
 from accounts.domain.types import KeyGrant
-from accounts.selectors import keys_verify
-from accounts.services import rates_take
+from accounts.services import TakeRates, calls_admit, orders_request, rates_take
 from audit.domain.types import Actor
 from orders.domain.commands import OrderFields, PlaceOrder, Source, place_order
 from orders.domain.errors import KeyForbidden, KeyNotAccepted, RateLimited
 from trading_portal.kernel.errors import PortalError
-
-TakeRates = Callable[[Sequence[RateRequest]], Sequence[RateAnswer]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,31 +42,23 @@ class LetIn:
 def keyed_orders_let_in(
     batch: Sequence[KeyedOrders], *, take_rates: TakeRates = rates_take, at: datetime
 ) -> list[LetIn | PortalError]:
-    """Return for each what may be placed, or why not: key, then scope and address, then rate.
-
-    Raise Unavailable when rates cannot be counted.
-    """
-    grants = keys_verify([each.credentials for each in batch], at)
-    refusals = [_refusal(each, grant) for each, grant in zip(batch, grants, strict=True)]
-    asked = [(each, grant) for each, grant, why in zip(batch, grants, refusals, strict=True) if grant and why is None]
-    rates = take_rates([_charge(grant, len(each.orders)) for each, grant in asked]) if asked else []
-    let_in = iter([_let_in(each, grant, rate) for (each, grant), rate in zip(asked, rates, strict=True)])
-    return [next(let_in) if why is None else why for why in refusals]
+    """Return for each what may be placed, or why not. Raise Unavailable when rates cannot be counted."""
+    calls = [
+        Call(each.credentials, each.address, SCOPE_TRADE, partial(orders_request, cost=len(each.orders)))
+        for each in batch
+    ]
+    admissions = calls_admit(calls, at=at, take_rates=take_rates)
+    return [_let_in(*pair) for pair in zip(batch, admissions, strict=True)]
 
 
-def _refusal(asked: KeyedOrders, grant: KeyGrant | None) -> PortalError | None:
-    if grant is None:
+def _let_in(asked: KeyedOrders, found: Admission) -> LetIn | PortalError:
+    if found.reading is None:
         return KeyNotAccepted()
-    why = grant_refusal(grant, scope=SCOPE_TRADE, address=asked.address)
-    return KeyForbidden(why) if why else None
-
-
-def _let_in(asked: KeyedOrders, grant: KeyGrant, rate: RateAnswer) -> LetIn | PortalError:
-    return LetIn(_commands(asked, grant), rate) if rate.is_allowed else RateLimited(rate)
-
-
-def _charge(grant: KeyGrant, orders: int) -> RateRequest:
-    return RateRequest(orders_key(grant.key_id), grant.orders_per_minute or settings.API_ORDERS_PER_MINUTE, orders)
+    if found.why is not None:
+        return KeyForbidden(found.why)
+    if found.rate is not None and not found.rate.is_allowed:
+        return RateLimited(found.rate)
+    return LetIn(_commands(asked, found.reading.grant), found.rate)
 
 
 def _commands(each: KeyedOrders, grant: KeyGrant) -> tuple[PlaceOrder, ...]:

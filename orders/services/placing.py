@@ -15,14 +15,12 @@ from marketdata.domain.types import Hours, InstrumentFacts, Session
 from marketdata.selectors import instruments_by_symbol_later, session_at
 from orders.domain.commands import PlaceOrder, command_hash
 from orders.domain.facts import OrderFacts, Placement
-from orders.domain.grid import instrument_reasons
-from orders.domain.parsing import timing_reasons
 from orders.domain.types import Leg
 from orders.selectors.orders import legs_by_root, orders_by_id
 from orders.services.baskets import Basket, baskets_decided, baskets_sound
 from orders.services.intending import hours_of, intent_of
 from orders.services.legs import legs_made, oco_priced
-from orders.services.routing import Surroundings, surroundings_later
+from orders.services.routing import Surroundings, order_faults, surroundings_later
 from orders.services.storing import DecidedOrder, NewOrder, decided, orders_store
 from orders.services.waking import venues_wake_on_commit
 from risk.domain.types import Decision
@@ -118,7 +116,7 @@ def _sort(
         if leader is not None:
             twins[index] = leader
             continue
-        faults = _faults(command, instruments.get(command.symbol), around, at)
+        faults = order_faults(command, command.account_id, instruments.get(command.symbol), around, at=at)
         if faults:
             answers[index] = Placement("invalid", None, tuple(faults))
             continue
@@ -127,21 +125,10 @@ def _sort(
         session = sessions.get((command.symbol, hours))
         if session is None:
             session = sessions[command.symbol, hours] = session_at(instrument, at, hours)
-        venue = around.venue_of(command, instrument.asset_class, given)
+        venue = around.venue_of(command, command.account_id, instrument.asset_class, given)
         asked = oco_priced(command)
         new.append(NewOrder(index, asked, command_hash(command), uuid7(), instrument, session, venue))
     return new, twins
-
-
-def _faults(
-    command: PlaceOrder, instrument: InstrumentFacts | None, around: Surroundings, at: datetime
-) -> list[Reason]:
-    """Return why a command names nothing that can be ordered: no such symbol, no way there, off its grid, too late."""
-    if instrument is None:
-        return [reason("SYMBOL_UNKNOWN", symbol=command.symbol)]
-    if (why := around.fault(command)) is not None:
-        return [why]
-    return instrument_reasons(command, instrument) + timing_reasons(command, at=at)
 
 
 def _decide_and_store(

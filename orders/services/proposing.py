@@ -16,9 +16,8 @@ from marketdata.selectors import session_at
 from orders.domain.amending import change_faults, fields_amended, is_changed, is_decreasing, terms_asked
 from orders.domain.commands import OrderFields, ReplaceOrder
 from orders.domain.facts import OrderTerms, ReplaceOutcome
-from orders.domain.grid import instrument_reasons
+from orders.domain.grid import order_reasons
 from orders.domain.order import EventKind, OrderEvent
-from orders.domain.parsing import timing_reasons
 from orders.domain.states import InvalidTransition, apply, status_of
 from orders.domain.types import OrderClass, PendingOperation, TimeInForce
 from orders.selectors.versions import orders_seen
@@ -133,7 +132,7 @@ def proposed(
         return ReplaceOutcome(asked.command.order_id, "not_now", facts, refusal=(_not_now(order),))
     faults = change_faults(facts, given)
     if not faults:
-        faults = instrument_reasons(fields, instrument) + timing_reasons(fields, at=at)
+        faults = order_reasons(fields, instrument, at=at)
     if not faults and not is_changed(facts, terms):
         faults = [reason("REPLACE_CHANGES_NOTHING")]
     if faults:

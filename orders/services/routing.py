@@ -15,10 +15,12 @@ from django.db.models import Q
 
 from audit.domain.types import Actor
 from audit.services import events_append
-from audit.sql import Row, fetch_later
+from audit.sql import Row, fetch, fetch_later
+from marketdata.domain.types import InstrumentFacts
 from orders.brokers.registry import ADAPTERS
-from orders.domain.commands import PlaceOrder
+from orders.domain.commands import OrderFields, PlaceOrder
 from orders.domain.facts import PAPER_VENUE, SMART_VENUE
+from orders.domain.grid import order_reasons
 from orders.domain.venue_events import RouteRemoved, RouteSet
 from orders.models import VenueRoute
 from orders.services.breaking import venue_event
@@ -72,33 +74,31 @@ class Surroundings:
     down: set[str] = field(default_factory=set)
     routes: list[Route] = field(default_factory=list)
 
-    def venue_of(self, command: PlaceOrder, asset_class: str, given: str | None) -> str:
+    def venue_of(self, fields: OrderFields, account_id: UUID, asset_class: str, given: str | None = None) -> str:
         """Return where an order goes: where it says, where its caller says, or where its account's routes lead."""
-        if command.venue or given:
-            return command.venue or given or PAPER_VENUE
-        if command.schedule is not None and SMART_VENUE in ADAPTERS:
+        if fields.venue or given:
+            return fields.venue or given or PAPER_VENUE
+        if fields.schedule is not None and SMART_VENUE in ADAPTERS:
             return SMART_VENUE
         found = [
             route
             for route in self.routes
-            if route.is_default
-            and route.account_id in (None, command.account_id)
-            and route.asset_class in ("", asset_class)
+            if route.is_default and route.account_id in (None, account_id) and route.asset_class in ("", asset_class)
         ]
         if not found:
             return PAPER_VENUE
         return max(found, key=lambda route: (route.account_id is not None, route.asset_class)).venue
 
-    def fault(self, command: PlaceOrder) -> Reason | None:
+    def fault(self, fields: OrderFields, account_id: UUID) -> Reason | None:
         """Return why an order may not go where it asks to."""
-        if command.venue is None:
+        if fields.venue is None:
             return None
-        if command.venue not in ADAPTERS:
-            return reason("VENUE_UNKNOWN", venue=command.venue)
-        if _is_open_to_all(command.venue):
+        if fields.venue not in ADAPTERS:
+            return reason("VENUE_UNKNOWN", venue=fields.venue)
+        if _is_open_to_all(fields.venue):
             return None
-        leads = (r for r in self.routes if r.venue == command.venue and r.account_id in (None, command.account_id))
-        return None if any(leads) else reason("VENUE_NOT_ALLOWED", venue=command.venue)
+        leads = (r for r in self.routes if r.venue == fields.venue and r.account_id in (None, account_id))
+        return None if any(leads) else reason("VENUE_NOT_ALLOWED", venue=fields.venue)
 
 
 def surroundings_later(commands: Sequence[PlaceOrder]) -> Callable[[], Surroundings]:
@@ -109,6 +109,11 @@ def surroundings_later(commands: Sequence[PlaceOrder]) -> Callable[[], Surroundi
     }
     rows = fetch_later(_LOOK, parameters)
     return lambda: _surroundings(rows())
+
+
+def surroundings_of(account_id: UUID) -> Surroundings:
+    """Return what an order of an account would meet, but for orders that have its id: nothing is placed."""
+    return _surroundings(fetch(_LOOK, {"accounts": uuids_of([account_id]), "ids": texts_of([])}))
 
 
 def _surroundings(rows: Iterable[Row]) -> Surroundings:
@@ -123,6 +128,14 @@ def _surroundings(rows: Iterable[Row]) -> Surroundings:
         else:
             found.routes.append(Route(account_id, asset_class, venue, flag))
     return found
+
+
+def order_faults(
+    fields: OrderFields, account_id: UUID, instrument: InstrumentFacts | None, around: Surroundings, *, at: datetime
+) -> list[Reason]:
+    """Return why nothing like this can be ordered: no such symbol, no way there, off its grid, too late."""
+    why = around.fault(fields, account_id) if instrument else None
+    return [why] if why else order_reasons(fields, instrument, at=at)
 
 
 def venues_offered(account_id: UUID) -> list[str]:

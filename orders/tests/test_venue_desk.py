@@ -90,7 +90,7 @@ def test_an_officer_says_where_an_account_s_orders_go(desk: Desk, who: Client, m
 def venue_of(desk: Desk, **changes: object) -> str:
     """Place an order that no caller sends anywhere, and return where it goes."""
     command = desk.command(**changes)
-    return routing.surroundings_later([command])().venue_of(command, desk.instrument.asset_class, None)
+    return routing.surroundings_later([command])().venue_of(command, command.account_id, desk.instrument.asset_class)
 
 
 def test_the_narrowest_route_decides_and_what_the_order_names_goes_before_it(desk: Desk):

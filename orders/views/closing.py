@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST
 from accounts.api.errors import Problem, ProblemError
 from accounts.domain.idempotency import is_usable
 from audit.domain.types import Actor
-from orders.api.answers import cancel_problem, placement_problem
+from orders.api.answers import cancel_problem, closable, placement_problem
 from orders.api.problems import unreadable
 from orders.broadcasts import order_json
 from orders.domain.commands import PlaceOrder, place_order
@@ -32,7 +32,6 @@ from orders.services.queue import placement_queue
 from orders.views.commands import account_traded, answers, body_read, correlation_of
 from trading_portal.kernel import clock, money
 from trading_portal.kernel.errors import reason
-from trading_portal.kernel.money import plain
 
 NO_POSITION = Problem(404, "There is no such position any more.")
 
@@ -110,10 +109,7 @@ def _quantity(position: OpenPosition, body: Mapping[str, object]) -> Decimal:
     wanted = money.parse(written) if isinstance(written, str) else None
     if wanted is None:
         raise ProblemError(unreadable([reason("FIELD_NOT_A_NUMBER", field="qty")]))
-    if not 0 < wanted <= abs(position.quantity):
-        held = plain(abs(position.quantity))
-        raise ProblemError(Problem(422, f"{plain(wanted)} cannot be closed: {held} are held."))
-    return wanted
+    return closable(position, wanted)
 
 
 def _key(body: Mapping[str, object]) -> str:

@@ -18,6 +18,7 @@ from audit.selectors import events_of_stream
 from marketdata.selectors import instruments_by_id
 from orders.broadcasts import order_json
 from orders.domain.facts import OrderFacts
+from orders.domain.forms import order_rules
 from orders.domain.timeline import timeline
 from orders.selectors import order_now, orders_by_id, orders_seen
 from orders.selectors.orders import legs_by_root
@@ -48,6 +49,7 @@ def trade(request: HttpRequest) -> HttpResponse:
             "can_trade": can_trade,
             "symbol": request.GET.get("symbol", "")[:24],
             "venues": venues_offered(account.id) if account and can_trade else [],
+            "order_rules": order_rules(),
         },
     )
 
@@ -74,6 +76,7 @@ def order_page(request: HttpRequest, order_id: UUID) -> HttpResponse:
             "events": timeline(events_of_stream(f"order:{order.id}"), reader_id=user_id),
             "correlation_id": order.correlation_id,
             "tick": plain(instruments_by_id([order.instrument_id])[order.instrument_id].tick_size),
+            "order_rules": order_rules(),
             **_around(order),
         },
     )

@@ -6,11 +6,10 @@ from decimal import ROUND_CEILING, Decimal
 
 from risk.domain.types import Check, Limits, OrderIntent, PriceFacts, Snapshot, Verdict
 from trading_portal.kernel.errors import Fact, Reason, reason
-from trading_portal.kernel.money import STORED_STEP, ZERO, to_tick
+from trading_portal.kernel.money import AMOUNT_LIMIT, STORED_STEP, ZERO, to_tick
 
 ONE = Decimal(1)
 HUNDRED = Decimal(100)
-PRICE_CEILING = Decimal(10) ** 15
 
 
 class Case:
@@ -138,7 +137,7 @@ def usable_price(price: PriceFacts | None) -> Decimal | None:
     """Return the reference price when numbers can be made with it and its age."""
     if price is None or not price.reference.is_finite() or not price.age.is_finite():
         return None
-    return price.reference if 0 < price.reference < PRICE_CEILING else None
+    return price.reference if 0 < price.reference < AMOUNT_LIMIT else None
 
 
 def is_reducing(intent: OrderIntent, snapshot: Snapshot) -> bool:

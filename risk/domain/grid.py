@@ -6,10 +6,9 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from marketdata.domain.types import US_EQUITY, InstrumentFacts
+from risk.domain.words import PLAIN_TYPES, TimeInForce
 from trading_portal.kernel.errors import Reason, reason
 from trading_portal.kernel.money import is_multiple
-
-_FRACTION_TYPES = frozenset(("market", "limit"))
 
 
 def lot_for(instrument: InstrumentFacts, *, order_type: str, time_in_force: str, is_simple: bool = True) -> Decimal:
@@ -20,7 +19,7 @@ def lot_for(instrument: InstrumentFacts, *, order_type: str, time_in_force: str,
     """
     if not instrument.is_fractionable or instrument.asset_class != US_EQUITY:
         return instrument.lot_size
-    is_plain = is_simple and time_in_force == "day" and order_type in _FRACTION_TYPES
+    is_plain = is_simple and time_in_force == TimeInForce.DAY and order_type in PLAIN_TYPES
     return instrument.fraction if is_plain else instrument.lot_size
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from trading_portal.kernel.money import parse
+from trading_portal.kernel.money import AMOUNT_LIMIT, parse
 
 WHOLE = frozenset({"order_rate", "max_open_orders"})
 LONGER_IS_TIGHTER = frozenset({"duplicate_window"})
@@ -21,7 +21,6 @@ CEILINGS = {
     "order_rate": Decimal(1_000_000),
     "max_open_orders": Decimal(1_000_000),
 }
-CEILING = Decimal(10) ** 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,7 @@ class LimitRow:
 def value_parse(rule: str, text: object) -> Decimal | None:
     """Return the value that a plain number says for a rule, or None when the rule cannot have it."""
     value = parse(text)
-    if value is None or value < 0 or value > CEILINGS.get(rule, CEILING) or value >= CEILING:
+    if value is None or value < 0 or value > CEILINGS.get(rule, AMOUNT_LIMIT) or value >= AMOUNT_LIMIT:
         return None
     return None if rule in WHOLE and value != value.to_integral_value() else value
 

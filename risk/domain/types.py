@@ -12,6 +12,7 @@ import msgspec
 
 from marketdata.domain.types import InstrumentFacts
 from positions.domain.types import WorkingOrders
+from risk.domain.words import STOPS
 from trading_portal.kernel.errors import Fact, Reason
 from trading_portal.kernel.money import ZERO
 
@@ -65,10 +66,7 @@ class OrderIntent(msgspec.Struct, frozen=True):
     @property
     def is_dormant(self) -> bool:
         """Tell whether it is a stop, which waits unseen until the market reaches it."""
-        return self.order_type in _STOPS
-
-
-_STOPS = frozenset({"stop", "stop_limit", "trailing_stop"})
+        return self.order_type in STOPS
 
 
 class Mode(StrEnum):

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 
-from tests.browser.desk import Desk, Watch
+from orders.domain.forms import order_rules
+from tests.browser.desk import Desk, Watch, rules_write
 from tests.browser.traders import Trader, traders_open
 
 AT_ONCE = 10
@@ -66,3 +67,13 @@ def desk(open_desk: Callable[..., Desk], trader: Trader) -> Desk:
     desk = open_desk()
     desk.sign_in(trader)
     return desk
+
+
+@pytest.fixture(scope="module")
+def plain_page(browser: Browser, portal: dict[str, Any]) -> Iterator[Page]:
+    """Open a page in which modules run by themselves, with the rules that they go by."""
+    page = browser.new_page()
+    page.goto(f"{portal['url']}/sign-in")
+    rules_write(page, order_rules())
+    yield page
+    page.close()

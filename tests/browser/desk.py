@@ -16,6 +16,18 @@ document.addEventListener("securitypolicyviolation", (event) => {
   console.error(`CSP ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`);
 });
 """
+_WRITE_RULES = """
+(rules) => {
+  const written = document.createElement("script");
+  Object.assign(written, { id: "order-rules", type: "application/json", textContent: JSON.stringify(rules) });
+  document.body.append(written);
+}
+"""
+
+
+def rules_write(page: Page, rules: dict[str, object]) -> None:
+    """Write the rules of orders into a page, as pages with a ticket have them."""
+    page.evaluate(_WRITE_RULES, rules)
 
 
 class Watch:

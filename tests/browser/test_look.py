@@ -99,13 +99,5 @@ def test_theme_and_direction_colours_are_kept_with_the_person(
         ('typed("0.00")', None),
     ],
 )
-def test_numbers_are_written_from_decimal_strings(numbers_page: Any, call: str, shown: object) -> None:
-    assert numbers_page.evaluate(f"import('/static/js/lib/numbers.js').then((numbers) => numbers.{call})") == shown
-
-
-@pytest.fixture(scope="module")
-def numbers_page(browser: Any, portal: dict[str, Any]) -> Any:
-    page = browser.new_page()
-    page.goto(f"{portal['url']}/sign-in")
-    yield page
-    page.close()
+def test_numbers_are_written_from_decimal_strings(plain_page: Any, call: str, shown: object) -> None:
+    assert plain_page.evaluate(f"import('/static/js/lib/numbers.js').then((numbers) => numbers.{call})") == shown

@@ -167,14 +167,6 @@ def test_an_order_for_an_amount_says_what_it_buys_and_more_than_is_held_is_a_sho
     expect(desk.part("tp-ticket", "position-after")).to_contain_text("short", timeout=WAIT)
 
 
-@pytest.fixture(scope="module")
-def plain_page(browser: Any, portal: dict[str, Any]) -> Any:
-    page = browser.new_page()
-    page.goto(f"{portal['url']}/sign-in")
-    yield page
-    page.close()
-
-
 _SHARE = {"asset_class": "us_equity", "is_fractionable": True, "lot_size": "1", "currency": "USD"}
 _COIN = {"asset_class": "crypto", "is_fractionable": False, "lot_size": "0.0001", "currency": "USD"}
 

@@ -9,6 +9,8 @@ STORED_PLACES = 10
 STORED_DIGITS = 28
 STORED_STEP = Decimal(1).scaleb(-STORED_PLACES)
 STORED_LIMIT = Decimal(1).scaleb(STORED_DIGITS - STORED_PLACES)
+AMOUNT_LIMIT = Decimal(10**15)
+"""What a quantity, a price or a limit stays below: what is made of some of them still fits the columns."""
 ZERO = Decimal(0)
 
 _CONTEXT = Context(prec=50, rounding=ROUND_HALF_EVEN)

@@ -7,12 +7,11 @@ from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
-from orders.domain.types import OrderType, TimeInForce
+from orders.domain.types import STOPS, OrderType, TimeInForce
 from positions.domain.types import Side
 from trading_portal.kernel.money import ZERO
 
 IMMEDIATE = frozenset((TimeInForce.IOC, TimeInForce.FOK))
-STOPS = frozenset((OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP))
 _HUNDRED = Decimal(100)
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from orders.brokers.paper.bookorder import STOPS, BookOrder
+from orders.brokers.paper.bookorder import BookOrder
 from orders.brokers.paper.floor import Alarm, Floor
 from orders.brokers.paper.market import Listing
 from orders.brokers.paper.stage import WHY, Stage
@@ -15,13 +15,10 @@ from orders.brokers.paper.working import OPEN, REPORTED_ENDED, Pause, Working
 from orders.brokers.protocol import VenueCancel, VenueOrder, VenueReplace
 from orders.domain.reports import ReportKind, VenueReport
 from orders.domain.scenarios import SCENARIOS
-from orders.domain.types import OrderType, TimeInForce
+from orders.domain.types import AUCTIONS, RESTING_TIMES, STOPS, WITH_LIMIT, OrderType, TimeInForce
 
 Message = VenueOrder | VenueCancel | VenueReplace
-RESTING = frozenset((TimeInForce.DAY, TimeInForce.GTC))
-AUCTIONS = frozenset((TimeInForce.OPG, TimeInForce.CLS))
 Terms = tuple[Decimal | None, Decimal | None, Decimal | None, Decimal | None]
-LIMITS = frozenset((OrderType.LIMIT, OrderType.STOP_LIMIT))
 
 
 class Intake:
@@ -173,11 +170,11 @@ class Intake:
         if working.state != OPEN or working.pause in REPORTED_ENDED:
             is_over = working.expires_at is not None and working.expires_at <= at
             can_go_on = working.state == "filled" and asked.quantity > working.order.filled and not is_over
-            if not can_go_on or working.order.time_in_force not in RESTING:
+            if not can_go_on or working.order.time_in_force not in RESTING_TIMES:
                 return "TOO_LATE"
         if asked.time_in_force is not working.order.time_in_force and not {
             asked.time_in_force, working.order.time_in_force
-        } <= RESTING:  # fmt: skip
+        } <= RESTING_TIMES:  # fmt: skip
             return "TIME_IN_FORCE_NOT_SUPPORTED"
         if self._stage.refuses(working, ReportKind.REPLACE_REJECTED):
             return WHY
@@ -225,7 +222,7 @@ def _is_complete(order_type: OrderType, terms: Terms) -> bool:
     limit_price, stop_price, trail_price, trail_percent = terms
     if order_type is OrderType.TRAILING_STOP:
         return trail_price is not None or trail_percent is not None
-    has_limit = limit_price is not None or order_type not in LIMITS
+    has_limit = limit_price is not None or order_type not in WITH_LIMIT
     return has_limit and (stop_price is not None or order_type not in STOPS)
 
 

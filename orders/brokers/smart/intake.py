@@ -10,10 +10,9 @@ from orders.brokers.smart.desk import Desk
 from orders.brokers.smart.working import Parent, ParentState
 from orders.domain.reports import ReportKind
 from orders.domain.schedules import Step, steps_of
-from orders.domain.types import Algorithm, OrderType
+from orders.domain.types import PLAIN_TYPES, Algorithm
 
 Message = VenueOrder | VenueCancel | VenueReplace
-SUPPORTED = (OrderType.MARKET, OrderType.LIMIT)
 DEFAULT_LENGTH = timedelta(minutes=30)
 
 
@@ -46,7 +45,7 @@ class Intake:
         )
         self._desk.parents[parent.id] = parent
         self._desk.turn.touch(parent)
-        if order.order_type not in SUPPORTED or lot is None:
+        if order.order_type not in PLAIN_TYPES or lot is None:
             parent.state = ParentState.DONE
             why = "TYPE_NOT_SUPPORTED" if lot else "UNKNOWN_SYMBOL"
             self._desk.tell(parent.id, ReportKind.REJECTED, at, reason=why)

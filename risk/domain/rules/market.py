@@ -8,10 +8,8 @@ from typing import ClassVar
 from risk.domain.case import Case, breached, breached_by
 from risk.domain.rules.base import Rule
 from risk.domain.types import Check
+from risk.domain.words import AUCTIONS, RESTING_TIMES, OrderType
 from trading_portal.kernel.errors import Fact
-
-WAITING = frozenset({"day", "gtc"})
-AUCTIONS = frozenset({"opg", "cls"})
 
 
 class SessionOpen(Rule):
@@ -30,7 +28,7 @@ class SessionOpen(Rule):
             return self._auction(case)
         if case.in_session:
             return self.passed
-        can_wait = not case.is_market and case.intent.time_in_force in WAITING
+        can_wait = not case.is_market and case.intent.time_in_force in RESTING_TIMES
         if case.snapshot.is_open is False and can_wait:
             return self.passed
         session = "unknown" if case.snapshot.is_open is None else "closed"
@@ -56,7 +54,7 @@ class StopSide(Rule):
 
     def check(self, case: Case) -> Check | None:
         """Compare the stop with the reference price; a trailing stop keeps its distance by itself."""
-        stop = case.trigger if case.intent.order_type == "trailing_stop" else case.intent.stop_price
+        stop = case.trigger if case.intent.order_type == OrderType.TRAILING_STOP else case.intent.stop_price
         if stop is None:
             return None
         if case.reference is None:

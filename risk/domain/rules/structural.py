@@ -5,25 +5,23 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import ClassVar
 
+from positions.domain.types import Side
 from risk.domain.case import Case, breached, breached_by
 from risk.domain.grid import price_reasons, quantity_reasons
 from risk.domain.rules.base import Rule
 from risk.domain.types import Check, OrderIntent
+from risk.domain.words import OrderType, TimeInForce, is_trail_misplaced, misplaced_prices
+from trading_portal.kernel.money import AMOUNT_LIMIT
 
-SIDES = frozenset({"buy", "sell"})
-ORDER_TYPES = frozenset({"market", "limit", "stop", "stop_limit", "trailing_stop"})
-TIMES_IN_FORCE = frozenset({"day", "gtc", "ioc", "fok", "opg", "cls"})
-CEILING = Decimal(10) ** 15
-_LIMITED = frozenset({"limit", "stop_limit"})
-_STOPPED = frozenset({"stop", "stop_limit"})
+_WORDS = {"side": frozenset(Side), "type": frozenset(OrderType), "time_in_force": frozenset(TimeInForce)}
 
 
 def fault(intent: OrderIntent) -> tuple[str, str] | None:
     """Return the first field that no other rule could work with, and its value; None when all can be used."""
-    wanted = (("side", intent.side, SIDES), ("type", intent.order_type, ORDER_TYPES))
-    for field, word, known in (*wanted, ("time_in_force", intent.time_in_force, TIMES_IN_FORCE)):
-        if word not in known:
-            return field, str(word)
+    said = {"side": intent.side, "type": intent.order_type, "time_in_force": intent.time_in_force}
+    for field, known in _WORDS.items():
+        if said[field] not in known:
+            return field, str(said[field])
     if intent.notional is not None and not _is_amount(intent.notional):
         return "notional", str(intent.notional)
     if not _is_amount(intent.quantity) and not _is_to_be_sized(intent):
@@ -33,15 +31,16 @@ def fault(intent: OrderIntent) -> tuple[str, str] | None:
 
 def _price_fault(intent: OrderIntent) -> tuple[str, str] | None:
     """Return the price that is missing, not usable, or not the type's."""
-    prices = (
-        ("limit_price", intent.limit_price, intent.order_type in _LIMITED),
-        ("stop_price", intent.stop_price, intent.order_type in _STOPPED),
-    )
-    for field, price, is_needed in prices:
-        if is_needed != (price is not None) or (is_needed and not _is_amount(price)):
-            return field, str(price)
+    prices = {"limit_price": intent.limit_price, "stop_price": intent.stop_price}
+    given = {name: price for name, price in prices.items() if price is not None}
+    has_limit, has_stop = "limit_price" in given, "stop_price" in given
+    for name, _ in misplaced_prices(intent.order_type, has_limit=has_limit, has_stop=has_stop):
+        return name, str(prices[name])
+    for name, price in given.items():
+        if not _is_amount(price):
+            return name, str(price)
     trails = [trail for trail in (intent.trail_price, intent.trail_percent) if trail is not None]
-    if len(trails) != (intent.order_type == "trailing_stop") or not all(map(_is_amount, trails)):
+    if is_trail_misplaced(intent.order_type, len(trails)) or not all(map(_is_amount, trails)):
         return "trail", ", ".join(map(str, trails))
     return None
 
@@ -51,7 +50,7 @@ def _is_to_be_sized(intent: OrderIntent) -> bool:
 
 
 def _is_amount(value: object) -> bool:
-    return isinstance(value, Decimal) and value.is_finite() and 0 < value < CEILING
+    return isinstance(value, Decimal) and value.is_finite() and 0 < value < AMOUNT_LIMIT
 
 
 class WellFormed(Rule):

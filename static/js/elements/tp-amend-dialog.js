@@ -4,12 +4,13 @@ import { post } from "../lib/api.js";
 import { desk } from "../lib/desk.js";
 import { make, mark, put } from "../lib/dom.js";
 import * as numbers from "../lib/numbers.js";
+import { offered, rules } from "../lib/order-rules.js";
 import { Panel, define } from "../lib/panel.js";
 import { amountText, priceText, typeText } from "../lib/sentences.js";
 import { instantOf, wallText, zoneName } from "../lib/time.js";
 import { orderText } from "../lib/words.js";
 
-const TIMES = [["day", "Day"], ["gtc", "Good till cancelled"], ["gtd", "Good till date"]];
+const TIMES = { day: "Day", gtc: "Good till cancelled", gtd: "Good till date" };
 const ANSWERS = new Set(["order.replaced", "order.replace_rejected"]);
 
 class AmendDialog extends Panel {
@@ -57,7 +58,7 @@ class AmendDialog extends Panel {
       [order.trail_price, "trail", "Trail by", order.trail_price], [order.trail_percent, "trail", "Trail by, in percent", order.trail_percent],
     ];
     const fields = wanted.filter(([applies]) => applies).map(([, name, label, value]) => this.#amount(name, label, value));
-    if (["day", "gtc"].includes(order.time_in_force) && !order.leg) fields.push(...this.#times(order));
+    if (rules.resting_times.includes(order.time_in_force) && !order.leg) fields.push(...this.#times(order));
     return fields;
   }
 
@@ -69,7 +70,7 @@ class AmendDialog extends Panel {
 
   #times(order) {
     const now = order.good_till ? "gtd" : order.time_in_force;
-    this.tif = make("select", { class: "select", id: "amend-tif" }, ...TIMES.map(([value, text]) => make("option", { value, selected: value === now }, text)));
+    this.tif = make("select", { class: "select", id: "amend-tif" }, ...offered(rules.resting_times).map((value) => make("option", { value, selected: value === now }, TIMES[value])));
     this.until = make("input", { class: "input", type: "datetime-local", id: "amend-until", value: wallText(order.good_till ?? new Date(Date.now() + 7 * 86_400_000)) });
     this.untilField = make("div", { class: "field" }, make("label", { for: "amend-until" }, `Good till, ${zoneName()}`), this.until);
     this.timeWas = `${now} ${now === "gtd" ? this.until.value : ""}`;

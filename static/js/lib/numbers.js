@@ -1,6 +1,9 @@
 // Decimal strings in, decimal strings out: nothing here goes through a float.
 
+import { rules } from "./order-rules.js";
+
 const SHAPE = /^([+-]?)(\d+)(?:\.(\d+))?$/;
+const AMOUNT = new RegExp(`^\\d{1,${rules.whole_digits}}(\\.\\d{1,${rules.places}})?$`);
 const MINUS = "\u2212";
 export const DASH = "\u2013";
 
@@ -81,7 +84,7 @@ export function direction(text) {
 /** Return a text as a decimal string as the server takes it, or null: no signs, no exponents, no grouping. */
 export function typed(text) {
   const trimmed = text.trim();
-  return /^\d{1,15}(\.\d{1,10})?$/.test(trimmed) && /[1-9]/.test(trimmed) ? trimmed : null;
+  return AMOUNT.test(trimmed) && /[1-9]/.test(trimmed) ? trimmed : null;
 }
 
 /** Group the digits of the amounts in a sentence; ids and dates stay as they are. */

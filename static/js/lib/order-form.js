@@ -1,12 +1,11 @@
 // Which fields an order has, by its type and its instrument: what the ticket shows, and what it sends.
 
 import { typed } from "./numbers.js";
+import { offered, rules } from "./order-rules.js";
 import { instantOf } from "./time.js";
 
-const PLAIN = ["market", "limit"];
-const RESTING = ["day", "gtc", "gtd"];
-const ALL_TIMES = ["day", "gtc", "gtd", "ioc", "fok", "opg", "cls"];
-const EQUITY = "us_equity";
+const RESTING = offered(rules.resting_times);
+const ALL_TIMES = offered(rules.times);
 
 export const TYPE_NOTES = {
   limit: "Trades at your price or better, or waits.",
@@ -32,8 +31,8 @@ const CLASSES = { bracket: "bracket", oto_profit: "oto", oto_stop: "oto", oco: "
 
 /** Return which exits a type of order can have. */
 export function exitsOf(draft) {
-  if (draft.type === "trailing_stop") return ["none"];
-  return ["none", "bracket", "oto_profit", "oto_stop", ...(draft.type === "limit" ? ["oco"] : [])];
+  if (!rules.entry_types.includes(draft.type)) return ["none"];
+  return ["none", "bracket", "oto_profit", "oto_stop", ...(rules.oco_types.includes(draft.type) ? ["oco"] : [])];
 }
 
 /** Tell whether an instrument can be ordered by amount. */
@@ -44,8 +43,8 @@ function takesAmounts(instrument) {
 /** Return the choices as they hold together: what a type, an exit or the instrument rules out falls back. */
 export function chosen(draft, instrument) {
   const { type } = draft;
-  const isPlain = PLAIN.includes(type);
-  const isEquity = instrument?.asset_class === EQUITY;
+  const isPlain = rules.plain_types.includes(type);
+  const isEquity = instrument?.asset_class === rules.equity;
   const exits = exitsOf(draft).includes(draft.exits) ? draft.exits : "none";
   const canAmount = isPlain && exits === "none" && takesAmounts(instrument);
   const isAmount = canAmount && draft.basis === "amount";
@@ -53,13 +52,13 @@ export function chosen(draft, instrument) {
   const algorithm = canWork ? draft.algorithm : "none";
   const times = timesOf({ isPlain, isEquity, isAmount, isBound: exits !== "none" || algorithm !== "none" });
   const tif = times.includes(draft.tif) ? draft.tif : times[0];
-  const canExtend = isEquity && type === "limit" && RESTING.includes(tif) && exits === "none" && algorithm === "none" && !isAmount;
+  const canExtend = isEquity && rules.extended_types.includes(type) && RESTING.includes(tif) && exits === "none" && algorithm === "none" && !isAmount;
   return {
     type, exits, canAmount, isAmount, canWork, algorithm, times, tif, canExtend,
     isExtended: canExtend && draft.extended === "yes",
-    hasLimit: (type === "limit" && exits !== "oco") || type === "stop_limit",
-    hasStop: type === "stop" || type === "stop_limit",
-    hasTrail: type === "trailing_stop",
+    hasLimit: rules.with_limit.includes(type) && exits !== "oco",
+    hasStop: rules.with_stop.includes(type),
+    hasTrail: rules.with_trail.includes(type),
     hasProfit: ["bracket", "oto_profit", "oco"].includes(exits),
     hasLoss: ["bracket", "oto_stop", "oco"].includes(exits),
   };
@@ -68,7 +67,7 @@ export function chosen(draft, instrument) {
 function timesOf({ isPlain, isEquity, isAmount, isBound }) {
   if (isAmount && isEquity) return ["day"];
   if (!isPlain || isBound) return RESTING;
-  return isEquity ? ALL_TIMES : ALL_TIMES.filter((time) => time !== "opg" && time !== "cls");
+  return isEquity ? ALL_TIMES : ALL_TIMES.filter((time) => !rules.auctions.includes(time));
 }
 
 /** Tell whether everything the order needs has been typed. */
