@@ -14,8 +14,8 @@ import redis
 
 from bench.bare_server import STAMP
 from marketdata.domain import channels
+from marketdata.domain.quotes import quote_text
 from marketdata.domain.types import PriceUpdate
-from marketdata.hub.board import quote_text
 
 UNIVERSE = [f"B{number:02}" for number in range(50)]
 PER_STREAM = 10

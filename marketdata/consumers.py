@@ -130,6 +130,10 @@ class PriceStream:
         if self._client is not None:
             self._client.drop()
 
+    def session_unknown(self) -> None:
+        """End the stream; a reader that comes back is told how things stand."""
+        self.session_ended()
+
     def account_hidden(self, account_id: str) -> None:
         """Do nothing: no account is shown."""
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.auth import get_user_model
 
 from accounts.services import api_key_revoke
 from orders.domain.reports import ReportKind, Restatement
@@ -123,9 +124,20 @@ def test_a_key_has_one_session_at_a_time(acceptor, connect, tmp_path):
         second.kill()
 
 
-def test_a_revoked_key_is_logged_out_at_once(connect):
+def revoke(caller):
+    api_key_revoke(key_id=caller.key_id, by=BY, at=clock.now())
+
+
+def shut_out(caller):
+    person = get_user_model().objects.get(api_keys__key_id=caller.key_id)
+    person.is_active = False
+    person.save()
+
+
+@pytest.mark.parametrize("withdraw", [revoke, shut_out])
+def test_a_key_that_is_withdrawn_is_logged_out_at_once(connect, withdraw):
     desk, partner = connect()
-    api_key_revoke(key_id=desk.caller.key_id, by=BY, at=clock.now())
+    withdraw(desk.caller)
     goodbye = until(lambda: [each for each in partner.all("admin") if each["35"] == "5"], seconds=3)[0]
     assert "not accepted" in goodbye["58"]
 

@@ -6,6 +6,8 @@ from collections import deque
 
 import msgspec
 
+from marketdata.hub.frames import Frame
+
 
 class AccountMessage(msgspec.Struct, frozen=True):
     """What the relay published about an account: events prev < n <= seq, and the rows they changed.
@@ -23,20 +25,25 @@ class AccountMessage(msgspec.Struct, frozen=True):
     account: msgspec.Raw = msgspec.Raw(b"null")
 
 
-class AccountDelta(msgspec.Struct, frozen=True):
-    """A message with its body already encoded: one body for all readers, a head for each."""
+class AccountDelta:
+    """A message with its body already encoded, and made one frame for all whose last sequence was the same."""
 
-    account_id: str
-    sequence: int
-    previous: int
-    body: str
+    __slots__ = ("_body", "_frames", "account_id", "previous", "sequence")
 
-    def frame(self, previous: int) -> str:
+    def __init__(self, account_id: str, sequence: int, previous: int, body: str) -> None:
+        self.account_id = account_id
+        self.sequence = sequence
+        self.previous = previous
+        self._body = body
+        self._frames: dict[int, Frame] = {}
+
+    def frame(self, previous: int) -> Frame:
         """Return the frame for a reader whose last sequence was `previous`."""
-        return (
-            f'{{"type":"delta","ch":"account","account_id":"{self.account_id}",'
-            f'"seq":{self.sequence},"prev":{previous},{self.body}}}'
-        )
+        known = self._frames.get(previous)
+        if known is None:
+            head = f'"delta","ch":"account","account_id":"{self.account_id}","seq":{self.sequence},"prev":{previous}'
+            known = self._frames[previous] = Frame(f'{{"type":{head},{self._body}}}')
+        return known
 
 
 def delta_of(message: AccountMessage) -> AccountDelta:
@@ -76,7 +83,7 @@ class AccountFeed:
         self._waiting.append(delta)
         return True
 
-    def next_frame(self) -> str | None:
+    def next_frame(self) -> Frame | None:
         """Return the next frame, or None when nothing waits; raise LookupError when events are missing before it.
 
         What the snapshot or an earlier delta already told is passed over; a delta that overlaps is joined on.

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from marketdata.hub.accounts import AccountDelta, AccountFeed
-from marketdata.hub.board import CandleKey, text
+from marketdata.hub.board import frame_of
 from marketdata.hub.frames import Frame, Line
+from marketdata.hub.metrics import DROPPED
+from marketdata.hub.prices import PriceFeed
 from marketdata.hub.wheel import MAX_RATE
 from trading_portal.kernel import clock
 
@@ -38,20 +40,17 @@ class HubClient:
     __slots__ = (
         "__weakref__",
         "_accounts",
-        "_candles",
         "_close",
-        "_depths",
         "_has_left",
         "_hub",
         "_is_due",
         "_is_sending",
         "_line",
-        "_quotes_seen",
+        "_prices",
         "_replies",
         "_send_text",
         "_sender",
         "_sending_since",
-        "_symbols",
         "_valuations",
         "number",
         "user_id",
@@ -65,10 +64,7 @@ class HubClient:
         self._close = close
         self._line = line
         self._replies: deque[Frame] | None = None
-        self._symbols: frozenset[str] = frozenset()
-        self._quotes_seen = 0
-        self._depths: dict[str, int] = {}
-        self._candles: dict[CandleKey, int] = {}
+        self._prices = PriceFeed(hub.board)
         self._accounts: dict[str, AccountFeed] = {}
         self._valuations: dict[str, Frame] = {}
         self._is_due = False
@@ -80,30 +76,25 @@ class HubClient:
     # What a consumer calls
 
     def reply(self, message: object) -> None:
-        """Send an answer, in order with everything else."""
-        self.send_frame(Frame(text(message)))
+        """Send an answer, in order with everything else; what is a frame already goes out as it is."""
+        self.send_frame(message if isinstance(message, Frame) else frame_of(message))
 
     def subscribe_quotes(self, symbols: Collection[str], *, rate: int = 4, reply_to: object = None) -> None:
         """Follow these symbols instead of the ones before, at most `rate` frames a second."""
-        self._symbols = self._hub.shared_set(symbols)
-        self._quotes_seen = self._hub.board.sequence
-        self._ack("quotes", reply_to, self._quotes_seen)
-        self.send_frame(self._hub.board.quotes_snapshot(self._symbols))
+        self._ack("quotes", reply_to)
+        self.send_frame(self._prices.begin_quotes(self._hub.shared_set(symbols)))
         self._hub.schedule(self, max(1, min(MAX_RATE, rate)))
 
     def subscribe_depth(self, symbol: str, *, reply_to: object = None) -> None:
         """Follow a symbol's order book."""
-        self._ack("depth", reply_to, self._hub.board.sequence, sym=symbol)
-        snapshot = self._hub.board.depth_frame(symbol, -1)
-        self._depths[symbol] = self._hub.board.sequence
-        if snapshot is not None:
-            self.send_frame(snapshot)
+        self._ack("depth", reply_to, sym=symbol)
+        self.send_frame(self._prices.begin_depth(symbol))
         self._hub.schedule(self)
 
     def subscribe_candles(self, symbol: str, interval: str, *, reply_to: object = None) -> None:
         """Follow the candles of a symbol and interval."""
-        self._ack("candles", reply_to, self._hub.board.sequence, sym=symbol, interval=interval)
-        self._candles[(symbol, interval)] = 0
+        self._ack("candles", reply_to, sym=symbol, interval=interval)
+        self.send_frame(self._prices.begin_candles((symbol, interval)))
         self._hub.schedule(self)
 
     def subscribe_account(self, account_id: UUID | str) -> None:
@@ -124,18 +115,11 @@ class HubClient:
         self, channel: str, symbol: str = "", interval: str = "", account_id: UUID | str | None = None
     ) -> None:
         """Stop following; depth and candles without a symbol stop altogether."""
-        if channel == "quotes":
-            self._symbols = frozenset()
-        elif channel == "depth":
-            self._depths = {s: seen for s, seen in self._depths.items() if symbol and s != symbol}
-        elif channel == "candles":
-            kept = {k: seen for k, seen in self._candles.items() if symbol and k[0] != symbol}
-            self._candles = kept | {
-                k: seen for k, seen in self._candles.items() if k[0] == symbol and interval and k[1] != interval
-            }
-        elif channel == "account":
+        if channel == "account":
             for watched in [str(account_id)] if account_id else list(self._accounts):
                 self._forget_account(watched)
+        else:
+            self._prices.end(channel, symbol, interval)
 
     def leave(self) -> None:
         """End the reader; harmless when repeated."""
@@ -172,6 +156,7 @@ class HubClient:
         if self._replies is None:
             self._replies = deque()
         if len(self._replies) >= REPLIES_BOUND:
+            DROPPED.inc()
             self.drop()
         else:
             self._replies.append(frame)
@@ -185,10 +170,11 @@ class HubClient:
         """Send what changed, if the frame before is out."""
         if self._is_sending:
             return
-        if self._depths or self._candles:
+        prices = self._prices
+        if prices.depths or prices.candles:
             self._is_due = True
             self._flush()
-        elif (frame := self._quotes_frame()) is not None:
+        elif (frame := prices.quotes_frame()) is not None:
             self._put(frame)
 
     def take_account(self, delta: AccountDelta) -> None:
@@ -232,6 +218,7 @@ class HubClient:
         """Write a frame when nothing is on its way; leave it to a task, with what is behind it, if that would wait."""
         try:
             if self._line is not None and self._line.write(frame):
+                self._hub.frames_sent += 1
                 return
         except Exception:  # noqa: BLE001  The connection is gone, however its server says so.
             self.leave()
@@ -255,6 +242,7 @@ class HubClient:
             for frame in itertools.chain([first], behind or (), self._frames()):
                 self._sending_since = clock.monotonic()
                 await self._send_text(frame.text)
+                self._hub.frames_sent += 1
         except Exception:  # noqa: BLE001  The connection is gone, however its library says so.
             self.leave()
         finally:
@@ -272,7 +260,6 @@ class HubClient:
             elif self._valuations:
                 yield self._valuations.pop(next(iter(self._valuations)))
             elif self._is_due:
-                self._is_due = False
                 yield from self._price_frames()
             else:
                 return
@@ -281,37 +268,23 @@ class HubClient:
         for account_id, feed in list(self._accounts.items()):
             try:
                 if (frame := feed.next_frame()) is not None:
-                    return Frame(frame)
+                    return frame
             except LookupError:
                 self._resync_account(account_id, "gap")
         return None
 
-    def _quotes_frame(self) -> Frame | None:
-        board = self._hub.board
-        frame = board.quotes_frame(self._symbols, self._quotes_seen) if self._symbols else None
-        if frame is not None:
-            self._quotes_seen = board.sequence
-        return frame
-
     def _price_frames(self) -> Iterator[Frame]:
-        board = self._hub.board
-        if (frame := self._quotes_frame()) is not None:
+        self._is_due = False
+        for frame in self._prices.frames():
             yield frame
-        for symbol, seen in list(self._depths.items()):
-            if (frame := board.depth_frame(symbol, seen)) is not None and symbol in self._depths:
-                self._depths[symbol] = board.sequence
-                yield frame
-        for key, seen in list(self._candles.items()):
-            frames = board.candle_frames(key, seen) if key in self._candles else []
-            if frames:
-                self._candles[key] = board.sequence
-            yield from frames
+            if self._replies:
+                # A new subscription begins with its snapshot: what follows from that must not overtake it.
+                self._is_due = True
+                return
 
-    def _ack(self, channel: str, reply_to: object, sequence: int, **more: str) -> None:
-        epoch = self._hub.epoch
-        self.reply(
-            {"op": "ack", "id": reply_to, "ch": channel, "epoch": epoch, "seq": sequence, "mode": "snapshot", **more}
-        )
+    def _ack(self, channel: str, reply_to: object, **more: str) -> None:
+        told = {"epoch": self._hub.epoch, "seq": self._hub.board.sequence, "mode": "snapshot"}
+        self.reply({"op": "ack", "id": reply_to, "ch": channel, **told, **more})
 
     def _forget_account(self, account_id: str) -> None:
         self._accounts.pop(account_id, None)

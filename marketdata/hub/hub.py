@@ -19,12 +19,15 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from accounts.consumers import get_guard
+from accounts.domain import access
 from marketdata.domain import channels
 from marketdata.domain.types import CandleMessage, PriceUpdate
 from marketdata.hub.accounts import AccountMessage, delta_of
 from marketdata.hub.board import Board, text
 from marketdata.hub.client import Close, HubClient, Send
 from marketdata.hub.frames import Frame, Line
+from marketdata.hub.metrics import CONNECTIONS, DROPPED, FRAMES
 from marketdata.hub.wheel import TURNS_PER_SECOND, Wheel
 from trading_portal.kernel import clock
 from trading_portal.kernel.ids import uuid7
@@ -63,6 +66,7 @@ class Hub:
         self.board = Board()
         self.epoch = uuid7().hex
         self.most_readers = _room()
+        self.frames_sent = 0
         self._redis_url = redis_url
         self._resident_before = resident_bytes()
         self._clients: dict[HubClient, None] = {}
@@ -95,6 +99,7 @@ class Hub:
         self._number += 1
         client = HubClient(self, send, close, user_id, self._number, line)
         self._clients[client] = None
+        CONNECTIONS.inc()
         self._of_user[user_id] += 1
         self._beats.add(client)
         self._has_readers.set()
@@ -148,6 +153,7 @@ class Hub:
         if client not in self._clients:
             return
         del self._clients[client]
+        CONNECTIONS.dec()
         self._of_user[client.user_id] -= 1
         if not self._of_user[client.user_id]:
             del self._of_user[client.user_id]
@@ -156,6 +162,7 @@ class Hub:
         for account_id in client.accounts:
             self.unwatch_account(account_id, client)
         if not self._clients:
+            self._count_frames()
             self._has_readers.clear()
             self._sets.clear()
 
@@ -208,16 +215,23 @@ class Hub:
             if turn % (TURNS_PER_SECOND * REPORT_SECONDS) == 0:
                 log.info("hub.load", **self.load())
             if turn % TURNS_PER_SECOND == 0:
+                self._count_frames()
                 for client in [c for c in self._clients if c.is_stuck]:
                     log.warning("hub.reader_dropped", user_id=str(client.user_id), reason="slow")
+                    DROPPED.inc()
                     client.drop()
+
+    def _count_frames(self) -> None:
+        """Count what was sent since the last time: counting each frame would cost as much as writing it."""
+        FRAMES.inc(self.frames_sent)
+        self.frames_sent = 0
 
     async def _receive(self) -> None:
         failures, was_connected = 0, False
         while True:
             try:
                 async with self._connection() as connection, connection.pubsub() as subscription:
-                    await subscription.subscribe(channels.PRICES, channels.CANDLES)
+                    await subscription.subscribe(channels.PRICES, channels.CANDLES, access.CHANNEL)
                     self._restart(was_connected=was_connected)
                     was_connected, failures = True, 0
                     self._is_connected.set()
@@ -291,6 +305,8 @@ class Hub:
                 self.board.take_prices(self._prices.decode(data))
             elif channel == channels.CANDLES:
                 self.board.take_candles(self._candles.decode(data))
+            elif channel == access.CHANNEL:
+                get_guard().people_changed(access.people_read(data))
             else:
                 message = self._account_message.decode(data)
                 readers = self._of_account.get(message.account_id)

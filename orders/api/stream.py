@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import functools
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +17,7 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 
 from accounts.api.authentication import credentials_usable
 from accounts.api.gathering import Gathering
+from accounts.consumers import get_guard
 from accounts.domain.keys import SCOPE_READ, grant_refusal
 from accounts.domain.types import KeyGrant
 from accounts.selectors import keys_verify
@@ -31,7 +34,8 @@ from trading_portal.kernel.ids import uuid7
 TRADE_UPDATES = "trade_updates"
 MALFORMED, UNAUTHORIZED = 4400, 4401
 AUTHENTICATE_SECONDS = 10.0
-VERIFY_SECONDS = 10.0
+VERIFY_SECONDS, URGENT_SECONDS = 10.0, 1.0
+"""How often a key is asked about; and when it is known that something changed, but not yet what."""
 UNVERIFIED_POLLS = 3
 """So often in a row a key may stay unchecked, for want of the database, before its connection ends."""
 PAGE = 500
@@ -55,6 +59,7 @@ class TradeStream(AsyncWebsocketConsumer):
         self._sequence = 0
         self._order = asyncio.Lock()
         self._guard: asyncio.Task[None] | None = None
+        self._must_ask = asyncio.Event()
         self._is_packed = False
 
     async def __call__(self, *given: Any) -> None:
@@ -137,37 +142,25 @@ class TradeStream(AsyncWebsocketConsumer):
             return
         is_first = self._grant is None
         self._credentials, self._grant = credentials, grant
+        self._must_ask.set()
         if not is_first or await self._take_place():
             await self._answer("authorization", {"status": "authorized", "action": action})
 
     async def _verified(self, credentials: tuple[str, str] | None) -> KeyGrant | None:
         """Return what the credentials grant now, None when no reading from here; raise when that cannot be told."""
-        if credentials is None:
-            return None
-        grant = await _keys().ask(credentials)
         address = (self.scope.get("client") or ("",))[0]
-        if grant is None or grant_refusal(grant, scope=SCOPE_READ, address=address) is not None:
-            return None
-        return grant
+        return None if credentials is None else await key_verified(credentials, address)
 
     async def _guard_key(self) -> None:
         """Close a connection that does not authenticate, or whose key is revoked, expired, narrowed or unchecked."""
-        await asyncio.sleep(AUTHENTICATE_SECONDS)
-        code, unverified = UNAUTHORIZED, 0
-        while self._grant is not None:
-            await asyncio.sleep(VERIFY_SECONDS)
-            try:
-                grant = await self._verified(self._credentials)
-            except Exception as error:  # noqa: BLE001 - whatever it was, the key must be asked about again
-                unverified += 1
-                log.warning("trade_stream.not_verified", error=repr(error), polls=unverified)
-                if unverified < UNVERIFIED_POLLS:
-                    continue
-                code = UNAVAILABLE
-                break
-            if grant is None:
-                break
-            unverified = 0
+        try:
+            async with asyncio.timeout(AUTHENTICATE_SECONDS):
+                await self._must_ask.wait()
+        except TimeoutError:
+            code = UNAUTHORIZED
+        else:
+            assert self._grant is not None
+            code = await key_lapsed(self._grant.user_id, lambda: self._verified(self._credentials), self._must_ask)
         # Nothing more goes out, even to a reader that takes its time over the goodbye.
         self._leave()
         await self.close(code)
@@ -236,6 +229,50 @@ class TradeStream(AsyncWebsocketConsumer):
             update = trade_update(event["type"], facts, order, valid_at=event["valid_at"], at=event["recorded_at"])
             if update is not None:
                 await self._answer(TRADE_UPDATES, update)
+
+
+async def key_verified(credentials: tuple[str, str], address: str) -> KeyGrant | None:
+    """Return what credentials grant now, None when no reading from there; raise when that cannot be told."""
+    grant = await _keys().ask(credentials)
+    if grant is None or grant_refusal(grant, scope=SCOPE_READ, address=address) is not None:
+        return None
+    return grant
+
+
+async def key_lapsed(
+    person_id: UUID, verified: Callable[[], Awaitable[KeyGrant | None]], must_ask: asyncio.Event
+) -> int:
+    """Return, once a key no longer holds or could not be asked about for long, with which code its stream ends.
+
+    It is asked about now, whenever `must_ask` is set or its person's access changes, and now and then; it ends in time.
+    """
+    unverified, is_urgent, expires_at = 0, True, None
+    with get_guard().telling(person_id, must_ask.set):
+        while True:
+            is_urgent = is_urgent or must_ask.is_set()
+            must_ask.clear()
+            try:
+                grant = await verified()
+            except Exception as error:  # noqa: BLE001 - whatever it was, the key must be asked about again
+                unverified += 1
+                log.warning("stream.not_verified", error=repr(error), polls=unverified)
+                if unverified >= UNVERIFIED_POLLS:
+                    return UNAVAILABLE
+            else:
+                if grant is None:
+                    return UNAUTHORIZED
+                unverified, is_urgent, expires_at = 0, False, grant.expires_at
+            await _set_within(must_ask, URGENT_SECONDS if is_urgent else VERIFY_SECONDS, expires_at)
+            if expires_at is not None and expires_at <= clock.now() and not must_ask.is_set():
+                return UNAUTHORIZED
+
+
+async def _set_within(event: asyncio.Event, seconds: float, until: datetime | None) -> None:
+    """Wait until an event is set, but no longer than so many seconds, nor past an instant."""
+    left = seconds if until is None else min(seconds, (until - clock.now()).total_seconds())
+    with suppress(TimeoutError):
+        async with asyncio.timeout(max(left, 0)):
+            await event.wait()
 
 
 def _reads(grant: KeyGrant) -> tuple[UUID, UUID]:

@@ -18,7 +18,7 @@ from accounts.consumers import get_guard, is_own_origin, session_key_of
 from accounts.selectors import account_visible
 from marketdata.hub import Hub, HubClient, TooManyConnections, get_hub, line_of
 from orders.consumers.requests import LONGEST_MESSAGE, Request, request_read
-from orders.consumers.snapshot import account_snapshot
+from orders.consumers.snapshot import snapshot_shared
 from orders.consumers.valuation import valuations_start
 from trading_portal.kernel import clock
 
@@ -137,7 +137,7 @@ class BrowserConsumer(AsyncWebsocketConsumer):
             client.subscribe_account(account_id)
             async with asyncio.timeout(CONNECT_SECONDS):
                 await get_hub().connected()
-            sequence, snapshot = await database_sync_to_async(account_snapshot)(account_id, clock.now())
+            sequence, snapshot = await snapshot_shared(get_hub(), account_id)
         except (TimeoutError, DatabaseError) as error:
             log.warning("ws.account_unavailable", account_id=str(account_id), error=repr(error))
             await self.close(UNAVAILABLE)
@@ -174,6 +174,11 @@ class BrowserConsumer(AsyncWebsocketConsumer):
         """Close: the session ended, or its person was shut out."""
         if self._client is not None:
             self._client.drop(SIGNED_OUT)
+
+    def session_unknown(self) -> None:
+        """Close: for too long nobody could tell whether the session holds."""
+        if self._client is not None:
+            self._client.drop(UNAVAILABLE)
 
     def account_hidden(self, account_id: str) -> None:
         """Stop an account that the person may no longer see."""

@@ -2,20 +2,57 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
+from weakref import WeakKeyDictionary
+
+from channels.db import database_sync_to_async
 
 from audit.selectors import account_sequence_last
+from marketdata.hub import Frame, Hub, frame_of
 from marketdata.selectors import instruments_by_id
 from orders.broadcasts import execution_json, notices_json, order_json
 from orders.selectors import executions_recent, orders_open, orders_recent
 from orders.selectors.venues import VenueAway, venues_away
 from positions.domain.shapes import account_json
 from positions.selectors import AccountValuation, valuations
+from trading_portal.kernel import clock
 
 ORDERS_SHOWN = 100
 FILLS_SHOWN = 100
+
+
+Snapshot = tuple[int, Frame]
+
+_asked: WeakKeyDictionary[Hub, dict[UUID, asyncio.Task[Snapshot]]] = WeakKeyDictionary()
+"""Snapshots that nobody has begun to read: whoever asks until then gets the same."""
+
+
+async def snapshot_shared(hub: Hub, account_id: UUID) -> Snapshot:
+    """Return an account's sequence and snapshot, read and encoded once for all the readers that ask at one time.
+
+    Follow the account first: what is read begins after this is asked.
+    """
+    asked = _asked.setdefault(hub, {})
+    task = asked.get(account_id)
+    if task is None:
+        task = asked[account_id] = asyncio.create_task(_read(asked, account_id), name="account-snapshot")
+    return await asyncio.shield(task)
+
+
+async def _read(asked: dict[UUID, asyncio.Task[Snapshot]], account_id: UUID) -> Snapshot:
+    def begin() -> Snapshot:
+        asked.pop(account_id, None)
+        sequence, snapshot = account_snapshot(account_id, clock.now())
+        return sequence, frame_of(snapshot)
+
+    try:
+        return await database_sync_to_async(begin)()
+    except BaseException:
+        asked.pop(account_id, None)  # where it was not even begun, the next to ask must not get this
+        raise
 
 
 def account_snapshot(account_id: UUID, at: datetime) -> tuple[int, dict[str, object]]:

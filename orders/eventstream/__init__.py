@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from orders.eventstream.direct import Place, account_parts
 from orders.eventstream.grip import accounts_held, events_publish, hold_note, readers_ask_again
 from orders.eventstream.readers import StreamReader, reader_of_token
 from orders.eventstream.streams import (
@@ -11,9 +12,8 @@ from orders.eventstream.streams import (
     AuditLogStorage,
     channel_of,
     event_json,
+    forbidden_sse,
     grip_channel_of,
-    sequence_last,
-    streams_wake,
 )
 
 __all__ = [
@@ -21,15 +21,16 @@ __all__ = [
     "AccountChannelManager",
     "AccountFollower",
     "AuditLogStorage",
+    "Place",
     "StreamReader",
+    "account_parts",
     "accounts_held",
     "channel_of",
     "event_json",
     "events_publish",
+    "forbidden_sse",
     "grip_channel_of",
     "hold_note",
     "reader_of_token",
     "readers_ask_again",
-    "sequence_last",
-    "streams_wake",
 ]

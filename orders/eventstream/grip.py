@@ -16,14 +16,14 @@ from uuid import UUID
 import msgspec
 import requests
 from django.conf import settings
-from django_eventstream.utils import sse_encode_error, sse_encode_event
+from django_eventstream.utils import sse_encode_event
 from gripcontrol import HttpStreamFormat, parse_grip_uri
 from pubcontrol import Item
 
 from audit.domain.types import EventRecord
 from marketdata.services import redis_answering, redis_shared
 from orders.eventstream.readers import StreamReader, reads_allowed
-from orders.eventstream.streams import channel_of, event_json, grip_channel_of
+from orders.eventstream.streams import event_json, forbidden_sse, grip_channel_of
 from trading_portal.kernel.errors import Unavailable, reason
 
 # Together below what the relay's heartbeat allows for one turn.
@@ -144,9 +144,7 @@ def _cut_off(reader: StreamReader, account_id: UUID) -> Iterator[bytes]:
 
     As the library's own publish_kick, but without ids: by them Pushpin would pass over a second one within a minute.
     """
-    channel = channel_of(account_id)
-    content = sse_encode_error("forbidden", f"Permission denied to channels: {channel}", extra={"channels": [channel]})
-    for format_ in (HttpStreamFormat(content), HttpStreamFormat(close=True)):
+    for format_ in (HttpStreamFormat(forbidden_sse(account_id)), HttpStreamFormat(close=True)):
         yield _item(_channel_of_reader(reader), format_, meta={"require_sub": grip_channel_of(account_id)})
 
 

@@ -11,7 +11,7 @@ from uuid import UUID
 import jwt
 from django.conf import settings
 
-from accounts.selectors import account_visible, keys_granting
+from accounts.selectors import accounts_visible_among, keys_granting
 from trading_portal.kernel import clock
 
 _KEY, _PERSON = "key", "person"
@@ -63,12 +63,14 @@ Read = tuple[StreamReader, UUID]
 
 
 def reads_allowed(reads: Collection[Read], at: datetime) -> set[Read]:
-    """Return which reader may read which account now; one statement for all keys."""
+    """Return which reader may read which account now; one statement for all keys, two for all people."""
     grants = keys_granting({reader.who for reader, _ in reads if reader.kind == _KEY}, at)
+    people = {(UUID(reader.who), account_id) for reader, account_id in reads if reader.kind == _PERSON}
+    visible = accounts_visible_among(people) if people else set()
 
     def is_allowed(reader: StreamReader, account_id: UUID) -> bool:
         if reader.kind == _PERSON:
-            return account_visible(UUID(reader.who), account_id) is not None
+            return (UUID(reader.who), account_id) in visible
         return reader.who in grants and grants[reader.who].account_id == account_id
 
     return {read for read in reads if is_allowed(*read)}

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 import msgspec
 import structlog
-from asgiref.sync import sync_to_async
-from django.db import connection
 from django_eventstream.channelmanager import ChannelManagerBase
 from django_eventstream.event import Event
 from django_eventstream.storage import EventDoesNotExist, StorageBase
-from django_eventstream.views import get_listener_manager
+from django_eventstream.utils import sse_encode_error
 
+from accounts.api.pool import in_pool
 from audit.domain.types import EventRecord
 from audit.selectors import account_sequence_last, events_of_account
 from marketdata.hub import HubClient, get_hub
@@ -27,6 +27,7 @@ from orders.eventstream.readers import StreamReader
 from trading_portal.kernel.errors import Unavailable, reason
 
 CONNECT_SECONDS = 5.0
+AGAIN_SECONDS = 0.5
 UNAVAILABLE = 4503
 _PREFIX = "account-"
 
@@ -66,6 +67,15 @@ def event_json(event: EventRecord) -> dict[str, object]:
     }
 
 
+def forbidden_sse(account_id: UUID) -> str:
+    """Return what tells a reader that the account may be read no longer, as django-eventstream says it."""
+    channel = channel_of(account_id)
+    told: str = sse_encode_error(
+        "forbidden", f"Permission denied to channels: {channel}", extra={"channels": [channel]}
+    )
+    return told
+
+
 class AuditLogStorage(StorageBase):
     """Give django-eventstream the event log to read."""
 
@@ -76,13 +86,9 @@ class AuditLogStorage(StorageBase):
     def get_events(self, channel: str, last_id: int, limit: int = 100) -> list[Event]:
         """Return what came after an id; raise EventDoesNotExist for an id that was never given out."""
         account_id = account_of(channel)
-        try:
-            last = account_sequence_last(account_id)
-            if not 0 <= last_id <= last:
-                raise EventDoesNotExist(f"No event {last_id}", last)
-            events = events_of_account(account_id, last_id, limit) if last_id < last else []
-        finally:
-            connection_give_back()
+        events = events_of_account(account_id, last_id, limit) if last_id >= 0 else []
+        if not events and not 0 <= last_id <= (last := account_sequence_last(account_id)):
+            raise EventDoesNotExist(f"No event {last_id}", last)
         return [
             Event(channel, event.type, msgspec.json.encode(event_json(event)).decode(), id=event.account_sequence)
             for event in events
@@ -90,13 +96,7 @@ class AuditLogStorage(StorageBase):
 
     def get_current_id(self, channel: str) -> int:
         """Return the id of the newest event, 0 when there is none."""
-        return sequence_last(account_of(channel))
-
-
-def connection_give_back() -> None:
-    """Hold no connection while a stream waits: a stream lives for hours and reads for milliseconds."""
-    if not connection.in_atomic_block:
-        connection.close()
+        return account_sequence_last(account_of(channel))
 
 
 class AccountChannelManager(ChannelManagerBase):
@@ -113,15 +113,6 @@ class AccountChannelManager(ChannelManagerBase):
     def is_channel_reliable(self, channel: str) -> bool:
         """Say that every channel can be resumed."""
         return True
-
-
-def streams_wake(account_id: UUID) -> None:
-    """Let every stream of an account, in this process, read the log again."""
-    manager = get_listener_manager()
-    with manager.lock:
-        for listener in manager.listeners_by_channel.get(channel_of(account_id), ()):
-            listener.overflow = True
-            listener.wake_threadsafe()
 
 
 Heard = Callable[[Mapping[str, Any] | None], Awaitable[None]]
@@ -171,12 +162,12 @@ class AccountFollower:
         except TimeoutError:
             why = reason("STREAM_UNAVAILABLE")
             raise Unavailable(why, "Events cannot be followed now. Connect again shortly.") from None
-        last = await sync_to_async(sequence_last)(self._account_id)
+        last = await in_pool(account_sequence_last, self._account_id)
         client.start_account(self._account_id, {"op": "ack"}, {"op": "snapshot"}, last)
         return last
 
     async def _take(self, frame: str) -> None:
-        message = msgspec.json.decode(frame)
+        message = _message_of(frame)
         if message.get("type") == "delta":
             await self._heard(message)
         elif message.get("op") == "resync":
@@ -190,6 +181,7 @@ class AccountFollower:
                 await self._subscribe(self._client)
                 await self._heard(None)
             except Unavailable:
+                await asyncio.sleep(AGAIN_SECONDS)
                 continue
             except Exception as error:  # noqa: BLE001 - whatever it was, a reader that is told nothing must reconnect
                 log.warning("stream.lost", account_id=str(self._account_id), error=repr(error))
@@ -198,9 +190,8 @@ class AccountFollower:
             return
 
 
-def sequence_last(account_id: UUID) -> int:
-    """Return the id of an account's newest event, 0 when there is none."""
-    try:
-        return account_sequence_last(account_id)
-    finally:
-        connection_give_back()
+@lru_cache(maxsize=32)
+def _message_of(frame: str) -> Mapping[str, Any]:
+    """Return what a frame says: all followers of an account get the same text, and read it once."""
+    message: Mapping[str, Any] = msgspec.json.decode(frame)
+    return message

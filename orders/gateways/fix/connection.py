@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -14,6 +15,7 @@ import structlog
 from django.db import DatabaseError, InterfaceError
 
 from accounts.api.pool import in_pool
+from accounts.consumers import get_guard
 from accounts.selectors import account_by_id
 from marketdata.hub import TooManyConnections
 from orders.domain.fix import MsgType, Tag
@@ -118,9 +120,10 @@ class Connection:
         serving = Serving(self._house.comp_id, self._line, session, scope, clerk)
         log.info("fix.logged_on", partner=grant.key_id, address=self._line.address, session=str(session.id))
         try:
-            await serving.begin(logon)
-            while not serving.is_over:
-                await serving.turn(self._why_over)
+            with get_guard().telling(grant.user_id, serving.access_changed):
+                await serving.begin(logon)
+                while not serving.is_over:
+                    await serving.turn(self._why_over)
         finally:
             serving.close()
             # A partner that the portal itself sends away has the time to come back.
@@ -172,6 +175,11 @@ class Serving:
         if goodbye := why_over or self._why_over:
             self._engine.logout(goodbye)
         await self._outlet.flush(self._engine, self._cursor, answered)
+
+    def access_changed(self) -> None:
+        """Look at once whether the key still may trade."""
+        self._verified_at = -math.inf
+        self._line.wake()
 
     def close(self) -> None:
         """Follow and hold nothing any more."""

@@ -24,6 +24,8 @@ class Chart extends Panel {
   #wanted = new Map();
   #scaled = null;
   #candles = [];
+  /** What came while the answer with those before was on its way. */
+  #newer = null;
   #asked = 0;
 
   start() {
@@ -32,12 +34,12 @@ class Chart extends Panel {
     this.#build();
     this.listen(desk, "symbol", () => this.#load());
     this.listen(desk, "candle", (event) => this.#take(event.detail));
+    this.listen(desk, "candles-missed", () => this.#load({ isShown: this.#newer === null }));
     this.listen(desk, "quotes symbol", () => this.#showQuote());
     this.listen(desk, "orders positions symbol", () => this.#showLines());
     this.every(1000, () => this.#showQuality());
     this.listen(desk, "fills", () => this.#showFills());
     this.listen(desk, "look", () => this.#dress());
-    this.listen(desk, "connection", () => this.#refresh());
     this.listen(matchMedia("(prefers-color-scheme: light)"), "change", () => this.#dress());
     this.listen(this.cells.symbol, "click", () => desk.emit("search"));
     this.listen(this.cells.intervals, "click", (event) => this.#choose(event.target.closest("[data-interval]")));
@@ -98,31 +100,32 @@ class Chart extends Panel {
     this.#load();
   }
 
-  async #load() {
+  /** Fetch the candles; those that are shown stay until the answer is here. */
+  async #load({ isShown = false } = {}) {
     const asked = ++this.#asked;
     const { symbol, interval } = desk;
-    this.#candles = [];
-    this.#showAxis();
+    const newer = [];
+    this.#newer = newer;
+    if (!isShown) {
+      this.#candles = [];
+      this.#showAxis();
+    }
     const query = new URLSearchParams({ symbol, interval, limit: String(CANDLES) });
     const answer = await get(`/prices/candles?${query}`, { signal: this.signal });
     if (asked !== this.#asked) return;
-    const newer = this.#candles;
+    this.#newer = null;
     this.#candles = (answer.candles ?? []).map(plotted);
     for (const candle of newer) this.#merge(candle);
     this.series.setData(this.#candles);
-    const shown = Math.min(this.#candles.length, 120);
-    this.chart.timeScale().setVisibleLogicalRange({ from: this.#candles.length - shown, to: this.#candles.length + 10 });
+    if (!isShown) this.#showNewest();
     this.#showLines(true);
     this.#showFills();
     this.#showLegend();
-    this.loadedAt = Date.now();
   }
 
-  /** After a gap in the connection, fetch what was missed. */
-  #refresh() {
-    const wasAway = this.wasAway;
-    this.wasAway = !desk.isLive;
-    if (wasAway && desk.isLive && desk.symbol && this.loadedAt) this.#load();
+  #showNewest() {
+    const { length } = this.#candles;
+    this.chart.timeScale().setVisibleLogicalRange({ from: Math.max(0, length - 120), to: length + 10 });
   }
 
   #showAxis() {
@@ -137,14 +140,17 @@ class Chart extends Panel {
   #take(frame) {
     if (frame.sym !== desk.symbol || frame.interval !== desk.interval) return;
     const candle = plotted(frame.candle);
-    if (this.#merge(candle) && this.#candles.length) this.series.update(candle);
+    this.#newer?.push(candle);
+    const last = this.#candles.at(-1);
+    if (this.#merge(candle)) this.series.update(candle, last !== undefined && candle.time < last.time);
     this.#showLegend();
   }
 
+  /** Put a candle in its place, and tell whether it has one: what is older than all that are held has none. */
   #merge(candle) {
-    const last = this.#candles.at(-1);
-    if (!last || candle.time > last.time) this.#candles.push(candle);
-    else if (candle.time === last.time) this.#candles[this.#candles.length - 1] = candle;
+    const index = this.#candles.findLastIndex((one) => one.time <= candle.time);
+    if (this.#candles[index]?.time === candle.time) this.#candles[index] = candle;
+    else if (index === this.#candles.length - 1) this.#candles.push(candle);
     else return false;
     return true;
   }

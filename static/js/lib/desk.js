@@ -44,6 +44,7 @@ class Desk extends EventTarget {
     this.socket = new Socket(`${scheme}//${location.host}/ws`);
     this.socket.addEventListener("state", () => this.emit("connection"));
     this.socket.addEventListener("frame", (event) => this.#take(event.detail));
+    this.socket.addEventListener("again", (event) => event.detail === "candles" && this.emit("candles-missed"));
     this.socket.addEventListener("refused", (event) => this.emit("refused", event.detail));
     if (config.accountId) this.socket.subscribe("account", { account_id: config.accountId }, { awaits: true });
     this.socket.open();
@@ -155,7 +156,9 @@ class Desk extends EventTarget {
     else if (frame.ch === "depth" && frame.sym === this.symbol) {
       this.depth = frame;
       this.#later("depth");
-    } else if (frame.ch === "candles" && frame.candle) this.emit("candle", frame);
+    } else if (frame.ch === "candles") {
+      for (const candle of frame.candles ?? [frame.candle]) this.emit("candle", { ...frame, candle });
+    }
   }
 
   #takeQuotes(quotes) {

@@ -7,7 +7,10 @@ const BACKOFF_FROM = 500;
 const BACKOFF_TO = 20_000;
 const CLOSED = { SIGNED_OUT: 4401, FORBIDDEN: 4403 };
 
-/** States: connecting, resyncing, live, stale, reconnecting, offline, ended. Emits "state" and "frame". */
+/**
+ * States: connecting, resyncing, live, stale, reconnecting, offline, ended. Emits "state" and "frame"; and "again", with
+ * a channel, when its snapshot was asked for anew: what happened in between was told to nobody.
+ */
 export class Socket extends EventTarget {
   #address;
   #socket = null;
@@ -42,7 +45,7 @@ export class Socket extends EventTarget {
   subscribe(channel, request, { awaits = false } = {}) {
     const known = this.#subscriptions.get(channel);
     if (known && JSON.stringify(known.request) === JSON.stringify(request)) return;
-    const subscription = { channel, request, awaits, id: 0, sequence: null };
+    const subscription = { channel, request, awaits, id: 0, sequence: null, times: 0 };
     this.#subscriptions.set(channel, subscription);
     if (this.#isOpen) this.#send(subscription);
   }
@@ -94,6 +97,7 @@ export class Socket extends EventTarget {
   #send(subscription) {
     subscription.id = ++this.#lastId;
     subscription.sequence = null;
+    subscription.times++;
     if (subscription.awaits) {
       this.#waiting.add(subscription.channel);
       this.#settle();
@@ -146,17 +150,21 @@ export class Socket extends EventTarget {
   #deliver(frame) {
     const subscription = this.#subscriptions.get(frame.ch);
     if (!subscription) return;
-    if (frame.type === "delta" && frame.seq !== undefined && frame.prev !== undefined) {
-      if (subscription.awaits && subscription.sequence === null) return;
-      if (subscription.sequence !== null && frame.seq <= subscription.sequence) return;
-      if (subscription.sequence !== null && frame.prev > subscription.sequence) {
-        this.#send(subscription);
-        return;
-      }
-    }
+    if (frame.type === "delta" && !this.#follows(frame, subscription)) return;
     if (frame.seq !== undefined) subscription.sequence = frame.seq;
     this.#emit("frame", frame);
-    if (frame.type === "snapshot" && this.#waiting.delete(frame.ch)) this.#settle();
+    if (frame.type !== "snapshot") return;
+    if (subscription.times > 1) this.#emit("again", frame.ch);
+    if (this.#waiting.delete(frame.ch)) this.#settle();
+  }
+
+  /** Tell whether a delta goes on from what was told; where something was missed, ask for the channel anew. */
+  #follows({ seq, prev }, subscription) {
+    const last = subscription.sequence;
+    // Before its snapshot a channel tells what was asked before; and what was told already changes nothing.
+    if (last === null || seq <= last) return false;
+    if (prev > last) this.#send(subscription);
+    return !(prev > last);
   }
 
   #settle() {
