@@ -282,6 +282,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rate", type=int, default=1, help="frames a second")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--no-floor", action="store_true")
+    # `make bench` hands its words to every program; whoever reads prices needs no account.
+    parser.add_argument("--accounts", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help="where the results go")
     parser.add_argument("--profile", help="file for py-spy's raw stacks of a web process")
     return parser.parse_args()

@@ -72,10 +72,12 @@ SEQUENCES = """
 UPDATE accounts_tradingaccount a SET event_sequence = event_sequence + took.events
 FROM (SELECT account_id, sum(events) AS events FROM bench.copy GROUP BY account_id) took WHERE a.id = took.account_id
 """
+# Another each time, for a database may have been filled before.
+NAME = "'BC-' || left(md5(c.account_id::text), 16)"
 # An account's rows, by the column that names it. Its key signs with the same secret under a name of its own.
 ACCOUNT_TABLES: Mapping[str, tuple[str, Mapping[str, str]]] = {
-    "accounts_tradingaccount": ("id", {"number": "'BC-' || c.number", "event_sequence": "0"}),
-    "accounts_apikey": ("account_id", {"id": "uuidv7()", "key_id": "'BC-' || c.number"}),
+    "accounts_tradingaccount": ("id", {"number": NAME, "event_sequence": "0"}),
+    "accounts_apikey": ("account_id", {"id": "uuidv7()", "key_id": NAME}),
     "positions_cashbalance": ("account_id", {"id": ""}),
     "risk_limit": ("account_id", {"id": "uuidv7()"}),
     "risk_ordercount": ("account_id", {}),

@@ -192,4 +192,7 @@ if __name__ == "__main__":
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--database", help="an empty database with the portal's tables; one of its own by default")
     parser.add_argument("--folder", type=Path, help="where the results go")
+    # `make bench` hands its words to every program; nothing is served here, and no account of its own is needed.
+    for word in ("--server", "--seconds", "--accounts"):
+        parser.add_argument(word, help=argparse.SUPPRESS)
     main(parser.parse_args())
