@@ -2,8 +2,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.test import override_settings
 
-from tests.live import SERVERS, serving
+from orders import eventstream
+from orders.api import account_stream
+from tests.grip import KEY, NEVER, Loss
+from tests.live import SERVERS, relaying, serving
+from tests.seeded import seed
+from trading_portal.running import pushpin as pushpins
 from trading_portal.running import testing
 
 
@@ -22,3 +28,42 @@ def either_portal(request: pytest.FixtureRequest, portal: dict[str, Any]) -> Ite
         return
     with testing.web_processes(testing.web_environment(portal), server="uvicorn", count=2) as (_, address):
         yield {**portal, "url": f"http://{address}"}
+
+
+@pytest.fixture(scope="module")
+def seeded(django_db_setup):
+    return seed()
+
+
+@pytest.fixture(scope="module")
+def pushpin():
+    """Run a Pushpin in front of the site, with the relay behind it, as GRIP_URL sets them up."""
+    if not pushpins.find():
+        pytest.skip(pushpins.MISSING)
+    changed = {"GRIP_RECHECK_SECONDS": NEVER, "GRIP_FORWARDED_FOR": True}
+    with (
+        serving("uvicorn") as origin,
+        pushpins.running(origin, KEY) as proxy,
+        override_settings(GRIP_URL=proxy.grip_url, **changed),
+    ):
+        yield proxy
+
+
+@pytest.fixture(scope="module")
+def relay(pushpin):
+    with relaying():
+        yield
+
+
+@pytest.fixture
+def unsettled(monkeypatch):
+    """Leave out the look that is taken half a second after a hold."""
+    monkeypatch.setattr(account_stream, "SETTLE_SECONDS", NEVER)
+
+
+@pytest.fixture
+def loss(monkeypatch):
+    """Lose what the relay tells Pushpin, from the start."""
+    loss = Loss()
+    monkeypatch.setattr(eventstream, "events_publish", loss.publish)
+    return loss

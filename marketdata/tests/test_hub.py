@@ -1,101 +1,24 @@
-"""The hub, over a real Redis: snapshots, deltas, conflation, slow readers, gaps and restarts."""
+"""The hub, over a real Redis: snapshots, deltas, conflation, and a Redis that is lost or away."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any
-from uuid import UUID
 
-import msgspec
 import pytest
 import redis.asyncio as redis
 from django.conf import settings as django_settings
 
 from marketdata.domain import channels
 from marketdata.domain.types import CandleMessage, PriceUpdate
-from marketdata.hub import Hub, HubClient, Line, TooManyConnections
-from marketdata.hub import client as hub_client
+from marketdata.hub import Hub
 from marketdata.hub import hub as hub_module
-from marketdata.hub.frames import Frame
+from marketdata.tests.readers import Reader, eventually, follow, symbol
 from marketdata.tests.support import price
 from trading_portal.kernel.ids import uuid7
-
-
-class Reader:
-    """A connection that keeps what it is sent; `gate` closed, it reads nothing; `has_line` lets the hub write."""
-
-    def __init__(self, hub: Hub, user_id: UUID | None = None, *, has_line: bool = False) -> None:
-        self.frames: list[dict[str, Any]] = []
-        self.texts: list[str] = []
-        self.closed_with: int | None = None
-        self.gate = asyncio.Event()
-        self.gate.set()
-        self.tasks = 0
-        self.is_cut = False
-        line = Line(self._write, self._cut) if has_line else None
-        self.client: HubClient = hub.join(self._send, self._close, user_id or uuid7(), line=line)
-
-    async def _send(self, text: str) -> None:
-        self.tasks += 1
-        await self.gate.wait()
-        self._keep(text)
-
-    def _write(self, frame: Frame) -> bool:
-        if self.gate.is_set():
-            self._keep(frame.text)
-        return self.gate.is_set()
-
-    def _keep(self, text: str) -> None:
-        self.texts.append(text)
-        self.frames.append(msgspec.json.decode(text))
-
-    def _cut(self) -> None:
-        self.is_cut = True
-
-    async def _close(self, code: int) -> None:
-        self.closed_with = code
-
-    def of(self, channel: str, kind: str = "delta") -> list[dict[str, Any]]:
-        return [frame for frame in self.frames if frame.get("ch") == channel and frame.get("type") == kind]
-
-    def ops(self, op: str) -> list[dict[str, Any]]:
-        return [frame for frame in self.frames if frame.get("op") == op]
-
-    def last(self, symbol: str) -> str | None:
-        deltas = self.of("quotes")
-        return deltas[-1]["quotes"][symbol]["last"] if deltas else None
-
-
-async def eventually(check: Callable[[], Any], seconds: float = 5.0) -> Any:
-    async with asyncio.timeout(seconds):
-        while not (answer := check()):
-            await asyncio.sleep(0.01)
-        return answer
-
-
-@pytest.fixture
-async def hub() -> AsyncIterator[Hub]:
-    found = Hub(django_settings.REDIS_URL)
-    yield found
-    await found.close()
-
-
-@pytest.fixture
-async def publish() -> AsyncIterator[Callable[..., Any]]:
-    connection = redis.Redis.from_url(django_settings.REDIS_URL)
-
-    async def send(channel: str, message: object) -> None:
-        await connection.publish(channel, msgspec.json.encode(message))
-
-    yield send
-    await connection.aclose()
-
-
-def symbol() -> str:
-    return f"H{uuid7().hex[10:].upper()}"
 
 
 async def test_quotes_begin_with_a_snapshot_and_go_on_with_deltas_in_sequence(hub: Hub, publish: Any) -> None:
@@ -154,157 +77,6 @@ async def test_readers_with_the_same_question_get_the_same_text_made_once(hub: H
     assert len({id(reader.texts[-1]) for reader in readers}) == 1
 
 
-async def test_readers_are_spread_over_the_second(hub: Hub, publish: Any) -> None:
-    one = symbol()
-    readers = [Reader(hub) for _ in range(100)]
-    assert [len(hub._data.due(turn)) for turn in range(50)] == [0] * 50
-    for reader in readers:
-        reader.client.subscribe_quotes([one], rate=1)
-    assert [len(hub._data.due(turn)) for turn in range(50)] == [2] * 50
-
-
-async def test_a_reader_that_reads_slowly_is_skipped_and_then_gets_the_latest(hub: Hub, publish: Any) -> None:
-    one = symbol()
-    reader, quick = Reader(hub), Reader(hub)
-    await hub.connected()
-    for each in (reader, quick):
-        each.client.subscribe_quotes([one], rate=10)
-    await eventually(lambda: reader.of("quotes", "snapshot"))
-    reader.gate.clear()
-    for number in range(30):
-        await publish(channels.PRICES, [price(one, str(100 + number))])
-        await asyncio.sleep(0.02)
-    await eventually(lambda: quick.last(one) == "129")
-    reader.gate.set()
-    await eventually(lambda: reader.last(one) == "129")
-    deltas = reader.of("quotes")
-    assert len(deltas) <= 2
-    assert all(later["prev"] == earlier["seq"] for earlier, later in pairwise(deltas))
-
-
-async def test_a_reader_that_is_stuck_is_dropped_with_4408_and_the_others_go_on(
-    hub: Hub, publish: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(hub_client, "STUCK_SECONDS", 0.3)
-    one = symbol()
-    stuck, quick = Reader(hub), Reader(hub)
-    await hub.connected()
-    for each in (stuck, quick):
-        each.client.subscribe_quotes([one], rate=10)
-    stuck.gate.clear()
-    await publish(channels.PRICES, [price(one)])
-    await eventually(lambda: stuck.closed_with == 4408)
-    await publish(channels.PRICES, [price(one, "200")])
-    await eventually(lambda: quick.last(one) == "200")
-    assert quick.closed_with is None
-    assert stuck.client not in hub._clients
-
-
-async def test_a_line_is_written_to_at_once_and_a_task_sends_only_what_it_did_not_take(hub: Hub, publish: Any) -> None:
-    one = symbol()
-    reader = Reader(hub, has_line=True)
-    await hub.connected()
-    await publish(channels.PRICES, [price(one, "100")])
-    await eventually(lambda: one in hub.board.prices)
-    reader.client.subscribe_quotes([one], rate=10, reply_to=1)
-    kinds = [frame.get("op") or frame["type"] for frame in reader.frames]
-    assert [kind for kind in kinds if kind != "hb"] == ["ack", "snapshot"]
-    reader.gate.clear()
-    told = len(reader.frames)
-    for number in range(3):
-        reader.client.reply({"op": "pong", "id": number})
-    await publish(channels.PRICES, [price(one, "101")])
-    await eventually(lambda: hub.board.prices[one].last == 101)
-    await asyncio.sleep(0.15)
-    assert len(reader.frames) == told
-    reader.gate.set()
-    await eventually(lambda: reader.last(one) == "101")
-    assert [frame["id"] for frame in reader.ops("pong")] == [0, 1, 2]
-    assert reader.tasks == 3
-    await publish(channels.PRICES, [price(one, "102")])
-    await eventually(lambda: reader.last(one) == "102")
-    assert reader.tasks == 3
-    deltas = reader.of("quotes")
-    assert all(later["prev"] == earlier["seq"] for earlier, later in pairwise(deltas))
-
-
-async def test_readers_at_rest_hold_no_task(hub: Hub, publish: Any) -> None:
-    readers = [Reader(hub, has_line=has_line) for has_line in (True, False) for _ in range(10)]
-    await hub.connected()
-    before = len(asyncio.all_tasks())
-    for reader in readers:
-        reader.client.subscribe_quotes([symbol()], rate=10)
-    await eventually(lambda: all(reader.of("quotes", "snapshot") for reader in readers))
-    await eventually(lambda: len(asyncio.all_tasks()) == before)
-
-
-async def test_who_takes_not_even_the_goodbye_is_cut_off(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub_client, "STUCK_SECONDS", 0.1)
-    monkeypatch.setattr(hub_client, "CLOSE_SECONDS", 0.1)
-    reader = Reader(hub, has_line=True)
-    reader.gate.clear()
-
-    async def wait_for_reader(code: int) -> None:
-        await reader.gate.wait()
-
-    monkeypatch.setattr(reader.client, "_close", wait_for_reader)
-    reader.client.reply({"op": "pong"})
-    await eventually(lambda: reader.is_cut)
-    assert reader.client not in hub._clients
-
-
-async def test_a_process_takes_no_more_readers_than_it_has_files_for(hub: Hub) -> None:
-    hub.most_readers = 2
-    first, _ = Reader(hub), Reader(hub)
-    with pytest.raises(TooManyConnections) as refused:
-        Reader(hub)
-    assert refused.value.code == 4503
-    first.client.leave()
-    Reader(hub)
-
-
-async def test_the_hub_reports_its_readers_and_what_memory_they_take(hub: Hub) -> None:
-    assert hub.load()["bytes_per_reader"] == 0
-    held = [Reader(hub) for _ in range(10)]
-    ballast = bytearray(64_000_000)  # in one piece, which no memory that was freed before has room for
-    load = hub.load()
-    assert load["readers"] == len(held)
-    assert load["bytes_per_reader"] > 0.5 * len(ballast) / len(held)
-    assert load["resident_bytes"] > len(ballast)
-
-
-async def test_a_reader_whose_connection_breaks_is_forgotten(hub: Hub) -> None:
-    async def broken(_: str) -> None:
-        raise ConnectionResetError
-
-    async def close(_: int) -> None:
-        """Close nothing."""
-
-    client = hub.join(broken, close, uuid7())
-    client.subscribe_account(uuid7())
-    client.reply({"op": "pong"})
-    await eventually(lambda: client not in hub._clients)
-    assert hub.accounts_watched() == []
-
-
-async def test_one_person_has_a_limited_number_of_connections(hub: Hub) -> None:
-    person = uuid7()
-    readers = [Reader(hub, person) for _ in range(hub_module.CONNECTIONS_PER_USER)]
-    with pytest.raises(TooManyConnections) as refused:
-        Reader(hub, person)
-    assert refused.value.code == 4429
-    Reader(hub)
-    readers[0].client.leave()
-    readers[0].client.leave()
-    Reader(hub, person)
-
-
-async def test_heartbeats_come_every_few_seconds(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    reader = Reader(hub)
-    await eventually(lambda: reader.ops("hb"), seconds=hub_module.HEARTBEAT_SECONDS + 2)
-    assert reader.ops("hb")[0]["ts"].endswith("Z")
-
-
 async def test_depth_follows_one_book(hub: Hub, publish: Any) -> None:
     one = symbol()
     levels = {"bids": [(Decimal("99.5"), Decimal(3))], "asks": [(Decimal(101), Decimal(2))]}
@@ -344,109 +116,6 @@ async def test_the_last_state_of_a_candle_is_not_lost_when_the_next_one_begins(h
     assert reader.of("candles")[0]["candle"]["v"] == "5"
 
 
-# Accounts
-
-
-def message(account: str, prev: int, seq: int) -> dict[str, object]:
-    events = [{"type": "order.accepted", "account_sequence": n} for n in range(prev + 1, seq + 1)]
-    return {"account_id": account, "seq": seq, "prev": prev, "events": events, "orders": [{"id": seq}], "positions": []}
-
-
-async def follow(hub: Hub, account: str, sequence: int) -> Reader:
-    reader = Reader(hub)
-    reader.client.subscribe_account(account)
-    await hub.connected()
-    reader.client.start_account(
-        account, {"op": "ack", "seq": sequence}, {"type": "snapshot", "ch": "account"}, sequence
-    )
-    return reader
-
-
-def sequences(reader: Reader) -> list[int]:
-    return [event["account_sequence"] for delta in reader.of("account") for event in delta["events"]]
-
-
-async def test_events_that_happen_while_the_snapshot_is_read_follow_it_once(hub: Hub, publish: Any) -> None:
-    account = str(uuid7())
-    reader = Reader(hub)
-    reader.client.subscribe_account(account)
-    await hub.connected()
-    for seq in (4, 5, 6):
-        await publish(channels.account_channel(account), message(account, seq - 1, seq))
-    await asyncio.sleep(0.2)
-    assert [frame for frame in reader.frames if frame.get("op") != "hb"] == []
-    reader.client.start_account(account, {"op": "ack"}, {"type": "snapshot", "ch": "account", "seq": 5}, 5)
-    await publish(channels.account_channel(account), message(account, 6, 8))
-    await eventually(lambda: len(reader.of("account")) == 2)
-    kinds = [frame.get("op") or frame["type"] for frame in reader.frames]
-    assert [kind for kind in kinds if kind != "hb"] == ["ack", "snapshot", "delta", "delta"]
-    assert [(delta["prev"], delta["seq"]) for delta in reader.of("account")] == [(5, 6), (6, 8)]
-    assert sequences(reader) == [6, 7, 8]
-    assert reader.of("account")[0]["orders"] == [{"id": 6}]
-
-
-async def test_a_redelivered_message_is_passed_over_and_an_overlapping_one_joined_on(hub: Hub, publish: Any) -> None:
-    account = str(uuid7())
-    reader = await follow(hub, account, 5)
-    for prev, seq in ((4, 6), (5, 6), (5, 7), (7, 8)):
-        await publish(channels.account_channel(account), message(account, prev, seq))
-    await eventually(lambda: reader.of("account") and reader.of("account")[-1]["seq"] == 8)
-    assert [(delta["prev"], delta["seq"]) for delta in reader.of("account")] == [(5, 6), (6, 7), (7, 8)]
-
-
-async def test_a_gap_ends_the_subscription_with_a_resync(hub: Hub, publish: Any) -> None:
-    account = str(uuid7())
-    reader = await follow(hub, account, 5)
-    await publish(channels.account_channel(account), message(account, 6, 7))
-    resync = (await eventually(lambda: reader.ops("resync")))[0]
-    assert (resync["reason"], resync["account_id"]) == ("gap", account)
-    assert hub.accounts_watched() == []
-
-
-async def test_account_events_are_never_conflated_up_to_a_bound_and_then_the_reader_starts_over(
-    hub: Hub, publish: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(hub_client, "ACCOUNT_BOUND", 50)
-    patient, overrun = str(uuid7()), str(uuid7())
-    readers = {account: await follow(hub, account, 0) for account in (patient, overrun)}
-    await eventually(lambda: all(reader.of("account", "snapshot") for reader in readers.values()))
-    for reader in readers.values():
-        reader.gate.clear()
-    for account, count in ((patient, 40), (overrun, 60)):
-        for seq in range(1, count + 1):
-            await publish(channels.account_channel(account), message(account, seq - 1, seq))
-    await eventually(lambda: overrun not in hub.accounts_watched())
-    for reader in readers.values():
-        reader.gate.set()
-    await eventually(lambda: len(sequences(readers[patient])) == 40)
-    assert sequences(readers[patient]) == list(range(1, 41))
-    assert (await eventually(lambda: readers[overrun].ops("resync")))[0]["reason"] == "slow_consumer"
-
-
-async def test_events_of_an_account_reach_its_own_readers_alone(hub: Hub, publish: Any) -> None:
-    mine, theirs = str(uuid7()), str(uuid7())
-    reader, other = await follow(hub, mine, 0), await follow(hub, theirs, 0)
-    await publish(channels.account_channel(mine), message(mine, 0, 1))
-    await eventually(lambda: reader.of("account"))
-    await asyncio.sleep(0.1)
-    assert other.of("account") == []
-
-
-async def test_valuations_conflate(hub: Hub) -> None:
-    account = str(uuid7())
-    reader = await follow(hub, account, 0)
-    await eventually(lambda: reader.of("account", "snapshot"))
-    reader.gate.clear()
-    reader.client.reply({"op": "pong"})
-    await asyncio.sleep(0.05)
-    for number in range(5):
-        hub.value_account(account, {"account": {"equity": str(number)}, "positions": []})
-    reader.gate.set()
-    await eventually(lambda: reader.of("account", "valuation"))
-    await asyncio.sleep(0.05)
-    assert [frame["account"]["equity"] for frame in reader.of("account", "valuation")] == ["4"]
-
-
 async def test_an_unreadable_message_is_passed_over(hub: Hub, publish: Any) -> None:
     one = symbol()
     reader, account = Reader(hub), str(uuid7())
@@ -464,19 +133,6 @@ async def _kill_subscribers() -> None:
     admin = redis.Redis.from_url(django_settings.REDIS_URL)
     await admin.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
     await admin.aclose()
-
-
-async def test_a_hub_in_a_quiet_market_goes_on_receiving(
-    hub: Hub, publish: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(hub_module, "QUIET_SECONDS", 0.1)
-    account = str(uuid7())
-    reader = await follow(hub, account, 0)
-    epoch = hub.epoch
-    await asyncio.sleep(0.5)
-    await publish(channels.account_channel(account), message(account, 0, 1))
-    await eventually(lambda: reader.of("account"))
-    assert hub.epoch == epoch
 
 
 async def test_when_redis_was_lost_every_reader_starts_over_under_a_new_epoch(hub: Hub, publish: Any) -> None:

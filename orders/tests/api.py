@@ -12,6 +12,7 @@ from django.test import Client
 
 from accounts import services
 from accounts.selectors import account_by_id
+from orders.tests.desk import rows
 from positions.tests.helpers import BY, new_account
 from trading_portal.kernel import clock
 
@@ -55,6 +56,11 @@ def new_caller(*, cash: str = "1000000", account_id: UUID | None = None, **optio
         **options,
     )
     return Caller(account_id, key.key_id, key.secret)
+
+
+def stored(caller: Caller) -> int:
+    """Return how many orders the caller's account has."""
+    return rows("SELECT count(*) FROM orders_order WHERE account_id = %s", caller.account_id)[0][0]
 
 
 def assert_problem(response: Any, status: int, code: int) -> dict[str, Any]:

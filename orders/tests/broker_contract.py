@@ -6,7 +6,6 @@ and a contract test that needs it names that reason when it is left out.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
@@ -14,16 +13,17 @@ from uuid import uuid4
 
 import pytest
 
-from orders.brokers.protocol import VenueGone, VenueOrder
-from orders.domain.reports import VenueReport
+from orders.brokers.protocol import VenueOrder
 from orders.domain.types import OrderType, TimeInForce
+from orders.tests.changes_contract import ChangesContract
+from orders.tests.line_contract import LineContract
 from orders.tests.venue_line import Line, everything, replacing
 from orders.tests.venue_script import Ability, VenueScript, needs
 from positions.domain.types import Side
 
 
 @pytest.mark.django_db
-class BrokerContract:
+class BrokerContract(ChangesContract, LineContract):
     """What holds at every venue; the venue's own class brings the fixture `driver`, a VenueScript."""
 
     @pytest.fixture
@@ -154,139 +154,6 @@ class BrokerContract:
         line.until(lambda: line.filled(resting) == 10)
         assert line.once(resting) == ["new", "trade", "trade"]
 
-    # Cancel
-
-    def test_a_cancel_ends_an_order_and_keeps_what_was_filled(self, driver, line, resting):
-        driver.fill(resting, "4", "89.5")
-        line.until_kinds(resting, "new", "trade")
-        line.cancel(resting)
-        line.until_kinds(resting, "new", "trade", "canceled")
-
-    def test_a_cancel_comes_too_late_for_a_filled_order(self, driver, line, resting):
-        driver.fill(resting, "10", "89.5")
-        line.until_kinds(resting, "new", "trade")
-        line.cancel(resting)
-        line.until_kinds(resting, "new", "trade", "cancel_rejected")
-
-    def test_a_cancel_of_an_order_the_venue_does_not_know_is_rejected(self, line, order):
-        unknown = order("buy", "10")
-        line.cancel(unknown)
-        line.until_kinds(unknown, "cancel_rejected")
-
-    def test_a_cancel_sent_again_is_answered_again_and_changes_nothing(self, line, resting):
-        line.cancel(resting)
-        line.until_kinds(resting, "new", "canceled")
-        line.cancel(resting)
-        line.until_kinds(resting, "new", "canceled", "canceled")
-        assert len({r.exec_id for r in line.of(resting)}) == 2
-
-    def test_a_venue_may_refuse_a_cancel_and_work_on(self, driver, line, resting):
-        needs(driver, Ability.REFUSE_CANCEL)
-        driver.refuse_cancel()
-        line.cancel(resting)
-        line.until_kinds(resting, "new", "cancel_rejected")
-        driver.fill(resting, "10", "89.5")
-        line.until_kinds(resting, "new", "cancel_rejected", "trade")
-
-    def test_a_venue_may_cancel_an_order_unasked(self, driver, line, resting):
-        needs(driver, Ability.CANCEL_UNASKED)
-        driver.cancel_unasked(resting)
-        line.until_kinds(resting, "new", "canceled")
-
-    def test_a_fill_that_crossed_the_cancel_is_reported_all_the_same(self, driver, line, resting):
-        needs(driver, Ability.FILL_LATE)
-        line.cancel(resting)
-        line.until_kinds(resting, "new", "canceled")
-        driver.fill(resting, "10", "89.5")
-        line.until_kinds(resting, "new", "canceled", "trade")
-
-    # Replace
-
-    def test_a_replace_changes_what_works_and_its_answer_names_the_request(self, driver, line, resting):
-        needs(driver, Ability.REPLACE)
-        asked = replacing(resting, "15", "91")
-        line.replace(asked)
-        line.until_kinds(resting, "new", "replaced")
-        answer = line.of(resting)[1]
-        assert (answer.request_id, answer.quantity, answer.price) == (asked.request_id, 15, 91)
-        driver.fill(resting, "15", "90.5")
-        line.until(lambda: line.filled(resting) == 15)
-
-    def test_the_quantity_of_a_replace_counts_what_was_filled_before(self, driver, line, resting):
-        needs(driver, Ability.REPLACE)
-        driver.fill(resting, "4", "89.5")
-        line.until_kinds(resting, "new", "trade")
-        line.replace(replacing(resting, "7", "90"))
-        line.until_kinds(resting, "new", "trade", "replaced")
-        driver.fill(resting, "3", "89.4")
-        line.until(lambda: line.filled(resting) == 7)
-        line.cancel(resting)
-        line.until_kinds(resting, "new", "trade", "replaced", "trade", "cancel_rejected")
-
-    def test_an_order_can_be_replaced_again_and_canceled(self, driver, line, resting):
-        needs(driver, Ability.REPLACE)
-        line.replace(replacing(resting, "12", "90"))
-        line.until_kinds(resting, "new", "replaced")
-        line.replace(replacing(resting, "11", "89"))
-        line.until_kinds(resting, "new", "replaced", "replaced")
-        line.cancel(resting)
-        line.until_kinds(resting, "new", "replaced", "replaced", "canceled")
-
-    def test_a_replace_sent_again_is_answered_again_and_changes_nothing(self, driver, line, resting):
-        needs(driver, Ability.REPLACE)
-        asked = replacing(resting, "12", "90")
-        line.replace(asked)
-        line.until_kinds(resting, "new", "replaced")
-        line.replace(asked)
-        line.until_kinds(resting, "new", "replaced", "replaced")
-        assert line.once(resting) == ["new", "replaced"]
-
-    def test_a_replace_of_an_order_that_has_ended_or_was_never_heard_of_is_rejected(self, driver, line, order, resting):
-        needs(driver, Ability.REPLACE)
-        driver.fill(resting, "10", "89.5")
-        line.until_kinds(resting, "new", "trade")
-        late, lost = replacing(resting, "10", "89"), replacing(order("buy", "1"), "2", "90")
-        line.replace(late, lost)
-        line.until_kinds(resting, "new", "trade", "replace_rejected")
-        line.until(lambda: any(report.request_id == lost.request_id for report in line.reports))
-        answers = [report for report in line.reports if report.request_id]
-        assert {(a.order_id, a.request_id, a.kind.value) for a in answers} == {
-            (late.order_id, late.request_id, "replace_rejected"),
-            (lost.order_id, lost.request_id, "replace_rejected"),
-        }
-
-    def test_a_venue_may_refuse_a_replace_and_work_on(self, driver, line, resting):
-        needs(driver, Ability.REPLACE, Ability.REFUSE_REPLACE)
-        driver.refuse_replace()
-        asked = replacing(resting, "12", "90")
-        line.replace(asked)
-        line.until_kinds(resting, "new", "replace_rejected")
-        assert line.of(resting)[1].request_id == asked.request_id
-        driver.fill(resting, "10", "89.5")
-        line.until_kinds(resting, "new", "replace_rejected", "trade")
-
-    # Busts and corrections
-
-    def test_a_bust_names_the_fill_it_takes_back(self, driver, line, resting):
-        needs(driver, Ability.BUST)
-        driver.fill(resting, "4", "89.5")
-        line.until_kinds(resting, "new", "trade")
-        driver.bust(resting)
-        line.until_kinds(resting, "new", "trade", "trade_cancel")
-        _, trade, bust = line.of(resting)
-        assert bust.ref_exec_id == trade.exec_id
-        assert bust.exec_id not in (None, trade.exec_id)
-
-    def test_a_correction_names_the_fill_it_corrects(self, driver, line, resting):
-        needs(driver, Ability.CORRECT)
-        driver.fill(resting, "4", "89.5")
-        line.until_kinds(resting, "new", "trade")
-        driver.correct(resting, "3", "89.4")
-        line.until_kinds(resting, "new", "trade", "trade_correct")
-        _, trade, correction = line.of(resting)
-        assert correction.ref_exec_id == trade.exec_id
-        assert (correction.quantity, correction.price) == (3, Decimal("89.4"))
-
     # Query and drop copy
 
     def test_a_query_returns_every_report_so_far_and_says_what_was_never_heard_of(self, driver, line, order, resting):
@@ -327,108 +194,3 @@ class BrokerContract:
             assert [r.kind.value for r in everything(again, before[1])[0]] == ["trade"]
         finally:
             again.close()
-
-    # The line
-
-    def test_reports_come_in_the_venues_order_from_a_thread_of_the_adapters_own(self, driver, line, order):
-        orders = [order("buy", "1", "90") for _ in range(10)]
-        line.submit(*orders)
-        line.until(lambda: len(line.reports) == 10)
-        for number, each in enumerate(orders):
-            driver.fill(each, "1", f"89.{number + 1}")
-        line.until(lambda: len(line.reports) == 20)
-        assert line.threads
-        assert line.threads.isdisjoint({"line", threading.main_thread().name})
-        assert [r.executed_at for r in line.reports[10:]] == sorted(r.executed_at for r in line.reports[10:])
-        assert all(line.kinds(each) == ["new", "trade"] for each in orders)
-
-    def test_orders_work_on_after_the_adapter_was_stopped_and_started(self, line, order, driver, resting):
-        ended = order("buy", "10", "90", "gtc")
-        line.submit(ended)
-        line.until_kinds(ended, "new")
-        line.cancel(ended)
-        line.until_kinds(ended, "new", "canceled")
-        line.run(line.adapter.stop())
-        again = Line(driver.adapter())
-        try:
-            driver.fill(resting, "10", "89.5")
-            again.until_once(resting, "trade")
-            again.submit(ended)
-            again.until_kinds(ended, "new", "canceled")
-            assert [r.exec_id for r in again.of(ended)] == [r.exec_id for r in line.of(ended)]
-        finally:
-            again.close()
-
-    def test_a_stopped_adapter_refuses_to_send(self, line, order):
-        line.run(line.adapter.stop())
-        with pytest.raises(VenueGone):
-            line.submit(order("buy", "1"))
-
-    def test_what_happened_while_the_line_was_cut_is_told_once_it_is_mended(self, driver, line, resting):
-        needs(driver, Ability.CUT)
-        driver.cut()
-        driver.fill(resting, "4", "89.5")
-        driver.fill(resting, "6", "89.4")
-        driver.mend()
-        line.until(lambda: line.filled(resting) == 10)
-        assert line.once(resting) == ["new", "trade", "trade"]
-        assert [r.kind.value for r in line.copied(resting)] == ["new", "trade", "trade"]
-
-    def test_an_order_sent_over_a_cut_line_is_in_doubt_and_never_rejected(self, driver, line, order):
-        needs(driver, Ability.CUT)
-        driver.cut()
-        sent = order("buy", "10", "90")
-        line.attempt(lambda: line.submit(sent))
-        driver.mend()
-        line.until(lambda: _reached(line))
-        line.submit(sent)
-        line.until(lambda: bool(line.of(sent)))
-        assert set(line.once(sent)) == {"new"}
-
-    def test_an_adapter_that_cannot_connect_says_so_and_can_be_started_again(self, driver, order):
-        needs(driver, Ability.CUT)
-        driver.cut()
-        with pytest.raises((OSError, VenueGone)):
-            Line(driver.adapter())
-        driver.mend()
-        line = Line(driver.adapter())
-        try:
-            sent = order("buy", "10", "90")
-            line.submit(sent)
-            line.until_kinds(sent, "new")
-        finally:
-            line.close()
-
-    def test_an_answer_that_is_lost_leaves_doubt_which_a_query_ends(self, driver, line, order):
-        needs(driver, Ability.LOSE_ANSWER)
-        driver.lose_answer()
-        sent = order("buy", "10", "90")
-        line.attempt(lambda: line.submit(sent))
-        assert "rejected" not in line.kinds(sent)
-        found: list[VenueReport] = []
-        line.until(lambda: bool(found.extend(line.query(sent)) or found))
-        assert {report.kind.value for report in found} == {"new"}
-        line.submit(sent)
-        driver.fill(sent, "10", "89.5")
-        line.until(lambda: line.filled(sent) == 10)
-        assert set(line.once(sent)) == {"new", "trade"}
-
-    def test_a_message_that_was_lost_may_be_sent_again(self, driver, line, order):
-        needs(driver, Ability.LOSE_MESSAGE)
-        driver.lose_message()
-        sent = order("buy", "10", "90")
-        line.attempt(lambda: line.submit(sent))
-        assert {report.kind.value for report in line.query(sent)} <= {"status_unknown_order"}
-        assert line.kinds(sent) == []
-        line.submit(sent)
-        line.until(lambda: bool(line.of(sent)))
-        driver.fill(sent, "10", "89.5")
-        line.until(lambda: line.filled(sent) == 10)
-        assert line.once(sent) == ["new", "trade"]
-
-
-def _reached(line: Line) -> bool:
-    """Tell whether the venue answers again."""
-    doubts = len(line.doubts)
-    line.attempt(lambda: line.run(line.adapter.query([uuid4()])))
-    return len(line.doubts) == doubts

@@ -12,16 +12,13 @@ from accounts.selectors import account_by_id
 from orders.api import views
 from orders.domain.reports import ReportKind
 from orders.tests.api import assert_problem, new_caller
-from orders.tests.desk import Desk
-from risk.tests.helpers import limit_row
+from orders.tests.replacing import one_name_desk
 from trading_portal.kernel.ids import uuid7
 
 
 @pytest.fixture
 def desk():
-    found = Desk(cash="10000")
-    limit_row("concentration", "1", found.account)
-    return found
+    return one_name_desk()
 
 
 @pytest.fixture

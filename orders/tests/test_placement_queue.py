@@ -1,56 +1,29 @@
 """The queue: everybody gets the answer to what they asked, whatever happens to those beside them."""
 
 import asyncio
-import threading
 import time
-from decimal import Decimal
 
 import pytest
-from django.db import DataError, OperationalError, connection
+from django.db import connection
 from msgspec.structs import replace
-from psycopg.errors import LockNotAvailable
 
 from accounts.domain.rates import RateAnswer
-from accounts.services import api_key_create, api_key_revoke
+from accounts.services import api_key_revoke
 from orders import services
-from orders.domain.commands import OrderFields
 from orders.domain.errors import KeyForbidden, KeyNotAccepted, RateLimited
-from orders.domain.types import OrderType, TimeInForce
 from orders.services.authorising import KeyedOrders, LetIn, keyed_orders_let_in
 from orders.services.queue import PlacementQueue, placement_queue
 from orders.tests.desk import Desk, rows
-from positions.domain.types import Side
+from orders.tests.queueing import Gate, Key
 from positions.tests.helpers import BY
 from trading_portal.kernel import clock
-from trading_portal.kernel.errors import NotFound, Unavailable, reason
+from trading_portal.kernel.errors import Unavailable, reason
 from trading_portal.kernel.ids import uuid7
 
 
 @pytest.fixture
 def desk():
     return Desk()
-
-
-@pytest.fixture
-def queue():
-    queue = PlacementQueue()
-    yield queue
-    assert queue.stop()
-
-
-class Gate:
-    """Place orders for real, but only once it is opened; remember the batches."""
-
-    def __init__(self, desk):
-        self.desk = desk
-        self.opened, self.entered = threading.Event(), threading.Event()
-        self.batches = []
-
-    def __call__(self, *, commands, at):
-        self.batches.append(len(commands))
-        self.entered.set()
-        assert self.opened.wait(20)
-        return services.orders_place(commands=commands, at=at, venue=self.desk.venue)
 
 
 async def test_many_requests_at_once_get_each_their_own_answer(desk, queue):
@@ -106,156 +79,6 @@ async def test_a_full_queue_refuses_at_once_and_loses_nothing(desk):
     assert queue.stop()
 
 
-async def test_a_batch_that_fails_is_split_until_the_culprit_is_alone(desk):
-    poison = desk.command(quantity="777")
-    sizes = []
-
-    def place(*, commands, at):
-        sizes.append(len(commands))
-        if poison in commands:
-            raise DataError("a poison order")
-        return services.orders_place(commands=commands, at=at, venue=desk.venue)
-
-    gate = threading.Event()
-    queue = PlacementQueue(place=lambda **asked: (gate.wait(20), place(**asked))[1])
-    blocker = asyncio.ensure_future(queue.place(desk.command()))
-    await asyncio.sleep(0.1)
-    commands = [desk.command() for _ in range(7)]
-    commands.insert(3, poison)
-    waiting = [asyncio.ensure_future(queue.place(command)) for command in commands]
-    await asyncio.sleep(0)
-    gate.set()
-    answers = await asyncio.gather(blocker, *waiting, return_exceptions=True)
-    failed = [answer for answer in answers if isinstance(answer, Exception)]
-    assert [error.reason.code for error in failed] == ["PLACEMENT_FAILED"]
-    assert answers.index(failed[0]) == 4
-    assert sizes == [1, 8, 4, 2, 2, 1, 1, 4]
-    assert queue.stop()
-
-
-async def test_an_unknown_account_fails_alone(desk, queue):
-    answers = await asyncio.gather(
-        queue.place(desk.command()),
-        queue.place(desk.command(account_id=uuid7())),
-        queue.place(desk.command()),
-        return_exceptions=True,
-    )
-    assert isinstance(answers[1], NotFound)
-    assert [answers[0].status, answers[2].status] == ["accepted", "accepted"]
-
-
-async def test_a_lost_connection_is_tried_again_once(desk):
-    lost = [OperationalError("gone")]
-
-    def place(*, commands, at):
-        if lost:
-            raise lost.pop()
-        return services.orders_place(commands=commands, at=at, venue=desk.venue)
-
-    queue = PlacementQueue(place=place)
-    assert (await queue.place(desk.command())).status == "accepted"
-    assert queue.stop()
-
-
-async def placed_together(desk, place, commands):
-    """Return the answers to commands that a queue placed as one batch."""
-    gate = threading.Event()
-    queue = PlacementQueue(place=lambda **asked: (gate.wait(20), place(**asked))[1])
-    blocker = asyncio.ensure_future(queue.place(desk.command()))
-    await asyncio.sleep(0.1)
-    waiting = [asyncio.ensure_future(queue.place(command)) for command in commands]
-    await asyncio.sleep(0)
-    gate.set()
-    answers = await asyncio.gather(*waiting, return_exceptions=True)
-    assert (await blocker).status == "accepted"
-    assert queue.stop()
-    return [answer.reason.code if isinstance(answer, Unavailable) else answer.status for answer in answers]
-
-
-@pytest.mark.parametrize("away", [OperationalError("gone"), Unavailable(reason("PRICES_UNREADABLE"), "Not now.")])
-async def test_what_a_part_has_committed_is_told_although_nobody_can_decide_the_rest(desk, away):
-    commands = [desk.command() for _ in range(4)]
-
-    def place(*, commands: list, at, whole=tuple(commands)):
-        if len(commands) == len(whole):
-            raise DataError("something in here")
-        if whole[-1] in commands:
-            raise away
-        return services.orders_place(commands=commands, at=at, venue=desk.venue)
-
-    told = await placed_together(desk, place, commands)
-    refused = "PLACEMENT_FAILED" if isinstance(away, OperationalError) else "PRICES_UNREADABLE"
-    assert told == ["accepted", "accepted", refused, refused]
-
-
-async def test_a_transaction_that_the_server_ends_twice_is_split_until_the_culprit_is_alone(desk):
-    slow = desk.command(quantity="777")
-
-    def place(*, commands, at):
-        if slow in commands:
-            raise OperationalError("canceling statement due to lock timeout") from LockNotAvailable()
-        return services.orders_place(commands=commands, at=at, venue=desk.venue)
-
-    told = await placed_together(desk, place, [desk.command(), slow, desk.command()])
-    assert told == ["accepted", "PLACEMENT_FAILED", "accepted"]
-
-
-async def test_a_key_that_is_not_accepted_is_told_so_although_nobody_can_decide_the_rest(desk):
-    def place(*, commands, at):
-        raise OperationalError("gone")
-
-    def let_in(batch, *, at):
-        return [KeyNotAccepted() for _ in batch]
-
-    gate = threading.Event()
-    queue = PlacementQueue(place=lambda **asked: (gate.wait(20), place(**asked))[1], let_in=let_in)
-    blocker = asyncio.ensure_future(queue.place(desk.command()))
-    await asyncio.sleep(0.1)
-    keyed = KeyedOrders(("key", "secret"), "127.0.0.1", (), "api", uuid7(), clock.now())
-    unknown = asyncio.ensure_future(queue.place_all(keyed))
-    beside = asyncio.ensure_future(queue.place(desk.command()))
-    await asyncio.sleep(0)
-    gate.set()
-    answers = await asyncio.gather(blocker, unknown, beside, return_exceptions=True)
-    assert [type(answer) for answer in answers] == [Unavailable, KeyNotAccepted, Unavailable]
-    assert queue.stop()
-
-
-async def test_a_database_that_stays_away_is_said_to_be_unavailable_and_the_queue_lives_on(desk):
-    is_away = True
-
-    def place(*, commands, at):
-        if is_away:
-            raise OperationalError("gone")
-        return services.orders_place(commands=commands, at=at, venue=desk.venue)
-
-    queue = PlacementQueue(place=place)
-    with pytest.raises(Unavailable) as refused:
-        await queue.place(desk.command())
-    assert refused.value.status == 503
-    is_away = False
-    assert (await queue.place(desk.command())).status == "accepted"
-    assert queue.stop()
-
-
-def test_a_connection_that_the_server_killed_is_replaced(desk):
-    backends = []
-
-    def place(*, commands, at):
-        backends.append(rows("SELECT pg_backend_pid()")[0][0])
-        return services.orders_place(commands=commands, at=at, venue=desk.venue)
-
-    queue = PlacementQueue(place=place)
-    queue.place_blocking((desk.command(),))
-    with connection.cursor() as cursor:
-        cursor.execute("SET ROLE NONE")
-        cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [backends[0]])
-        cursor.execute("RESET ROLE")
-    assert queue.place_blocking((desk.command(),)).placements[0].status == "accepted"
-    assert backends[-1] != backends[0]
-    assert queue.stop()
-
-
 async def test_stopping_answers_what_waits_and_refuses_what_is_new(desk):
     gate = Gate(desk)
     queue = PlacementQueue(place=gate)
@@ -303,37 +126,6 @@ def test_answers_for_a_loop_that_is_closed_are_dropped(desk, queue):
 
 def test_a_process_has_one_queue():
     assert placement_queue() is placement_queue()
-
-
-def fields(desk, quantity="1"):
-    return OrderFields(
-        symbol=desk.symbol,
-        side=Side.BUY,
-        order_type=OrderType.LIMIT,
-        time_in_force=TimeInForce.GTC,
-        quantity=Decimal(quantity),
-        limit_price=Decimal(100),
-    )
-
-
-class Key:
-    """An API key of a desk's account."""
-
-    def __init__(self, desk, **changes):
-        (owner,) = rows("SELECT owner_id FROM accounts_tradingaccount WHERE id = %s", desk.account)[0]
-        given = {"name": "test", "scopes": ["trading"], "by": BY, "at": clock.now(), **changes}
-        self.key = api_key_create(user_id=owner, account_id=desk.account, **given)
-        self.desk = desk
-
-    def orders(self, *quantities, secret=None, address="10.0.0.1"):
-        return KeyedOrders(
-            credentials=(self.key.key_id, secret or self.key.secret),
-            address=address,
-            orders=tuple(fields(self.desk, quantity) for quantity in quantities or ("1",)),
-            source="api",
-            correlation_id=uuid7(),
-            placed_at=clock.now(),
-        )
 
 
 def test_orders_with_a_key_are_placed_in_its_account_and_in_its_name(desk, queue):

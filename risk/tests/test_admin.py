@@ -16,7 +16,6 @@ from risk.tests.helpers import (
     codes,
     decide,
     events,
-    firm,
     hold,
     limit_row,
     new_account,
@@ -28,28 +27,14 @@ from risk.tests.helpers import (
 )
 from trading_portal.kernel import clock
 
+pytestmark = pytest.mark.usefixtures("firm_limits")
 STYLE_OR_SCRIPT = re.compile(r"<style|\sstyle=|\son[a-z]+=|<script(?![^>]*\ssrc=)[^>]*>\s*\S", re.IGNORECASE)
-
-
-@pytest.fixture(autouse=True)
-def _firm():
-    firm()
 
 
 def signed_in(user_id) -> Client:
     client = Client()
     client.force_login(get_user_model().objects.get(id=user_id))
     return client
-
-
-@pytest.fixture(scope="module")
-def ann(django_db_setup, django_db_blocker):
-    return officer()
-
-
-@pytest.fixture(scope="module")
-def ben(django_db_setup):
-    return officer()
 
 
 @pytest.fixture

@@ -9,8 +9,10 @@ from django.db import connection, transaction
 from risk.invariants import INVARIANTS
 from risk.models import ChangeRequest, Decision, Limit
 from risk.services import change_approve, limit_change
-from risk.tests.helpers import firm, limit_row, new_account, new_instrument, officer, order, place
+from risk.tests.helpers import limit_row, new_account, new_instrument, officer, order, place
 from trading_portal.kernel import clock
+
+pytestmark = pytest.mark.usefixtures("firm_limits")
 
 
 def hits(code, account_id):
@@ -18,11 +20,6 @@ def hits(code, account_id):
     with connection.cursor() as cursor:
         cursor.execute(sql)
         return [row for row in cursor.fetchall() if row[0] == account_id]
-
-
-@pytest.fixture(autouse=True)
-def _firm():
-    firm()
 
 
 def test_decisions_as_they_are_made_keep_to_their_limits():

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +21,8 @@ import httpx
 import psycopg
 
 from trading_portal.kernel.ids import uuid7
+from trading_portal.running import testing
+from trading_portal.running.supervisor import Supervisor
 
 ROOT = Path(__file__).parent.parent.parent
 STALE = {"PRICE_STALE", "PRICE_MISSING"}
@@ -60,13 +62,17 @@ class Partner:
     """
 
     def __init__(self, portal: dict[str, Any]) -> None:
+        self._runs = 0
+        self.move_to(portal)
+
+    def move_to(self, portal: dict[str, Any]) -> None:
+        """Go on at the address that this tells, with whatever was bought so far."""
         self.portal = portal
         headers = {
             "APCA-API-KEY-ID": portal["api"]["key_id"],
             "APCA-API-SECRET-KEY": portal["api"]["secret_key"],
         }
         self._http = httpx.Client(base_url=portal["url"], headers=headers, timeout=10)
-        self._runs = 0
 
     def order(self, number: int) -> dict[str, str]:
         """Return the n-th order of a run: a market order whose quantity no other order of the run has."""
@@ -234,3 +240,24 @@ def pid_of(portal: dict[str, Any], process: str) -> int:
 def kill(portal: dict[str, Any], process: str, signal_number: int = signal.SIGKILL) -> None:
     """Send one part of the portal a signal, -9 unless told otherwise."""
     os.kill(pid_of(portal, process), signal_number)
+
+
+@contextmanager
+def shared_by_two(
+    portal: dict[str, Any], environment: Mapping[str, str]
+) -> Iterator[tuple[Supervisor, dict[str, Any]]]:
+    """Serve a portal by two uvicorn processes on one port too, and start again what dies; yield it as they serve it."""
+    given, over = {**testing.web_environment(portal), **environment}, threading.Event()
+
+    def watch(supervisor: Supervisor) -> None:
+        while not over.is_set():
+            supervisor.turn(0.02)
+
+    with testing.web_processes(given, server="uvicorn", count=2) as (supervisor, address):
+        watching = threading.Thread(target=watch, args=(supervisor,))
+        watching.start()
+        try:
+            yield supervisor, {**portal, "url": f"http://{address}"}
+        finally:
+            over.set()
+            watching.join()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,14 +18,17 @@ from tests.drills.support import (
     assert_nothing_lost_or_doubled,
     kill,
     lift_pace,
+    shared_by_two,
     wait_until_quiet,
 )
+from trading_portal.running.supervisor import Supervisor
 from trading_portal.running.testing import running_portal
 
 # The suite runs one seed; PORTAL_DRILL_SEEDS=3 runs three.
 SEEDS = range(int(os.environ.get("PORTAL_DRILL_SEEDS", "1")))
 ORDERS = int(os.environ.get("PORTAL_DRILL_ORDERS", "500"))
 POINTS = ("venue.after_claim", "venue.after_intent", "venue.after_send", "venue.before_record")
+ENVIRONMENT = {"PORTAL_API_ORDERS_PER_MINUTE": "1000000", "PORTAL_VENUE_LEASE_SECONDS": "4"}
 PROCESSES = ("web", "venue", "relay", "feed", "worker", "valkey", "postgres")
 
 pytestmark = pytest.mark.timeout(240)
@@ -39,12 +43,7 @@ def failpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def drilled(failpoints: Path) -> Iterator[dict[str, Any]]:
-    environment = {
-        "PORTAL_FAILPOINTS": str(failpoints),
-        "PORTAL_API_ORDERS_PER_MINUTE": "1000000",
-        "PORTAL_VENUE_LEASE_SECONDS": "4",
-    }
-    with running_portal(**environment) as portal:
+    with running_portal(PORTAL_FAILPOINTS=str(failpoints), **ENVIRONMENT) as portal:
         lift_pace(portal)
         yield portal
 
@@ -52,6 +51,15 @@ def drilled(failpoints: Path) -> Iterator[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def partner(drilled: dict[str, Any]) -> Partner:
     return Partner(drilled)
+
+
+@pytest.fixture
+def twins(drilled: dict[str, Any], partner: Partner) -> Iterator[tuple[Supervisor, dict[str, Any]]]:
+    """Send the partner to two more web processes that share a port; give them, and the portal as they serve it."""
+    with shared_by_two(drilled, ENVIRONMENT) as (supervisor, portal):
+        partner.move_to(portal)
+        yield supervisor, portal
+    partner.move_to(drilled)
 
 
 def assert_recovered(portal: dict[str, Any], placed: Any) -> None:
@@ -89,3 +97,17 @@ def test_a_killed_process_loses_and_doubles_nothing(drilled, partner, process, s
         kill(drilled, process)
 
     assert_recovered(drilled, partner.place_many(ORDERS, in_the_middle=strike))
+
+
+def test_uvicorn_processes_killed_one_after_the_other_lose_and_double_nothing(partner, twins):
+    supervisor, portal = twins
+
+    def strike() -> None:
+        for name in ("web-2", "web"):
+            process = supervisor.children[name].process
+            assert process
+            os.kill(process.pid, signal.SIGKILL)
+            time.sleep(0.3)  # for a while one serves, then none
+
+    assert_recovered(portal, partner.place_many(ORDERS, in_the_middle=strike))
+    assert [child.starts for child in supervisor.children.values()] == [2, 2]
