@@ -6,9 +6,13 @@ from django.test import override_settings
 
 from orders import eventstream
 from orders.api import account_stream
+from positions.tests.helpers import new_instrument
+from risk.services import firm_defaults_ensure
 from tests.grip import KEY, NEVER, Loss
 from tests.live import SERVERS, relaying, serving
+from tests.sdk.helpers import showing
 from tests.seeded import seed
+from trading_portal.kernel import clock
 from trading_portal.running import pushpin as pushpins
 from trading_portal.running import testing
 
@@ -28,6 +32,14 @@ def either_portal(request: pytest.FixtureRequest, portal: dict[str, Any]) -> Ite
         return
     with testing.web_processes(testing.web_environment(portal), server="uvicorn", count=2) as (_, address):
         yield {**portal, "url": f"http://{address}"}
+
+
+@pytest.fixture(scope="module")
+def market(django_db_setup: None) -> Iterator[str]:
+    """Show something that trades round the clock, to be ordered under the firm's default limits; give its symbol."""
+    firm_defaults_ensure(at=clock.now())
+    with showing(new_instrument().symbol) as symbol:
+        yield symbol
 
 
 @pytest.fixture(scope="module")

@@ -16,10 +16,8 @@ import pytest
 from orders.services import orders_place
 from orders.services.queue import PlacementQueue
 from orders.tests.api import Caller, new_caller
-from positions.tests.helpers import new_instrument, rows
-from risk.services import firm_defaults_ensure
-from tests.sdk.helpers import showing, until
-from trading_portal.kernel import clock
+from positions.tests.helpers import rows
+from tests.sdk.helpers import until
 from trading_portal.kernel.ids import uuid7
 
 CAPACITY = 3
@@ -39,13 +37,6 @@ class Gate:
         self.entered.set()
         assert self.opened.wait(SECONDS)
         return orders_place(**asked)
-
-
-@pytest.fixture(scope="module")
-def market() -> Iterator[str]:
-    firm_defaults_ensure(at=clock.now())
-    with showing(new_instrument().symbol) as symbol:
-        yield symbol
 
 
 @pytest.fixture

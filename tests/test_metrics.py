@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -19,10 +19,7 @@ from orders.services.breaking import Health, venue_health_store
 from orders.services.queue import placement_queue
 from orders.tests.api import Caller, new_caller
 from orders.tests.desk import Desk
-from positions.tests.helpers import new_instrument
-from risk.services import firm_defaults_ensure
 from tests.scraping import Scrape, scraped
-from tests.sdk.helpers import showing
 from tests.test_browser_socket import session_of
 from tests.test_price_stream import client_of, publish, streaming
 from tests.test_web_processes import locked, order, wait_until, waiting_for_locks
@@ -31,13 +28,6 @@ from trading_portal.metrics import stored
 from trading_portal.metrics.requests import NO_VIEW, OTHER_METHOD
 
 CONSUMER = "browser"
-
-
-@pytest.fixture(scope="module")
-def market() -> Iterator[str]:
-    firm_defaults_ensure(at=clock.now())
-    with showing(new_instrument().symbol) as symbol:
-        yield symbol
 
 
 @pytest.fixture

@@ -17,11 +17,8 @@ import pytest
 
 from orders.tests.api import Caller, new_caller
 from orders.tests.desk import Desk
-from positions.tests.helpers import new_instrument
-from risk.services import firm_defaults_ensure
 from tests.live import SERVERS
 from tests.scraping import Scrape, scraped
-from tests.sdk.helpers import showing
 from tests.test_browser_socket import session_of
 from tests.test_price_stream import streaming
 from tests.test_web_processes import connections_of, order, wait_until
@@ -52,13 +49,6 @@ def web(request: pytest.FixtureRequest) -> Iterator[tuple[Supervisor, str]]:
 @pytest.fixture
 def caller() -> Caller:
     return new_caller()
-
-
-@pytest.fixture
-def market() -> Iterator[str]:
-    firm_defaults_ensure(at=clock.now())
-    with showing(new_instrument().symbol) as symbol:
-        yield symbol
 
 
 @pytest.fixture

@@ -18,11 +18,8 @@ import psycopg
 import pytest
 
 from orders.tests.api import Caller, new_caller
-from positions.tests.helpers import new_instrument, rows
-from risk.services import firm_defaults_ensure
+from positions.tests.helpers import rows
 from tests.live import SERVERS
-from tests.sdk.helpers import showing
-from trading_portal.kernel import clock
 from trading_portal.kernel.ids import uuid7
 from trading_portal.running import testing
 from trading_portal.running.supervisor import Supervisor
@@ -31,13 +28,6 @@ CONNECTIONS = 24
 ROUNDS = 12
 TURNS = 4
 SECONDS = 30.0
-
-
-@pytest.fixture(scope="module")
-def market() -> Iterator[str]:
-    firm_defaults_ensure(at=clock.now())
-    with showing(new_instrument().symbol) as symbol:
-        yield symbol
 
 
 @pytest.fixture(scope="module", params=SERVERS)
