@@ -6,12 +6,15 @@ from django.test import override_settings
 
 from orders import eventstream
 from orders.api import account_stream
+from orders.tests.api import Caller, new_caller
+from orders.tests.desk import Desk
 from positions.tests.helpers import new_instrument
 from risk.services import firm_defaults_ensure
 from tests.grip import KEY, NEVER, Loss
 from tests.live import SERVERS, relaying, serving
 from tests.sdk.helpers import showing
 from tests.seeded import seed
+from tests.test_browser_socket import session_of
 from trading_portal.kernel import clock
 from trading_portal.running import pushpin as pushpins
 from trading_portal.running import testing
@@ -40,6 +43,18 @@ def market(django_db_setup: None) -> Iterator[str]:
     firm_defaults_ensure(at=clock.now())
     with showing(new_instrument().symbol) as symbol:
         yield symbol
+
+
+@pytest.fixture
+def caller() -> Caller:
+    """Give an account with a key that may trade."""
+    return new_caller()
+
+
+@pytest.fixture
+def session() -> str:
+    """Give the session of a person with an account."""
+    return session_of(Desk().account)
 
 
 @pytest.fixture(scope="module")

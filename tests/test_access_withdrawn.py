@@ -55,11 +55,6 @@ def is_served(address: str) -> bool:
 
 
 @pytest.fixture
-def caller() -> Caller:
-    return new_caller()
-
-
-@pytest.fixture
 def stranger() -> UUID:
     return new_person()
 

@@ -22,11 +22,6 @@ MINUTE = timedelta(minutes=1)
 DAY = "2026-03-04"
 
 
-@pytest.fixture
-def caller():
-    return new_caller()
-
-
 def share(**changes):
     return stored_instrument(asset_class="us_equity", exchange="NASDAQ", **changes)
 

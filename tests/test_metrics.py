@@ -17,10 +17,7 @@ from marketdata.hub import HubClient
 from orders.domain.breaker import BreakerState
 from orders.services.breaking import Health, venue_health_store
 from orders.services.queue import placement_queue
-from orders.tests.api import Caller, new_caller
-from orders.tests.desk import Desk
 from tests.scraping import Scrape, scraped
-from tests.test_browser_socket import session_of
 from tests.test_price_stream import client_of, publish, streaming
 from tests.test_web_processes import locked, order, wait_until, waiting_for_locks
 from trading_portal.kernel import clock
@@ -28,16 +25,6 @@ from trading_portal.metrics import stored
 from trading_portal.metrics.requests import NO_VIEW, OTHER_METHOD
 
 CONSUMER = "browser"
-
-
-@pytest.fixture
-def caller() -> Caller:
-    return new_caller()
-
-
-@pytest.fixture
-def session() -> str:
-    return session_of(Desk().account)
 
 
 @pytest.fixture

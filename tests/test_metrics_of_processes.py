@@ -15,11 +15,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from orders.tests.api import Caller, new_caller
-from orders.tests.desk import Desk
 from tests.live import SERVERS
 from tests.scraping import Scrape, scraped
-from tests.test_browser_socket import session_of
 from tests.test_price_stream import streaming
 from tests.test_web_processes import connections_of, order, wait_until
 from trading_portal.kernel import clock
@@ -44,16 +41,6 @@ def web(request: pytest.FixtureRequest) -> Iterator[tuple[Supervisor, str]]:
     with testing.web_processes(environment(), server=server, count=2) as found:
         wait_until(lambda: answers(found[1]))
         yield found
-
-
-@pytest.fixture
-def caller() -> Caller:
-    return new_caller()
-
-
-@pytest.fixture
-def session() -> str:
-    return session_of(Desk().account)
 
 
 def scrapes(address: str) -> list[Scrape]:

@@ -20,14 +20,8 @@ from accounts import consumers as account_consumers
 from marketdata.domain import channels
 from marketdata.hub import hub as hub_module
 from marketdata.tests.support import price
-from orders.tests.desk import Desk
-from tests.test_browser_socket import closed, join, session_of
+from tests.test_browser_socket import closed, join
 from trading_portal.kernel.ids import uuid7
-
-
-@pytest.fixture
-def session() -> str:
-    return session_of(Desk().account)
 
 
 @pytest.fixture

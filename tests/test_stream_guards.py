@@ -42,11 +42,6 @@ AUTHORIZED, LISTENING, RESTING = "authorized", ["trade_updates"], []
 
 
 @pytest.fixture
-def caller() -> Caller:
-    return new_caller()
-
-
-@pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ask about keys often."""
     monkeypatch.setattr(stream_module, "AUTHENTICATE_SECONDS", 1.0)

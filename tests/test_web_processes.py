@@ -17,7 +17,7 @@ import httpx
 import psycopg
 import pytest
 
-from orders.tests.api import Caller, new_caller
+from orders.tests.api import Caller
 from positions.tests.helpers import rows
 from tests.live import SERVERS
 from trading_portal.kernel.ids import uuid7
@@ -54,11 +54,6 @@ class Crowd:
             return client.post("/v2/orders", json=body)
 
         return list(self._pool.map(post, self._clients, bodies))
-
-
-@pytest.fixture
-def caller() -> Caller:
-    return new_caller()
 
 
 @pytest.fixture

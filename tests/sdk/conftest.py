@@ -2,7 +2,6 @@
 
 import pytest
 
-from orders.tests.api import new_caller
 from positions.tests.helpers import new_instrument
 from risk.services import firm_defaults_ensure
 from tests.live import relaying, trading
@@ -29,8 +28,3 @@ def share():
     """Show something that trades in the sessions of a stock exchange."""
     with showing(new_instrument(calendar="XNYS").symbol) as symbol:
         yield symbol
-
-
-@pytest.fixture
-def caller():
-    return new_caller()
